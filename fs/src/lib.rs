@@ -1,0 +1,4 @@
+//! The ramdisk.
+#![no_std]
+mod errno;
+pub use errno::{Errno, Result};

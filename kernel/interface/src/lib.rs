@@ -1,0 +1,72 @@
+//! What a guest image and its launcher agree on: kernel arguments, exit
+//! statuses and the framing of everything that the guest sends.
+//!
+//! An image that is started without [`FRAMED`] prints plain text, so it can be
+//! used under a stock hypervisor. With it, each message is one [`Kind`] of frame:
+//! an eight-byte header ([`header`]) and its payload.
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// Kernel argument: frame all output (see [`header`]) instead of printing it.
+pub const FRAMED: &str = "anchorite.framed";
+/// Kernel argument: send the kernel's log.
+pub const VERBOSE: &str = "anchorite.verbose";
+/// Kernel argument, `anchorite.forward=GUEST_DIR`: mount the host's files below
+/// `GUEST_DIR`. Repeatable; the path is percent-encoded ([`escape`] is the
+/// launcher's side), since a boot command line separates words by spaces.
+pub const FORWARD: &str = "anchorite.forward";
+
+/// Exit status of a guest whose Rust code panicked, as `std` has it.
+pub const STATUS_PANIC: i32 = 101;
+/// Exit status of the launcher when the isle itself failed.
+pub const STATUS_ISLE_FAILED: i32 = 125;
+/// Exit status of a guest whose program found no memory (128 + SIGKILL).
+pub const STATUS_OUT_OF_MEMORY: i32 = 137;
+
+/// The first three bytes of each frame.
+pub const MAGIC: [u8; 3] = [0x01, b'A', b'N'];
+/// Bytes in a frame's header.
+pub const HEADER_BYTES: usize = 8;
+/// The longest payload of one frame; a longer message is sent as several.
+pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// The program's standard output.
+    Stdout = 1,
+    /// The program's standard error.
+    Stderr = 2,
+    /// The kernel's log: one line.
+    Log = 3,
+    /// The end: the exit status as a little-endian `i32`. Nothing follows.
+    Exit = 4,
+}
+
+impl Kind {
+    /// The kind whose number is `byte`.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Stdout, Self::Stderr, Self::Log, Self::Exit]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// The header of a frame with `len` bytes of payload: the magic, the kind, and
+/// the length as a little-endian `u32`.
+pub fn header(kind: Kind, len: u32) -> [u8; HEADER_BYTES] {
+    let [a, b, c] = MAGIC;
+    let [l0, l1, l2, l3] = len.to_le_bytes();
+    [a, b, c, kind as u8, l0, l1, l2, l3]
+}
+
+/// Reads a header; `None` if it is not one that a guest of this version sends.
+pub fn parse_header(bytes: &[u8; HEADER_BYTES]) -> Option<(Kind, usize)> {
+    let [a, b, c, kind, l0, l1, l2, l3] = *bytes;
+    let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    if [a, b, c] != MAGIC || len > MAX_PAYLOAD_BYTES {
+        return None;
+    }
+    Some((Kind::from_byte(kind)?, len))
+}
