@@ -75,11 +75,7 @@ impl Errno {
     /// The error with this number, for results that come from a host.
     /// A number outside 1 to 4095 is `EIO`.
     pub const fn from_raw(number: i32) -> Errno {
-        if number >= 1 && number <= 4095 {
-            Errno(number)
-        } else {
-            Errno(libc::EIO)
-        }
+        if number >= 1 && number <= 4095 { Errno(number) } else { Errno(libc::EIO) }
     }
 
     /// The number, as `errno` has it.

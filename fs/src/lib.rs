@@ -1,4 +1,76 @@
-//! The ramdisk.
+//! The ramdisk: a tree of inodes in memory, each behind a lock of its own.
+//!
+//! The crate knows inodes, directory entries and file data. It knows nothing of
+//! descriptors, paths of more than one component, processes or hypervisors: those
+//! are the call layer's. Time and identity are passed in with each call, as a
+//! [`Caller`].
+//!
+//! # Layers, from the bottom
+//! * [`errno`](Errno): the one vocabulary of errors, Linux's.
+//! * [`sync`]: locks and atomics, all from one place, so that a model checker can
+//!   stand in for them.
+//! * [`mem`]: allocation that can fail.
+//! * [`buffer`](Sink): the caller's bytes, as raw ranges that are only ever copied.
+//! * [`time`](Timestamp), [`permission`](Credentials): values that inodes carry and checks
+//!   on them.
+//! * `data`: a file's content, pages in a radix tree.
+//! * `directory`: a directory's entries, a log with a hash index.
+//! * [`inode`](Inode): what a file of any type is, and the calls on one inode.
+//! * `namespace`: the calls on directories — create, link, unlink, rename.
+//! * [`ramdisk`](Ramdisk): a whole file system: limits, root, teardown.
+//!
+//! # Lock order
+//! A lock is taken only while locks above it in this tree are held:
+//!
+//! ```text
+//! Superblock::rename          a rename from one directory to another
+//! └── directory inode          an ancestor before its descendant; two that are not
+//!     │                        related in ascending number, and only under `rename`
+//!     └── child inode          any type; one at a time
+//! ```
+//!
+//! Two directories are held at once only by a rename between them and, as parent
+//! and child, by rmdir and by a rename over a directory. That no cycle can form:
+//! whoever holds one directory waits only for an entry of it, downward; whoever
+//! waits for a directory beside the one it holds has `rename`, under which no
+//! directory moves, so its order agrees with the tree's (the argument of Linux'
+//! `Documentation/filesystems/directory-locking.rst`).
+//!
+//! References are dropped after the locks: the last one to an inode frees its data.
 #![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+#[allow(unsafe_code)]
+mod buffer;
+#[allow(unsafe_code)]
+mod data;
+mod directory;
 mod errno;
+mod inode;
+#[allow(unsafe_code)]
+pub mod mem;
+#[allow(unsafe_code)]
+mod name;
+mod namespace;
+mod permission;
+mod ramdisk;
+pub mod sync;
+mod time;
+
+pub use buffer::{Sink, Source};
+pub use directory::Listed;
 pub use errno::{Errno, Result};
+pub use inode::{Attributes, Change, FileType, Inode, InodeNo, InodeRef, SetTime};
+pub use name::NAME_MAX;
+pub use namespace::{Created, EntryName, New, RenameMode, rename};
+pub use permission::{Access, Caller, Credentials};
+pub use ramdisk::{Limits, Ramdisk, Usage};
+pub use time::Timestamp;
+
+/// Bytes in a page: the unit of allocation, of quotas and of `st_blksize`.
+pub const PAGE_BYTES: usize = 4096;
+
+/// The largest size of a file, as tmpfs has it.
+pub const MAX_FILE_BYTES: u64 = i64::MAX as u64;

@@ -1,0 +1,431 @@
+//! [`FileData`]: the content of a regular file.
+//!
+//! A file of up to one page is a single buffer that doubles as it grows, from 64
+//! bytes; a larger one is a radix tree of pages, 64 slots to a node, whose height
+//! follows the file's size. Pages never move, so a file that grows is not copied
+//! again; what was never written is a null slot, so a file may be sparse up to
+//! [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
+//!
+//! Invariants: a byte before `size` is in its page, or zero where there is none. A
+//! byte at or after `size`, in the page that `size` falls into, is undefined; the
+//! call that makes the file larger zeroes it. Any page wholly after `size` is all
+//! zeros. The quota counts pages, a small buffer as one.
+//!
+//! The inode's lock protects all of it.
+
+use alloc::alloc::{Layout, alloc, dealloc, realloc};
+use core::cmp::{max, min};
+use core::ptr;
+
+use crate::ramdisk::Superblock;
+use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source};
+
+const PAGE: u64 = PAGE_BYTES as u64;
+const SLOTS: usize = 64;
+const SLOT_BITS: u32 = SLOTS.trailing_zeros();
+const SMALLEST_BUFFER: usize = 64;
+
+/// A node of the tree: pages in the lowest level, nodes above.
+struct Node {
+    slots: [*mut u8; SLOTS],
+}
+
+/// A file's bytes.
+pub(crate) struct FileData {
+    size: u64,
+    /// Null; or, by `height`, a buffer of `capacity` bytes or a [`Node`].
+    root: *mut u8,
+    /// Pages that the quota was charged for.
+    pages: u32,
+    /// Levels of nodes; 0 for a single buffer.
+    height: u8,
+    /// Base-2 logarithm of the buffer's bytes, where `height` is 0 and `root` is not null.
+    capacity_log2: u8,
+}
+
+// SAFETY: the pointers are this file's own; the lock around it hands them on whole.
+unsafe impl Send for FileData {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for FileData {}
+
+impl FileData {
+    pub(crate) const EMPTY: FileData =
+        FileData { size: 0, root: ptr::null_mut(), pages: 0, height: 0, capacity_log2: 0 };
+
+    /// The file's length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Allocated pages.
+    pub(crate) fn pages(&self) -> u64 {
+        self.pages.into()
+    }
+
+    /// Copies bytes from `offset` on to `sink`, until it is full or the file ends;
+    /// returns how many.
+    pub(crate) fn read(&self, offset: u64, sink: &mut Sink<'_>) -> usize {
+        let len = min(self.size.saturating_sub(offset), sink.remaining() as u64) as usize;
+        let (mut at, end) = (offset, offset + len as u64);
+        let mut lowest = Lowest::none();
+        while at < end {
+            let in_page = (at % PAGE) as usize;
+            let run = min(PAGE_BYTES - in_page, (end - at) as usize);
+            let (page, held) = self.page(at / PAGE, &mut lowest);
+            let there = min(held.saturating_sub(in_page), run);
+            if there > 0 {
+                // SAFETY: the page holds `held` bytes; the sink has room for `len`.
+                unsafe { sink.put_raw(page.add(in_page), there) };
+            }
+            sink.put_zeros(run - there);
+            at += run as u64;
+        }
+        len
+    }
+
+    /// Copies `source` to `offset` on, making the file longer where it must; returns
+    /// how many bytes were written, which is less than asked if room ran out.
+    ///
+    /// # Errors
+    /// EFBIG if `offset` is not below [`MAX_FILE_BYTES`]; ENOSPC or ENOMEM if not even
+    /// one byte found room: then the content is as it was.
+    pub(crate) fn write(
+        &mut self,
+        superblock: &Superblock,
+        offset: u64,
+        source: &mut Source<'_>,
+    ) -> Result<usize> {
+        if source.remaining() == 0 {
+            return Ok(0);
+        }
+        if offset >= MAX_FILE_BYTES {
+            return Err(Errno::EFBIG);
+        }
+        let len = min(MAX_FILE_BYTES - offset, source.remaining() as u64) as usize;
+        let end = offset + len as u64;
+        self.make_height_for(end)?;
+        let mut at = offset;
+        let mut lowest = Lowest::none();
+        while at < end {
+            let in_page = (at % PAGE) as usize;
+            let run = min(PAGE_BYTES - in_page, (end - at) as usize);
+            let page = match self.page_for_write(superblock, at / PAGE, in_page, run, &mut lowest) {
+                Ok(page) => page,
+                Err(errno) if at == offset => return Err(errno),
+                Err(_) => break,
+            };
+            if at == offset && offset > self.size {
+                self.zero_up_to(offset);
+            }
+            // SAFETY: the page has room for `run` bytes from `in_page` on.
+            unsafe { source.take(page.add(in_page), run) };
+            at += run as u64;
+            self.size = max(self.size, at);
+        }
+        Ok((at - offset) as usize)
+    }
+
+    /// Makes the file `size` bytes long: cuts off the rest, or adds a hole.
+    /// `size` is at most [`MAX_FILE_BYTES`].
+    pub(crate) fn truncate(&mut self, superblock: &Superblock, size: u64) {
+        debug_assert!(size <= MAX_FILE_BYTES);
+        if size >= self.size {
+            self.zero_up_to(size);
+        } else if size == 0 {
+            self.free(superblock);
+        } else if self.height > 0 {
+            self.free_pages(superblock, size.div_ceil(PAGE), u64::MAX);
+        }
+        self.size = size;
+    }
+
+    /// Frees everything; the file is empty.
+    pub(crate) fn free(&mut self, superblock: &Superblock) {
+        if self.height > 0 {
+            self.free_pages(superblock, 0, u64::MAX);
+        } else if !self.root.is_null() {
+            // SAFETY: a buffer of this capacity is what the root is.
+            unsafe { dealloc(self.root, buffer_layout(1 << self.capacity_log2)) };
+            superblock.uncharge(1);
+            (self.root, self.pages) = (ptr::null_mut(), 0);
+        }
+        self.size = 0;
+    }
+
+    /// The page with number `index` and how many bytes it holds; null and 0 for none.
+    fn page(&self, index: u64, lowest: &mut Lowest) -> (*mut u8, usize) {
+        if self.height == 0 {
+            let held = if self.root.is_null() || index > 0 { 0 } else { 1 << self.capacity_log2 };
+            return (self.root, held);
+        }
+        let node = lowest.find(index, || {
+            if !self.reaches(index) {
+                return ptr::null_mut();
+            }
+            let mut node = self.root.cast::<Node>();
+            for level in (1..self.height).rev() {
+                // SAFETY: above the lowest level, a slot that is not null is a node.
+                node = unsafe { (*node).slots[slot(index, level)] }.cast();
+                if node.is_null() {
+                    break;
+                }
+            }
+            node
+        });
+        if node.is_null() {
+            return (ptr::null_mut(), 0);
+        }
+        // SAFETY: `find` gave a node of the lowest level.
+        let page = unsafe { (*node).slots[slot(index, 0)] };
+        (page, if page.is_null() { 0 } else { PAGE_BYTES })
+    }
+
+    /// The page with number `index`, made if it is missing; of a new one, what lies
+    /// outside `[start, start + len)` and inside the file is zeroed.
+    fn page_for_write(
+        &mut self,
+        superblock: &Superblock,
+        index: u64,
+        start: usize,
+        len: usize,
+        lowest: &mut Lowest,
+    ) -> Result<*mut u8> {
+        if self.height == 0 {
+            return self.buffer_for_write(superblock, start, len);
+        }
+        let mut node = lowest.get(index);
+        if node.is_null() {
+            node = self.root.cast::<Node>();
+            for level in (1..self.height).rev() {
+                // SAFETY: above the lowest level, slots are nodes or null.
+                let child = unsafe { &mut (*node).slots[slot(index, level)] };
+                if child.is_null() {
+                    *child = new_node()?.cast();
+                }
+                node = child.cast();
+            }
+            lowest.set(index, node);
+        }
+        // SAFETY: the loop ended at a node of the lowest level.
+        let page = unsafe { &mut (*node).slots[slot(index, 0)] };
+        if page.is_null() {
+            let new = superblock.charged(|| allocate(page_layout()))?;
+            let end = start + len;
+            let in_file = min(self.size.saturating_sub(index * PAGE), PAGE) as usize;
+            // SAFETY: both ranges are in the new page.
+            unsafe {
+                new.write_bytes(0, start);
+                if in_file > end {
+                    new.add(end).write_bytes(0, in_file - end);
+                }
+            }
+            *page = new;
+            self.pages += 1;
+        }
+        Ok(*page)
+    }
+
+    /// The single buffer, made or grown so that it holds `[start, start + len)`.
+    fn buffer_for_write(
+        &mut self,
+        superblock: &Superblock,
+        start: usize,
+        len: usize,
+    ) -> Result<*mut u8> {
+        let wanted = max(start + len, SMALLEST_BUFFER).next_power_of_two();
+        if self.root.is_null() {
+            let new = superblock.charged(|| allocate(buffer_layout(wanted)))?;
+            self.pages = 1;
+            let in_file = min(self.size, wanted as u64) as usize;
+            // SAFETY: the buffer has `wanted` bytes.
+            unsafe { new.write_bytes(0, max(in_file, start)) };
+            self.root = new;
+            self.capacity_log2 = wanted.trailing_zeros() as u8;
+        } else {
+            self.grow_buffer(wanted)?;
+        }
+        Ok(self.root)
+    }
+
+    /// Makes the single buffer, which is there, at least `wanted` bytes large.
+    fn grow_buffer(&mut self, wanted: usize) -> Result<()> {
+        let capacity = 1usize << self.capacity_log2;
+        if wanted <= capacity {
+            return Ok(());
+        }
+        // SAFETY: the root is a buffer of `capacity` bytes; `wanted` is at most a page.
+        let new = unsafe { realloc(self.root, buffer_layout(capacity), wanted) };
+        if new.is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        let in_file = min(self.size, wanted as u64) as usize;
+        if in_file > capacity {
+            // SAFETY: the new part of the buffer; the file has a hole there.
+            unsafe { new.add(capacity).write_bytes(0, in_file - capacity) };
+        }
+        self.root = new;
+        self.capacity_log2 = wanted.trailing_zeros() as u8;
+        Ok(())
+    }
+
+    /// Makes the tree high enough for a file of `end` bytes.
+    fn make_height_for(&mut self, end: u64) -> Result<()> {
+        if self.height == 0 && end <= PAGE {
+            return Ok(());
+        }
+        if self.height == 0 && !self.root.is_null() {
+            self.grow_buffer(PAGE_BYTES)?;
+        }
+        let last = (end - 1) / PAGE;
+        while self.height == 0 || !self.reaches(last) {
+            let node = new_node()?;
+            // SAFETY: just made, this file's alone.
+            unsafe { (*node).slots[0] = self.root };
+            self.root = node.cast();
+            self.height += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether the tree's height covers the page with number `index`.
+    fn reaches(&self, index: u64) -> bool {
+        let bits = u32::from(self.height) * SLOT_BITS;
+        bits >= u64::BITS || index >> bits == 0
+    }
+
+    /// Zeroes what follows the file's end in its last page, up to `offset`.
+    fn zero_up_to(&mut self, offset: u64) {
+        let start = (self.size % PAGE) as usize;
+        let (page, held) = self.page(self.size / PAGE, &mut Lowest::none());
+        let page_start = self.size - start as u64;
+        let end = min(offset - page_start, held as u64) as usize;
+        if end > start {
+            // SAFETY: the page holds `held` bytes.
+            unsafe { page.add(start).write_bytes(0, end - start) };
+        }
+    }
+
+    /// Frees the pages with numbers from `first` up to, not including, `end`, and the
+    /// nodes that are left empty. The file is a tree.
+    fn free_pages(&mut self, superblock: &Superblock, first: u64, end: u64) {
+        let mut freed = 0;
+        let root = self.root.cast::<Node>();
+        // SAFETY: the root of a tree is a node of level `height - 1`.
+        let empty = unsafe { prune(root, self.height - 1, 0, first, end, &mut freed) };
+        self.pages -= freed;
+        superblock.uncharge(freed.into());
+        if empty {
+            // SAFETY: an empty node, made by `new_node`, which nothing else names.
+            unsafe { dealloc(self.root, Layout::new::<Node>()) };
+            self.root = ptr::null_mut();
+            self.height = 0;
+        }
+    }
+}
+
+impl Drop for FileData {
+    fn drop(&mut self) {
+        debug_assert!(self.root.is_null(), "freed through its superblock before");
+    }
+}
+
+/// The node of the lowest level that was used last, so that a transfer walks the
+/// tree once for 64 pages.
+struct Lowest {
+    node: *mut Node,
+    group: u64,
+}
+
+impl Lowest {
+    fn none() -> Lowest {
+        Lowest { node: ptr::null_mut(), group: u64::MAX }
+    }
+
+    fn get(&self, index: u64) -> *mut Node {
+        if index >> SLOT_BITS == self.group { self.node } else { ptr::null_mut() }
+    }
+
+    fn set(&mut self, index: u64, node: *mut Node) {
+        *self = Lowest { node, group: index >> SLOT_BITS };
+    }
+
+    fn find(&mut self, index: u64, walk: impl FnOnce() -> *mut Node) -> *mut Node {
+        if index >> SLOT_BITS != self.group {
+            self.set(index, walk());
+        }
+        self.node
+    }
+}
+
+/// Which slot of a node at `level` leads to the page with number `index`.
+fn slot(index: u64, level: u8) -> usize {
+    (index >> (u32::from(level) * SLOT_BITS)) as usize % SLOTS
+}
+
+/// Frees, below `node`, the pages numbered `first` to `end` and the nodes left empty;
+/// true if `node` is now empty itself. Recursion is as deep as the tree: nine levels.
+///
+/// # Safety
+/// `node` is a node at `level` whose first page is number `base`.
+unsafe fn prune(
+    node: *mut Node,
+    level: u8,
+    base: u64,
+    first: u64,
+    end: u64,
+    freed: &mut u32,
+) -> bool {
+    let step = 1u64 << (u32::from(level) * SLOT_BITS);
+    let mut empty = true;
+    // SAFETY: a node, by the caller's promise, and nobody else changes it.
+    for (number, child) in unsafe { (*node).slots.iter_mut() }.enumerate() {
+        if child.is_null() {
+            continue;
+        }
+        let start = base + number as u64 * step;
+        if start >= end || start + step <= first {
+            empty = false;
+        } else if level == 0 {
+            // SAFETY: in the lowest level, what is not null is a page.
+            unsafe { dealloc(*child, page_layout()) };
+            *child = ptr::null_mut();
+            *freed += 1;
+        } else {
+            // SAFETY: above the lowest level, what is not null is a node.
+            if unsafe { prune(child.cast(), level - 1, start, first, end, freed) } {
+                // SAFETY: it is empty and made by `new_node`.
+                unsafe { dealloc(*child, Layout::new::<Node>()) };
+                *child = ptr::null_mut();
+            } else {
+                empty = false;
+            }
+        }
+    }
+    empty
+}
+
+fn new_node() -> Result<*mut Node> {
+    let node = allocate(Layout::new::<Node>())?.cast::<Node>();
+    // SAFETY: just allocated with this layout.
+    unsafe { node.write(Node { slots: [ptr::null_mut(); SLOTS] }) };
+    Ok(node)
+}
+
+/// A page's layout. It is not aligned to its size: an allocator would lose up to a
+/// page for each; copies run from any multiple of 16 at full speed.
+fn page_layout() -> Layout {
+    buffer_layout(PAGE_BYTES)
+}
+
+/// The layout of a buffer of `bytes`, a power of two from 64 to a page.
+fn buffer_layout(bytes: usize) -> Layout {
+    debug_assert!(bytes.is_power_of_two() && bytes <= PAGE_BYTES);
+    // SAFETY: the alignment is a power of two and the size far below isize::MAX.
+    unsafe { Layout::from_size_align_unchecked(bytes, 16) }
+}
+
+fn allocate(layout: Layout) -> Result<*mut u8> {
+    // SAFETY: no layout here has size zero.
+    let block = unsafe { alloc(layout) };
+    if block.is_null() { Err(Errno::ENOMEM) } else { Ok(block) }
+}

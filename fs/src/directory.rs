@@ -1,0 +1,336 @@
+//! [`Directory`]: the entries of one directory.
+//!
+//! Problem: a listing that is under way while entries come and go must show each
+//! entry that stays exactly once, resume where it stopped, and cost the same for
+//! each entry; and a name must be found in constant time among millions.
+//!
+//! Choice: entries stand in a log, in the order of their *cookies*, numbers that
+//! only grow. A removed entry leaves a gap in the log; when gaps outnumber entries
+//! the log closes up, which changes no cookie and no order. A listing resumes by
+//! binary search for its cookie. A hash table over the log finds names. The log is
+//! made of chunks, so it grows without being copied.
+//!
+//! The inode's lock protects all of it.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use crate::inode::{FileType, InodeNo, InodeRef};
+use crate::name::Name;
+use crate::{Errno, Result};
+
+/// Entries in one chunk of the log.
+const CHUNK: usize = 256;
+/// Gaps that are not worth closing.
+const FEW_GAPS: usize = 64;
+/// The cookie at which a listing starts, with the entry `.`.
+const DOT: u64 = 0;
+/// The cookie of the entry `..`.
+const DOT_DOT: u64 = 1;
+const FIRST_COOKIE: u64 = 2;
+
+/// An entry of the log; a gap if it has no child.
+struct Entry {
+    cookie: u64,
+    child: Option<InodeRef>,
+    hash: u32,
+    name: Name,
+}
+
+impl Entry {
+    fn is_gap(&self) -> bool {
+        self.child.is_none()
+    }
+}
+
+/// A place in the log. Good until the next change of the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(u32);
+
+/// An entry that is all allocated, so that adding it cannot fail.
+pub(crate) struct Prepared {
+    name: Name,
+    hash: u32,
+}
+
+/// One entry of a listing.
+pub struct Listed<'a> {
+    /// The entry's name.
+    pub name: &'a [u8],
+    /// The number of the inode that it names.
+    pub ino: InodeNo,
+    /// The type of that inode.
+    pub file_type: FileType,
+    /// Where a listing goes on after this entry.
+    pub next: u64,
+}
+
+/// The entries of a directory, and where it hangs in the tree.
+pub(crate) struct Directory {
+    /// The parent; none for a root. Changed only under `Superblock::rename`.
+    pub(crate) parent: Option<InodeRef>,
+    /// The cookie of this directory's own entry in its parent.
+    pub(crate) place: u64,
+    chunks: Vec<Vec<Entry>>,
+    index: HashTable<u32>,
+    live: usize,
+    next_cookie: u64,
+}
+
+impl Directory {
+    pub(crate) fn new(parent: Option<InodeRef>) -> Directory {
+        Directory {
+            parent,
+            place: 0,
+            chunks: Vec::new(),
+            index: HashTable::new(),
+            live: 0,
+            next_cookie: FIRST_COOKIE,
+        }
+    }
+
+    /// How many entries there are, without `.` and `..`.
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn find(&self, hash: u32, name: &[u8]) -> Option<Slot> {
+        self.index
+            .find(spread(hash), |&at| {
+                let entry = self.entry(Slot(at));
+                entry.hash == hash && entry.name.as_bytes() == name
+            })
+            .map(|&at| Slot(at))
+    }
+
+    /// The inode that the entry at `slot` names.
+    pub(crate) fn child(&self, slot: Slot) -> &InodeRef {
+        self.entry(slot).child.as_ref().expect("an indexed slot is no gap")
+    }
+
+    pub(crate) fn cookie(&self, slot: Slot) -> u64 {
+        self.entry(slot).cookie
+    }
+
+    /// The name and inode of the entry with this cookie.
+    pub(crate) fn at_cookie(&self, cookie: u64) -> Option<(&[u8], &InodeRef)> {
+        let entry = self.entries_from(cookie).next()?;
+        Some((entry.name.as_bytes(), entry.child.as_ref().filter(|_| entry.cookie == cookie)?))
+    }
+
+    /// Allocates all that adding an entry named `name` takes.
+    ///
+    /// # Errors
+    /// ENAMETOOLONG, ENOMEM; ENOSPC for the four thousand millionth entry.
+    pub(crate) fn prepare(&mut self, hash: u32, name: &[u8]) -> Result<Prepared> {
+        let name = Name::new(name)?;
+        let chunks = &self.chunks;
+        self.index
+            .try_reserve(1, |&at| spread(entry(chunks, Slot(at)).hash))
+            .map_err(|_| Errno::ENOMEM)?;
+        if self.log_len() >= u32::MAX as usize {
+            return Err(Errno::ENOSPC);
+        }
+        let first_chunk = self.chunks.is_empty();
+        match self.chunks.last_mut() {
+            // The first chunk grows by doubling: most directories are small.
+            Some(last) if last.len() < CHUNK => {
+                if last.len() == last.capacity() {
+                    let more = last.capacity().clamp(4, CHUNK - last.len());
+                    last.try_reserve_exact(more).map_err(|_| Errno::ENOMEM)?;
+                }
+            }
+            _ => {
+                let mut chunk = Vec::new();
+                chunk
+                    .try_reserve_exact(if first_chunk { 4 } else { CHUNK })
+                    .map_err(|_| Errno::ENOMEM)?;
+                self.chunks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                self.chunks.push(chunk);
+            }
+        }
+        Ok(Prepared { name, hash })
+    }
+
+    /// Adds an entry that was prepared on this directory, with no change in between;
+    /// returns its cookie. The name must not be there.
+    pub(crate) fn insert(&mut self, prepared: Prepared, child: InodeRef) -> u64 {
+        let Prepared { name, hash } = prepared;
+        let at = self.log_len() as u32;
+        let cookie = self.next_cookie;
+        let last = self.chunks.last_mut().expect("`prepare` made room");
+        last.push(Entry { cookie, child: Some(child), hash, name });
+        let chunks = &self.chunks;
+        self.index.insert_unique(spread(hash), at, |&at| spread(entry(chunks, Slot(at)).hash));
+        self.next_cookie += 1;
+        self.live += 1;
+        cookie
+    }
+
+    /// Removes the entry at `slot`; the caller drops the reference outside the lock.
+    pub(crate) fn remove(&mut self, slot: Slot) -> InodeRef {
+        let hash = self.entry(slot).hash;
+        if let Ok(found) = self.index.find_entry(spread(hash), |&at| Slot(at) == slot) {
+            found.remove();
+        }
+        let child = self.entry_mut(slot).child.take().expect("an indexed slot is no gap");
+        self.live -= 1;
+        self.drop_last_gaps();
+        if self.log_len() > 2 * self.live + FEW_GAPS {
+            self.close_gaps();
+        }
+        child
+    }
+
+    /// Lets the entry at `slot` name `child`; returns what it named.
+    pub(crate) fn replace(&mut self, slot: Slot, child: InodeRef) -> InodeRef {
+        let old = self.entry_mut(slot).child.replace(child);
+        old.expect("an indexed slot is no gap")
+    }
+
+    /// Removes any entry. For teardown.
+    pub(crate) fn pop(&mut self) -> Option<InodeRef> {
+        self.index.clear();
+        loop {
+            let entry = self.chunks.last_mut()?.pop();
+            match entry {
+                Some(entry) => {
+                    if entry.child.is_some() {
+                        self.live -= 1;
+                        return entry.child;
+                    }
+                }
+                None => drop(self.chunks.pop()),
+            }
+        }
+    }
+
+    /// Calls `emit` for each entry from `cookie` on, `.` and `..` included, until it
+    /// returns false. `own` is this directory's number.
+    pub(crate) fn list(&self, own: InodeNo, cookie: u64, emit: &mut dyn FnMut(Listed<'_>) -> bool) {
+        let parent = self.parent.as_ref().map_or(own, |parent| parent.number());
+        let dots = [(DOT, &b"."[..], own), (DOT_DOT, b"..", parent)];
+        for (at, name, ino) in dots {
+            let listed = Listed { name, ino, file_type: FileType::Directory, next: at + 1 };
+            if cookie <= at && !emit(listed) {
+                return;
+            }
+        }
+        for entry in self.entries_from(cookie) {
+            let Some(child) = &entry.child else { continue };
+            let listed = Listed {
+                name: entry.name.as_bytes(),
+                ino: child.number(),
+                file_type: child.file_type(),
+                next: entry.cookie + 1,
+            };
+            if !emit(listed) {
+                return;
+            }
+        }
+    }
+
+    /// The log, gaps included, from the first entry whose cookie is not below `cookie`.
+    fn entries_from(&self, cookie: u64) -> impl Iterator<Item = &Entry> {
+        let before = |chunk: &Vec<Entry>| chunk.last().is_some_and(|last| last.cookie < cookie);
+        let chunk = self.chunks.partition_point(before);
+        let first = self.chunks.get(chunk).map_or(&[][..], |entries| {
+            &entries[entries.partition_point(|entry| entry.cookie < cookie)..]
+        });
+        let rest = self.chunks.get(chunk + 1..).unwrap_or_default();
+        first.iter().chain(rest.iter().flatten())
+    }
+
+    fn log_len(&self) -> usize {
+        match self.chunks.as_slice() {
+            [] => 0,
+            [full @ .., last] => full.len() * CHUNK + last.len(),
+        }
+    }
+
+    fn entry(&self, slot: Slot) -> &Entry {
+        entry(&self.chunks, slot)
+    }
+
+    fn entry_mut(&mut self, Slot(at): Slot) -> &mut Entry {
+        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+    }
+
+    /// Shortens the log by the gaps at its end, so that making and removing a file
+    /// again and again leaves it as it was. An empty last chunk stays while the one
+    /// before is full: no chunk is made and freed in turn.
+    fn drop_last_gaps(&mut self) {
+        while let Some(last) = self.chunks.last_mut() {
+            while last.pop_if(|entry| entry.is_gap()).is_some() {}
+            match self.chunks.as_slice() {
+                [.., before, last]
+                    if last.is_empty() && before.last().is_some_and(Entry::is_gap) =>
+                {
+                    self.chunks.pop();
+                }
+                _ => break,
+            }
+        }
+    }
+
+    /// Moves entries down over the gaps, in order, and indexes them anew, in a table
+    /// of the right size if there is memory for one. It need allocate nothing: no
+    /// chunk and no table gets more entries than it had room for.
+    fn close_gaps(&mut self) {
+        let mut smaller = HashTable::new();
+        if smaller.try_reserve(self.live, |_| 0).is_ok() {
+            self.index = smaller;
+        } else {
+            self.index.clear();
+        }
+        let (mut chunk, mut at) = (0, 0);
+        for from in 0..self.chunks.len() {
+            for position in 0..self.chunks[from].len() {
+                if self.chunks[from][position].child.is_none() {
+                    continue;
+                }
+                if (chunk, at) != (from, position) {
+                    let [into, out] = self.two_entries((chunk, at), (from, position));
+                    core::mem::swap(into, out);
+                }
+                at += 1;
+                if at == CHUNK {
+                    (chunk, at) = (chunk + 1, 0);
+                }
+            }
+        }
+        self.chunks.truncate(chunk + 1);
+        if let Some(last) = self.chunks.get_mut(chunk) {
+            last.truncate(at);
+        }
+        for (number, chunk) in self.chunks.iter().enumerate() {
+            for (position, entry) in chunk.iter().enumerate() {
+                let at = (number * CHUNK + position) as u32;
+                let chunks = &self.chunks;
+                let rehash = |&at: &u32| spread(self::entry(chunks, Slot(at)).hash);
+                self.index.insert_unique(spread(entry.hash), at, rehash);
+            }
+        }
+    }
+
+    /// Two different places of the log at once; the first is before the second.
+    fn two_entries(&mut self, first: (usize, usize), second: (usize, usize)) -> [&mut Entry; 2] {
+        if first.0 == second.0 {
+            let (low, high) = self.chunks[first.0].split_at_mut(second.1);
+            [&mut low[first.1], &mut high[0]]
+        } else {
+            let (low, high) = self.chunks.split_at_mut(second.0);
+            [&mut low[first.0][first.1], &mut high[0][second.1]]
+        }
+    }
+}
+
+fn entry(chunks: &[Vec<Entry>], Slot(at): Slot) -> &Entry {
+    &chunks[at as usize / CHUNK][at as usize % CHUNK]
+}
+
+/// The 64 bits that the hash table wants, whose highest and lowest it uses.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}

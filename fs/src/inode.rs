@@ -1,0 +1,533 @@
+//! [`Inode`]: a file of any type, and the calls on one file.
+//!
+//! Life of an inode: *made* by a create in a directory; *linked* while its link
+//! count is above zero; *orphaned* when the last name is gone but references remain
+//! (open files, working directories, mounts); *freed* with the last reference.
+//! Directory entries and a directory's `parent` hold references too.
+//!
+//! The number, type and superblock never change; one lock protects all else.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::data::FileData;
+use crate::directory::{Directory, Listed};
+use crate::mem::Arc;
+use crate::permission::check;
+use crate::ramdisk::Superblock;
+use crate::sync::{AtomicBool, Ordering, RwLock};
+use crate::{Access, Caller, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, Timestamp};
+
+/// An inode's number; never used again for another inode of the same ramdisk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InodeNo(pub u64);
+
+/// A counted reference to an inode.
+pub type InodeRef = Arc<Inode>;
+
+/// What kind of file an inode is, by the bits that `st_mode` has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum FileType {
+    /// A regular file.
+    Regular = libc::S_IFREG,
+    /// A directory.
+    Directory = libc::S_IFDIR,
+    /// A symbolic link.
+    Symlink = libc::S_IFLNK,
+    /// A first-in-first-out special file.
+    Fifo = libc::S_IFIFO,
+    /// A socket.
+    Socket = libc::S_IFSOCK,
+    /// A character device.
+    CharDevice = libc::S_IFCHR,
+    /// A block device.
+    BlockDevice = libc::S_IFBLK,
+}
+
+/// What `stat(2)` tells of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// The file system.
+    pub device: u64,
+    /// The inode's number.
+    pub ino: InodeNo,
+    /// The type.
+    pub file_type: FileType,
+    /// Permissions with the set-ID and sticky bits: twelve bits.
+    pub mode: u32,
+    /// Number of names; a directory's: 2 and one for each subdirectory.
+    pub nlink: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The device that a device node stands for.
+    pub rdev: u64,
+    /// Bytes in the file; of a symbolic link, in its target.
+    pub size: u64,
+    /// Allocated room in units of 512 bytes.
+    pub blocks: u64,
+    /// Last access.
+    pub atime: Timestamp,
+    /// Last change of the content.
+    pub mtime: Timestamp,
+    /// Last change of content or attributes.
+    pub ctime: Timestamp,
+    /// Birth.
+    pub btime: Timestamp,
+}
+
+/// How a time is to be set: `utimensat(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetTime {
+    /// Left as it is (UTIME_OMIT).
+    Omit,
+    /// Now (UTIME_NOW).
+    Now,
+    /// To this time.
+    To(Timestamp),
+}
+
+/// A change of attributes, for [`Inode::change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// `chmod(2)`: the twelve permission bits.
+    Mode(u32),
+    /// `chown(2)`: owner and group, each where given.
+    Owner(Option<u32>, Option<u32>),
+    /// `utimensat(2)`: access and modification time.
+    Times(SetTime, SetTime),
+}
+
+/// A file in the ramdisk.
+pub struct Inode {
+    /// Immutable.
+    pub(crate) superblock: Arc<Superblock>,
+    /// Immutable.
+    number: InodeNo,
+    /// Immutable.
+    file_type: FileType,
+    /// Whether something is mounted here. Set by the call layer; a walk reads it
+    /// without the lock, and then asks the table of mounts.
+    mount_point: AtomicBool,
+    pub(crate) state: RwLock<State>,
+}
+
+/// What the inode's lock protects.
+pub(crate) struct State {
+    pub(crate) meta: Meta,
+    pub(crate) body: Body,
+}
+
+/// Attributes that every type of file has.
+pub(crate) struct Meta {
+    /// Twelve bits.
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) nlink: u32,
+    atime: Timestamp,
+    mtime: Timestamp,
+    ctime: Timestamp,
+    btime: Timestamp,
+}
+
+/// What differs by type.
+pub(crate) enum Body {
+    File(FileData),
+    Directory(Box<Directory>),
+    /// The target.
+    Symlink(Vec<u8>),
+    /// A fifo, socket or device, with the device's number.
+    Node(u64),
+    /// Nothing any more: the inode is being freed.
+    Given,
+}
+
+/// Bytes that an entry adds to a directory's size, as tmpfs counts.
+const ENTRY_SIZE: u64 = 20;
+/// A symbolic link's target from this length on takes a page, as in tmpfs.
+const LONG_TARGET: usize = 128;
+/// A read updates an access time older than this: `mount(8)`, relatime.
+const RELATIME_SECONDS: i64 = 24 * 60 * 60;
+
+impl Meta {
+    /// The attributes of a new file with one link, owned by the caller.
+    pub(crate) fn new(caller: &Caller<'_>, mode: u32, gid: u32) -> Meta {
+        let now = caller.now;
+        let uid = caller.credentials.uid;
+        Meta { mode, uid, gid, nlink: 1, atime: now, mtime: now, ctime: now, btime: now }
+    }
+
+    /// The content changed.
+    pub(crate) fn touch(&mut self, now: Timestamp) {
+        self.mtime = now;
+        self.ctime = now;
+    }
+
+    /// An attribute or the link count changed.
+    pub(crate) fn touch_status(&mut self, now: Timestamp) {
+        self.ctime = now;
+    }
+
+    /// Whether a read at `now` is to update the access time: `mount(8)`, relatime.
+    fn access_is_news(&self, now: Timestamp) -> bool {
+        let atime = self.atime.key();
+        (atime <= self.mtime.key()
+            || atime <= self.ctime.key()
+            || now.seconds().saturating_sub(atime.0) >= RELATIME_SECONDS)
+            && atime != now.key()
+    }
+
+    fn owner(&self) -> (u32, u32, u32) {
+        (self.uid, self.gid, self.mode)
+    }
+
+    /// Clears the set-ID bits that a change by somebody without privilege must clear.
+    fn drop_set_ids(&mut self) {
+        self.mode &= !libc::S_ISUID;
+        if self.mode & libc::S_IXGRP != 0 {
+            self.mode &= !libc::S_ISGID;
+        }
+    }
+}
+
+impl State {
+    /// # Errors
+    /// ENOTDIR.
+    pub(crate) fn directory(&self) -> Result<&Directory> {
+        match &self.body {
+            Body::Directory(directory) => Ok(directory),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// # Errors
+    /// ENOTDIR.
+    pub(crate) fn directory_mut(&mut self) -> Result<&mut Directory> {
+        match &mut self.body {
+            Body::Directory(directory) => Ok(directory),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// # Errors
+    /// EACCES.
+    pub(crate) fn check(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
+        let is_directory = matches!(self.body, Body::Directory(_));
+        check(caller.credentials, wanted, self.meta.owner(), is_directory)
+    }
+}
+
+impl Inode {
+    /// Makes an inode. The quota is charged for it.
+    ///
+    /// # Errors
+    /// ENOSPC, ENOMEM.
+    pub(crate) fn allocate(
+        superblock: &Arc<Superblock>,
+        file_type: FileType,
+        meta: Meta,
+        body: Body,
+    ) -> Result<InodeRef> {
+        let number = InodeNo(superblock.charge_inode()?);
+        if let Body::Symlink(target) = &body {
+            let charged = superblock.charge(target_pages(target));
+            charged.inspect_err(|_| superblock.uncharge_inode())?;
+        }
+        // From here on the quota is given back by the inode's drop.
+        Arc::try_new(Inode {
+            superblock: superblock.clone(),
+            number,
+            file_type,
+            mount_point: AtomicBool::new(false),
+            state: RwLock::new(State { meta, body }),
+        })
+    }
+
+    /// The inode's number.
+    pub fn number(&self) -> InodeNo {
+        self.number
+    }
+
+    /// The inode's type.
+    pub fn file_type(&self) -> FileType {
+        self.file_type
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.file_type == FileType::Directory
+    }
+
+    /// Whether something is mounted here.
+    pub fn is_mount_point(&self) -> bool {
+        self.mount_point.load(Ordering::Acquire)
+    }
+
+    /// Notes whether something is mounted here. While it is, the name can be neither
+    /// removed nor renamed.
+    pub fn set_mount_point(&self, mounted: bool) {
+        self.mount_point.store(mounted, Ordering::Release);
+    }
+
+    /// `stat(2)`.
+    pub fn attributes(&self) -> Attributes {
+        let state = self.state.read();
+        let meta = &state.meta;
+        let (size, pages, rdev) = match &state.body {
+            Body::File(data) => (data.size(), data.pages(), 0),
+            Body::Directory(directory) => ((directory.len() as u64 + 2) * ENTRY_SIZE, 0, 0),
+            Body::Symlink(target) => (target.len() as u64, target_pages(target), 0),
+            Body::Node(rdev) => (0, 0, *rdev),
+            Body::Given => (0, 0, 0),
+        };
+        Attributes {
+            device: self.superblock.device,
+            ino: self.number,
+            file_type: self.file_type,
+            mode: meta.mode,
+            nlink: meta.nlink,
+            uid: meta.uid,
+            gid: meta.gid,
+            rdev,
+            size,
+            blocks: pages * (PAGE_BYTES as u64 / 512),
+            atime: meta.atime,
+            mtime: meta.mtime,
+            ctime: meta.ctime,
+            btime: meta.btime,
+        }
+    }
+
+    /// `access(2)`: checks the mode.
+    ///
+    /// # Errors
+    /// EACCES.
+    pub fn check(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
+        self.state.read().check(caller, wanted)
+    }
+
+    /// `pread(2)`: fills `sink` from `offset` on; returns how many bytes there were.
+    ///
+    /// # Errors
+    /// EISDIR; EINVAL for what has no content.
+    pub fn read(&self, caller: &Caller<'_>, offset: u64, sink: &mut Sink<'_>) -> Result<usize> {
+        let state = self.state.read();
+        let done = match &state.body {
+            Body::File(data) => data.read(offset, sink),
+            Body::Directory(_) => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        };
+        let news = state.meta.access_is_news(caller.now);
+        drop(state);
+        if news {
+            self.accessed(caller.now);
+        }
+        Ok(done)
+    }
+
+    /// `pwrite(2)`: writes `source` at `offset`, or at the end where `offset` is none;
+    /// returns how many bytes found room and the offset after them.
+    ///
+    /// # Errors
+    /// EISDIR; EINVAL for what has no content; EFBIG; ENOSPC or ENOMEM if not one byte
+    /// found room.
+    pub fn write(
+        &self,
+        caller: &Caller<'_>,
+        offset: Option<u64>,
+        source: &mut Source<'_>,
+    ) -> Result<(usize, u64)> {
+        let mut state = self.state.write();
+        let State { meta, body } = &mut *state;
+        let data = match body {
+            Body::File(data) => data,
+            Body::Directory(_) => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        };
+        let offset = offset.unwrap_or(data.size());
+        let done = data.write(&self.superblock, offset, source)?;
+        if done > 0 {
+            meta.touch(caller.now);
+            if !caller.credentials.is_root() {
+                meta.drop_set_ids();
+            }
+        }
+        Ok((done, offset + done as u64))
+    }
+
+    /// `ftruncate(2)`: makes the file `size` bytes long.
+    ///
+    /// # Errors
+    /// EISDIR; EINVAL for what has no content; EFBIG.
+    pub fn truncate(&self, caller: &Caller<'_>, size: u64) -> Result<()> {
+        let mut state = self.state.write();
+        let State { meta, body } = &mut *state;
+        match body {
+            Body::File(_) if size > MAX_FILE_BYTES => return Err(Errno::EFBIG),
+            Body::File(data) => data.truncate(&self.superblock, size),
+            Body::Directory(_) => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        }
+        meta.touch(caller.now);
+        if !caller.credentials.is_root() {
+            meta.drop_set_ids();
+        }
+        Ok(())
+    }
+
+    /// `readlink(2)`: copies the target, cut off where the room ends; returns how many
+    /// bytes were copied.
+    ///
+    /// # Errors
+    /// EINVAL if it is no symbolic link.
+    pub fn read_link(&self, caller: &Caller<'_>, sink: &mut Sink<'_>) -> Result<usize> {
+        let state = self.state.read();
+        let Body::Symlink(target) = &state.body else { return Err(Errno::EINVAL) };
+        let done = sink.put(target);
+        let news = state.meta.access_is_news(caller.now);
+        drop(state);
+        if news {
+            self.accessed(caller.now);
+        }
+        Ok(done)
+    }
+
+    /// `getdents64(2)`: calls `emit` for each entry from `cookie` on until it returns
+    /// false. The first cookie is 0; each entry tells the next.
+    ///
+    /// # Errors
+    /// ENOTDIR; ENOENT if the directory was removed.
+    pub fn list(
+        &self,
+        caller: &Caller<'_>,
+        cookie: u64,
+        emit: &mut dyn FnMut(Listed<'_>) -> bool,
+    ) -> Result<()> {
+        let state = self.state.read();
+        let directory = state.directory()?;
+        if state.meta.nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        directory.list(self.number, cookie, emit);
+        let news = state.meta.access_is_news(caller.now);
+        drop(state);
+        if news {
+            self.accessed(caller.now);
+        }
+        Ok(())
+    }
+
+    /// Changes attributes: `chmod(2)`, `chown(2)`, `utimensat(2)`.
+    ///
+    /// # Errors
+    /// EPERM if the caller may not; EACCES for setting times to now without owning or
+    /// being able to write the file.
+    pub fn change(&self, caller: &Caller<'_>, change: Change) -> Result<()> {
+        let mut state = self.state.write();
+        let who = caller.credentials;
+        let owns = who.is_root() || who.uid == state.meta.uid;
+        match change {
+            Change::Mode(mode) => {
+                if !owns {
+                    return Err(Errno::EPERM);
+                }
+                let meta = &mut state.meta;
+                meta.mode = mode & 0o7777;
+                if !who.is_root() && !who.in_group(meta.gid) {
+                    meta.mode &= !libc::S_ISGID;
+                }
+            }
+            Change::Owner(uid, gid) => {
+                let meta = &mut state.meta;
+                let uid_allowed = uid.is_none_or(|uid| owns && uid == meta.uid);
+                let gid_allowed =
+                    gid.is_none_or(|gid| owns && (gid == meta.gid || who.in_group(gid)));
+                if !(who.is_root() || uid_allowed && gid_allowed) {
+                    return Err(Errno::EPERM);
+                }
+                meta.uid = uid.unwrap_or(meta.uid);
+                meta.gid = gid.unwrap_or(meta.gid);
+                if !self.is_directory() {
+                    meta.drop_set_ids();
+                }
+            }
+            Change::Times(SetTime::Omit, SetTime::Omit) => return Ok(()),
+            Change::Times(atime, mtime) => {
+                let to_now = (atime, mtime) == (SetTime::Now, SetTime::Now);
+                if !owns && !to_now {
+                    return Err(Errno::EPERM);
+                }
+                if !owns {
+                    state.check(caller, Access::WRITE)?;
+                }
+                let set = |time: Timestamp, how| match how {
+                    SetTime::Omit => time,
+                    SetTime::Now => caller.now,
+                    SetTime::To(to) => to,
+                };
+                let meta = &mut state.meta;
+                meta.atime = set(meta.atime, atime);
+                meta.mtime = set(meta.mtime, mtime);
+            }
+        }
+        state.meta.touch_status(caller.now);
+        Ok(())
+    }
+
+    /// The parent directory; none for a root, and for what is no directory.
+    pub fn parent(&self) -> Option<InodeRef> {
+        self.state.read().directory().ok()?.parent.clone()
+    }
+
+    /// Removes any entry. For teardown.
+    pub(crate) fn pop_entry(&self) -> Option<InodeRef> {
+        self.state.write().directory_mut().ok()?.pop()
+    }
+
+    fn accessed(&self, now: Timestamp) {
+        self.state.write().meta.atime = now;
+    }
+}
+
+impl Drop for Inode {
+    /// Frees the content. The parent's reference is dropped here in a loop: removed
+    /// directories that are held by nothing but their children could otherwise be
+    /// nested deeper than the stack.
+    fn drop(&mut self) {
+        let mut parent = self.give_up();
+        while let Some(inode) = parent {
+            parent = Arc::into_inner(inode).and_then(|mut inode| inode.give_up());
+        }
+    }
+}
+
+impl Inode {
+    /// Gives content and quota back and takes the reference to the parent out; what
+    /// is left can be dropped without freeing any other inode.
+    fn give_up(&mut self) -> Option<InodeRef> {
+        let body = core::mem::replace(&mut self.state.get_mut().body, Body::Given);
+        let parent = match body {
+            Body::File(mut data) => {
+                data.free(&self.superblock);
+                None
+            }
+            Body::Directory(mut directory) => directory.parent.take(),
+            Body::Symlink(target) => {
+                self.superblock.uncharge(target_pages(&target));
+                None
+            }
+            Body::Node(_) => None,
+            Body::Given => return None,
+        };
+        self.superblock.uncharge_inode();
+        parent
+    }
+}
+
+/// Pages that the quota counts for a symbolic link's target.
+pub(crate) fn target_pages(target: &[u8]) -> u64 {
+    u64::from(target.len() >= LONG_TARGET)
+}

@@ -1,0 +1,192 @@
+//! Allocation that can fail: a box, a shared reference and a vector whose makers
+//! answer ENOMEM instead of ending the program.
+//!
+//! `alloc::sync::Arc` has no fallible constructor in stable Rust; [`Arc`] here is
+//! the part of it that the crate needs: strong references only.
+
+use alloc::alloc::{Layout, alloc, dealloc};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+use crate::sync::{AtomicUsize, Ordering, fence};
+use crate::{Errno, Result};
+
+/// Boxes `value`.
+///
+/// # Errors
+/// ENOMEM; the value is dropped.
+pub fn try_box<T>(value: T) -> Result<Box<T>> {
+    let layout = Layout::new::<T>();
+    if layout.size() == 0 {
+        return Ok(Box::new(value)); // allocates nothing
+    }
+    // SAFETY: the layout's size is not zero.
+    let ptr = unsafe { alloc(layout) }.cast::<T>();
+    if ptr.is_null() {
+        return Err(Errno::ENOMEM);
+    }
+    // SAFETY: `ptr` comes from the global allocator with T's layout and is
+    // initialised before the box takes it.
+    unsafe {
+        ptr.write(value);
+        Ok(Box::from_raw(ptr))
+    }
+}
+
+/// A vector of exactly `bytes`.
+///
+/// # Errors
+/// ENOMEM.
+pub fn try_bytes(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(bytes.len()).map_err(|_| Errno::ENOMEM)?;
+    vec.extend_from_slice(bytes);
+    Ok(vec)
+}
+
+/// A value shared by counted references, freed with the last.
+pub struct Arc<T> {
+    counted: NonNull<Counted<T>>,
+    owns: PhantomData<Counted<T>>,
+}
+
+struct Counted<T> {
+    references: AtomicUsize,
+    value: T,
+}
+
+// SAFETY: an `Arc` gives shared access to `T` from any thread that holds one and
+// drops it on whichever thread is last, as `alloc::sync::Arc` does.
+unsafe impl<T: Send + Sync> Send for Arc<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Arc<T> {}
+
+impl<T> Arc<T> {
+    /// The first reference to `value`.
+    ///
+    /// # Errors
+    /// ENOMEM; the value is dropped.
+    pub fn try_new(value: T) -> Result<Arc<T>> {
+        let counted = try_box(Counted { references: AtomicUsize::new(1), value })?;
+        Ok(Arc { counted: NonNull::from(Box::leak(counted)), owns: PhantomData })
+    }
+
+    /// Whether both are references to the same value.
+    pub fn ptr_eq(a: &Arc<T>, b: &Arc<T>) -> bool {
+        a.counted == b.counted
+    }
+
+    /// How many references there are; already old when it returns.
+    pub fn count(this: &Arc<T>) -> usize {
+        this.counted().references.load(Ordering::Acquire)
+    }
+
+    /// Gives up the reference; the value, if it was the last.
+    pub fn into_inner(this: Arc<T>) -> Option<T> {
+        let this = ManuallyDrop::new(this);
+        if !this.release() {
+            return None;
+        }
+        // SAFETY: this was the last reference, so nobody else reaches the value; it
+        // is moved out once and its memory freed without dropping it again.
+        unsafe {
+            let value = (&raw const (*this.counted.as_ptr()).value).read();
+            dealloc(this.counted.as_ptr().cast(), Layout::new::<Counted<T>>());
+            Some(value)
+        }
+    }
+
+    fn counted(&self) -> &Counted<T> {
+        // SAFETY: the allocation lives while this reference does.
+        unsafe { self.counted.as_ref() }
+    }
+
+    /// Counts one reference down; true for the last.
+    fn release(&self) -> bool {
+        if self.counted().references.fetch_sub(1, Ordering::Release) != 1 {
+            return false;
+        }
+        // All that other holders did happens before what the last one does.
+        fence(Ordering::Acquire);
+        true
+    }
+}
+
+impl<T> Deref for Arc<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.counted().value
+    }
+}
+
+impl<T> Clone for Arc<T> {
+    fn clone(&self) -> Self {
+        // Each reference takes memory, so the count cannot reach usize::MAX.
+        self.counted().references.fetch_add(1, Ordering::Relaxed);
+        Arc { counted: self.counted, owns: PhantomData }
+    }
+}
+
+impl<T> Drop for Arc<T> {
+    fn drop(&mut self) {
+        if self.release() {
+            // SAFETY: this was the last reference to an allocation that a box made.
+            drop(unsafe { Box::from_raw(self.counted.as_ptr()) });
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Arc<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counter<'a>(&'a AtomicUsize);
+
+    impl Drop for Counter<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn last_reference_drops_the_value_once() {
+        let drops = AtomicUsize::new(0);
+        let first = Arc::try_new(Counter(&drops)).unwrap();
+        let second = first.clone();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(Arc::count(&first), 2);
+        drop(first);
+        assert_eq!(drops.load(Ordering::Relaxed), 0);
+        drop(second);
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn into_inner_gives_the_value_to_the_last_holder_only() {
+        let drops = AtomicUsize::new(0);
+        let first = Arc::try_new(Counter(&drops)).unwrap();
+        let second = first.clone();
+        assert!(Arc::into_inner(first).is_none());
+        let value = Arc::into_inner(second).unwrap();
+        assert_eq!(drops.load(Ordering::Relaxed), 0);
+        drop(value);
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn zero_sized_values_can_be_boxed() {
+        assert_eq!(*try_box(()).unwrap(), ());
+    }
+}

@@ -1,0 +1,91 @@
+//! [`Name`]: the name in a directory entry, in 27 bytes if it is short.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::{Errno, Result};
+
+/// Bytes in the longest name.
+pub const NAME_MAX: usize = 255;
+
+const INLINE: usize = 26;
+
+/// A name of 1 to [`NAME_MAX`] bytes. Up to 26 are stored in place, more in a
+/// block of exactly their length, whose address then stands in `bytes`.
+pub(crate) struct Name {
+    len: u8,
+    bytes: [u8; INLINE],
+}
+
+impl Name {
+    /// # Errors
+    /// ENAMETOOLONG, ENOMEM.
+    pub(crate) fn new(name: &[u8]) -> Result<Name> {
+        let len = u8::try_from(name.len()).map_err(|_| Errno::ENAMETOOLONG)?;
+        let mut bytes = [0; INLINE];
+        if name.len() <= INLINE {
+            bytes[..name.len()].copy_from_slice(name);
+        } else {
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(name.len()).map_err(|_| Errno::ENOMEM)?;
+            copy.extend_from_slice(name);
+            let block: *mut u8 = Box::into_raw(copy.into_boxed_slice()).cast();
+            bytes[..8].copy_from_slice(&block.expose_provenance().to_ne_bytes());
+        }
+        Ok(Name { len, bytes })
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self.block() {
+            None => &self.bytes[..self.len.into()],
+            // SAFETY: the block is this name's alone, `len` bytes long, and lives
+            // until the name is dropped.
+            Some(block) => unsafe { core::slice::from_raw_parts(block, self.len.into()) },
+        }
+    }
+
+    fn block(&self) -> Option<*mut u8> {
+        if usize::from(self.len) <= INLINE {
+            return None;
+        }
+        let [a, b, c, d, e, f, g, h, ..] = self.bytes;
+        let address = usize::from_ne_bytes([a, b, c, d, e, f, g, h]);
+        Some(core::ptr::with_exposed_provenance_mut(address))
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if let Some(block) = self.block() {
+            let slice = core::ptr::slice_from_raw_parts_mut(block, self.len.into());
+            // SAFETY: `new` made the block as a boxed slice of this length.
+            drop(unsafe { Box::from_raw(slice) });
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().escape_ascii().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_every_length_come_back() {
+        let long = [b'x'; NAME_MAX + 1];
+        for len in 1..=NAME_MAX {
+            assert_eq!(Name::new(&long[..len]).unwrap().as_bytes(), &long[..len]);
+        }
+        assert_eq!(Name::new(&long).unwrap_err(), Errno::ENAMETOOLONG);
+    }
+
+    #[test]
+    fn a_name_takes_27_bytes() {
+        assert_eq!(size_of::<Name>(), 27);
+    }
+}

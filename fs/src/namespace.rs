@@ -1,0 +1,645 @@
+//! The calls on directories: look up, create, link, unlink, rmdir, rename.
+//!
+//! Each checks and acts under one hold of the directory's lock, in Linux's order of
+//! checks (`fs/namei.c`: search permission of the directory, the entry's existence,
+//! then what `may_create` and `may_delete` ask). All that can fail for want of memory
+//! is done before the first change, so an error leaves the tree as it was.
+
+use alloc::boxed::Box;
+
+use crate::data::FileData;
+use crate::directory::{Directory, Slot};
+use crate::inode::{Body, Inode, InodeRef, Meta, State};
+use crate::mem::{Arc, try_box, try_bytes};
+use crate::sync::RwLockWriteGuard;
+use crate::{Access, Caller, Errno, FileType, NAME_MAX, Result};
+
+/// What a create makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum New<'a> {
+    /// An empty regular file.
+    Regular,
+    /// An empty directory.
+    Directory,
+    /// A symbolic link to this target.
+    Symlink(&'a [u8]),
+    /// A fifo, socket or device, with the device's number.
+    Node(FileType, u64),
+}
+
+/// The name of an entry, as a path's last component gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryName<'a> {
+    /// The name: neither empty nor `.` nor `..`, without `/`.
+    pub bytes: &'a [u8],
+    /// Whether a slash follows it: then it must name a directory.
+    pub directory_only: bool,
+}
+
+/// What a rename does about a name that is taken: `renameat2(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameMode {
+    /// What it names is replaced.
+    Replace,
+    /// EEXIST.
+    NoReplace,
+    /// The two are exchanged; both must exist.
+    Exchange,
+}
+
+impl Inode {
+    /// The inode that `name` names in this directory.
+    ///
+    /// # Errors
+    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; ENOENT.
+    pub fn lookup(&self, caller: &Caller<'_>, name: &[u8]) -> Result<InodeRef> {
+        let hash = self.superblock.hash(name);
+        let state = self.state.read();
+        let directory = state.directory()?;
+        state.check(caller, Access::EXECUTE)?;
+        match directory.find(hash, name) {
+            Some(slot) => Ok(directory.child(slot).clone()),
+            None if name.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
+            None => Err(Errno::ENOENT),
+        }
+    }
+
+    /// Makes a file named `name` with permissions `mode`, to which the caller has
+    /// applied its mask already.
+    ///
+    /// # Errors
+    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; EEXIST; ENOENT if this
+    /// directory was removed; EACCES without write permission; ENOSPC; ENOMEM.
+    pub fn create(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        name: &[u8],
+        new: New<'_>,
+        mode: u32,
+    ) -> Result<InodeRef> {
+        let mut state = this.state.write();
+        let (hash, found) = find(this, &state, caller, name)?;
+        if found.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        may_create(&state, caller)?;
+        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+            return Err(Errno::ENOTDIR);
+        };
+        let prepared = directory.prepare(hash, name)?;
+        let child = make(this, meta, caller, new, mode)?;
+        let cookie = directory.insert(prepared, child.clone());
+        if new == New::Directory {
+            meta.nlink += 1;
+            // Nobody else knows the child yet: no lock is waited for.
+            if let Ok(own) = child.state.write().directory_mut() {
+                own.place = cookie;
+            }
+        }
+        meta.touch(caller.now);
+        Ok(child)
+    }
+
+    /// The file that `name` names, made as by [`create`](Inode::create) if there is
+    /// none; and whether it was made.
+    ///
+    /// # Errors
+    /// Those of [`create`](Inode::create), without EEXIST.
+    pub fn find_or_create(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        name: &[u8],
+        mode: u32,
+    ) -> Result<(InodeRef, Created)> {
+        loop {
+            match this.lookup(caller, name) {
+                Ok(found) => return Ok((found, Created::No)),
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+            match Inode::create(this, caller, name, New::Regular, mode) {
+                Ok(made) => return Ok((made, Created::Yes)),
+                // Somebody else made it between the two looks.
+                Err(Errno::EEXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Gives `target`, which is no directory, the further name `name`: `link(2)`.
+    ///
+    /// # Errors
+    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; EEXIST; EXDEV for an
+    /// inode of another ramdisk; ENOENT if this directory was removed; EACCES without
+    /// write permission; EPERM if `target` is a directory; ENOENT if it has no name
+    /// any more; EMLINK; ENOMEM.
+    pub fn link(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        name: &[u8],
+        target: &InodeRef,
+    ) -> Result<()> {
+        let mut state = this.state.write();
+        let (hash, found) = find(this, &state, caller, name)?;
+        if found.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        if !Arc::ptr_eq(&this.superblock, &target.superblock) {
+            return Err(Errno::EXDEV);
+        }
+        may_create(&state, caller)?;
+        if target.is_directory() {
+            return Err(Errno::EPERM);
+        }
+        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+            return Err(Errno::ENOTDIR);
+        };
+        let prepared = directory.prepare(hash, name)?;
+        {
+            let target = &mut target.state.write().meta;
+            if target.nlink == 0 {
+                return Err(Errno::ENOENT);
+            }
+            target.nlink = target.nlink.checked_add(1).ok_or(Errno::EMLINK)?;
+            target.touch_status(caller.now);
+        }
+        directory.insert(prepared, target.clone());
+        meta.touch(caller.now);
+        Ok(())
+    }
+
+    /// Removes the name of a file that is no directory: `unlink(2)`.
+    ///
+    /// # Errors
+    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; ENOENT; EACCES without
+    /// write permission; EPERM in a sticky directory; EISDIR; EBUSY for a mount point.
+    pub fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
+        let _removed = {
+            let mut state = self.state.write();
+            let (_, found) = find(self, &state, caller, name)?;
+            let slot = found.ok_or(Errno::ENOENT)?;
+            let child = state.directory()?.child(slot).clone();
+            may_delete(&state, caller, &child, Victim::NotDirectory)?;
+            if child.is_mount_point() {
+                return Err(Errno::EBUSY);
+            }
+            drop_link(&child, caller);
+            let removed = state.directory_mut()?.remove(slot);
+            state.meta.touch(caller.now);
+            (removed, child) // dropped after the lock: the last reference frees the data
+        };
+        Ok(())
+    }
+
+    /// Removes an empty directory: `rmdir(2)`.
+    ///
+    /// # Errors
+    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; ENOENT; EACCES without
+    /// write permission; EPERM in a sticky directory; ENOTDIR if it is no directory;
+    /// EBUSY for a mount point; ENOTEMPTY.
+    pub fn rmdir(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
+        let _removed = {
+            let mut state = self.state.write();
+            let (_, found) = find(self, &state, caller, name)?;
+            let slot = found.ok_or(Errno::ENOENT)?;
+            let child = state.directory()?.child(slot).clone();
+            may_delete(&state, caller, &child, Victim::Directory)?;
+            if child.is_mount_point() {
+                return Err(Errno::EBUSY);
+            }
+            kill_empty_directory(&child, caller)?;
+            let removed = state.directory_mut()?.remove(slot);
+            state.meta.nlink -= 1;
+            state.meta.touch(caller.now);
+            (removed, child) // dropped after the lock
+        };
+        Ok(())
+    }
+
+    /// Copies to `name` the name that this directory has in its parent, and returns
+    /// the parent; none for a root. For `getcwd(2)`.
+    ///
+    /// # Errors
+    /// ENOENT if the directory was removed; what `copy` returns.
+    pub fn name_in_parent(
+        &self,
+        copy: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Option<InodeRef>> {
+        loop {
+            let (parent, place) = {
+                let state = self.state.read();
+                let directory = state.directory()?;
+                let Some(parent) = directory.parent.clone() else { return Ok(None) };
+                if state.meta.nlink == 0 {
+                    return Err(Errno::ENOENT);
+                }
+                (parent, directory.place)
+            };
+            {
+                let state = parent.state.read();
+                if let Some((name, child)) = state.directory()?.at_cookie(place)
+                    && core::ptr::eq(&**child, self)
+                {
+                    copy(name)?;
+                    drop(state);
+                    return Ok(Some(parent));
+                }
+            }
+            // It was renamed or removed between the two looks.
+        }
+    }
+}
+
+/// Whether a call made the file that it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The file was made by this call.
+    Yes,
+    /// The file was there.
+    No,
+}
+
+/// Renames: `renameat2(2)`.
+///
+/// # Errors
+/// EXDEV for directories of two ramdisks; ENOTDIR; EACCES without search permission of
+/// both directories; ENAMETOOLONG; ENOENT; EEXIST ([`RenameMode::NoReplace`]); ENOTDIR
+/// for a file whose name is followed by a slash; EINVAL if the directory would be moved
+/// below itself; ENOTEMPTY if the new name is an ancestor of the old (EINVAL to
+/// exchange them); success with nothing done if both name the same file; EACCES and
+/// EPERM as for removing both and creating the new; ENOTDIR and EISDIR if one is a
+/// directory and the other is not; EACCES if a directory that moves to another parent
+/// is not writable; EBUSY for mount points; ENOTEMPTY; ENOMEM.
+pub fn rename(
+    caller: &Caller<'_>,
+    old_dir: &InodeRef,
+    old: EntryName<'_>,
+    new_dir: &InodeRef,
+    new: EntryName<'_>,
+    mode: RenameMode,
+) -> Result<()> {
+    let superblock = &old_dir.superblock;
+    if !Arc::ptr_eq(superblock, &new_dir.superblock) {
+        return Err(Errno::EXDEV);
+    }
+    let _removed = if Arc::ptr_eq(old_dir, new_dir) {
+        let mut parents = Parents { old: old_dir.state.write(), new: None };
+        rename_locked(caller, &mut parents, (old_dir, old), (new_dir, new), mode, &Traps::NONE)
+    } else {
+        let _no_directory_moves = superblock.rename.lock();
+        let traps = Traps::find(old_dir, new_dir);
+        let new_first = match (&traps.above_new, &traps.above_old) {
+            (Some(_), _) => false,
+            (_, Some(_)) => true,
+            _ => new_dir.number() < old_dir.number(),
+        };
+        let mut parents = if new_first {
+            let new = new_dir.state.write();
+            Parents { old: old_dir.state.write(), new: Some(new) }
+        } else {
+            let old = old_dir.state.write();
+            Parents { old, new: Some(new_dir.state.write()) }
+        };
+        rename_locked(caller, &mut parents, (old_dir, old), (new_dir, new), mode, &traps)
+    }?;
+    Ok(())
+}
+
+/// The locked parents of a rename; `new` is none where both are the same.
+struct Parents<'a> {
+    old: RwLockWriteGuard<'a, State>,
+    new: Option<RwLockWriteGuard<'a, State>>,
+}
+
+impl Parents<'_> {
+    fn new_dir(&mut self) -> &mut State {
+        self.new.as_mut().unwrap_or(&mut self.old)
+    }
+}
+
+/// The entries between two directories of which one is above the other: a rename
+/// must not touch them.
+struct Traps {
+    /// If the old directory is above the new: its entry on the way down.
+    above_new: Option<InodeRef>,
+    /// If the new directory is above the old: its entry on the way down.
+    above_old: Option<InodeRef>,
+}
+
+impl Traps {
+    const NONE: Traps = Traps { above_new: None, above_old: None };
+
+    /// The caller holds the rename lock, so the answer stays true.
+    fn find(old_dir: &InodeRef, new_dir: &InodeRef) -> Traps {
+        Traps { above_new: below(old_dir, new_dir), above_old: below(new_dir, old_dir) }
+    }
+}
+
+/// If `from` is below `top`: the entry of `top` on the way to it.
+fn below(top: &InodeRef, from: &InodeRef) -> Option<InodeRef> {
+    let mut current = from.clone();
+    loop {
+        let parent = current.parent()?;
+        if Arc::ptr_eq(&parent, top) {
+            return Some(current);
+        }
+        current = parent;
+    }
+}
+
+/// What a rename leaves to be dropped after its locks.
+type Removed = (InodeRef, Option<InodeRef>, Option<InodeRef>);
+
+fn rename_locked(
+    caller: &Caller<'_>,
+    parents: &mut Parents<'_>,
+    (old_dir, old): (&InodeRef, EntryName<'_>),
+    (new_dir, new): (&InodeRef, EntryName<'_>),
+    mode: RenameMode,
+    traps: &Traps,
+) -> Result<Removed> {
+    let (_, old_slot) = find(old_dir, &parents.old, caller, old.bytes)?;
+    let (new_hash, new_slot) = find(new_dir, parents.new_dir(), caller, new.bytes)?;
+    let old_slot = old_slot.ok_or(Errno::ENOENT)?;
+    let source = parents.old.directory()?.child(old_slot).clone();
+    let target = match new_slot {
+        Some(slot) => Some(parents.new_dir().directory()?.child(slot).clone()),
+        None => None,
+    };
+    match (mode, &target) {
+        (RenameMode::NoReplace, Some(_)) => return Err(Errno::EEXIST),
+        (RenameMode::Exchange, None) => return Err(Errno::ENOENT),
+        _ => {}
+    }
+    let exchange = mode == RenameMode::Exchange;
+    check_slashes(&source, old, target.as_ref().filter(|_| exchange), new)?;
+    check_traps(&source, target.as_ref(), traps, exchange)?;
+    if let Some(target) = &target
+        && Arc::ptr_eq(target, &source)
+    {
+        return Ok((source, None, None));
+    }
+
+    may_delete(&parents.old, caller, &source, Victim::of(&source))?;
+    match &target {
+        None => may_create(parents.new_dir(), caller)?,
+        Some(target) => {
+            let expected = if exchange { Victim::of(target) } else { Victim::of(&source) };
+            may_delete(parents.new_dir(), caller, target, expected)?;
+        }
+    }
+    let moves = parents.new.is_some();
+    let moved_directories = [Some(&source), target.as_ref().filter(|_| exchange)];
+    for directory in moved_directories.into_iter().flatten() {
+        if moves && directory.is_directory() {
+            // Its `..` changes.
+            directory.check(caller, Access::WRITE)?;
+        }
+    }
+    if source.is_mount_point() || target.as_ref().is_some_and(|target| target.is_mount_point()) {
+        return Err(Errno::EBUSY);
+    }
+
+    let removed = match (target, new_slot) {
+        (Some(target), Some(new_slot)) if exchange => {
+            swap_entries(parents, old_slot, new_slot, &source, &target)?;
+            adopt(&target, old_dir, parents.old.directory()?.cookie(old_slot), caller);
+            adopt(&source, new_dir, parents.new_dir().directory()?.cookie(new_slot), caller);
+            count_moved(parents, &source, &target);
+            (source, Some(target), None)
+        }
+        (Some(target), Some(new_slot)) => {
+            if target.is_directory() {
+                kill_empty_directory(&target, caller)?;
+                parents.new_dir().meta.nlink -= 1;
+            } else {
+                drop_link(&target, caller);
+            }
+            let replaced = parents.new_dir().directory_mut()?.replace(new_slot, source.clone());
+            let cookie = parents.new_dir().directory()?.cookie(new_slot);
+            let unlinked = parents.old.directory_mut()?.remove(old_slot);
+            adopt(&source, new_dir, cookie, caller);
+            count_moved_one(parents, &source);
+            (unlinked, Some(target), Some(replaced))
+        }
+        _ => {
+            let prepared = parents.new_dir().directory_mut()?.prepare(new_hash, new.bytes)?;
+            let cookie = parents.new_dir().directory_mut()?.insert(prepared, source.clone());
+            let unlinked = parents.old.directory_mut()?.remove(old_slot);
+            adopt(&source, new_dir, cookie, caller);
+            count_moved_one(parents, &source);
+            (unlinked, None, None)
+        }
+    };
+    parents.old.meta.touch(caller.now);
+    parents.new_dir().meta.touch(caller.now);
+    Ok(removed)
+}
+
+/// A name followed by a slash must be a directory's: the old name; of an exchange,
+/// the new name too; else what the new name becomes.
+fn check_slashes(
+    source: &InodeRef,
+    old: EntryName<'_>,
+    exchanged: Option<&InodeRef>,
+    new: EntryName<'_>,
+) -> Result<()> {
+    let becomes_directory = exchanged.unwrap_or(source).is_directory();
+    if new.directory_only && !becomes_directory || old.directory_only && !source.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    Ok(())
+}
+
+fn check_traps(
+    source: &InodeRef,
+    target: Option<&InodeRef>,
+    traps: &Traps,
+    exchange: bool,
+) -> Result<()> {
+    let is = |inode: &InodeRef, trap: &Option<InodeRef>| {
+        trap.as_ref().is_some_and(|trap| Arc::ptr_eq(trap, inode))
+    };
+    if is(source, &traps.above_new) {
+        return Err(Errno::EINVAL);
+    }
+    if target.is_some_and(|target| is(target, &traps.above_old)) {
+        return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
+    }
+    Ok(())
+}
+
+fn swap_entries(
+    parents: &mut Parents<'_>,
+    old_slot: Slot,
+    new_slot: Slot,
+    source: &InodeRef,
+    target: &InodeRef,
+) -> Result<()> {
+    // The references that the entries gave up are not the last: the caller has both.
+    drop(parents.new_dir().directory_mut()?.replace(new_slot, source.clone()));
+    drop(parents.old.directory_mut()?.replace(old_slot, target.clone()));
+    Ok(())
+}
+
+/// Tells an inode that its name changed, and a directory where it hangs now.
+fn adopt(child: &InodeRef, parent: &InodeRef, cookie: u64, caller: &Caller<'_>) {
+    let mut state = child.state.write();
+    state.meta.touch_status(caller.now);
+    let former = match &mut state.body {
+        Body::Directory(own) => {
+            own.place = cookie;
+            own.parent.replace(parent.clone())
+        }
+        _ => None,
+    };
+    // The former parent is locked and referenced by the rename itself.
+    drop((state, former));
+}
+
+/// Moves a directory's link from the old parent to the new.
+fn count_moved_one(parents: &mut Parents<'_>, source: &InodeRef) {
+    if source.is_directory() {
+        parents.old.meta.nlink -= 1;
+        parents.new_dir().meta.nlink += 1;
+    }
+}
+
+/// Counts the links of two exchanged entries.
+fn count_moved(parents: &mut Parents<'_>, source: &InodeRef, target: &InodeRef) {
+    count_moved_one(parents, source);
+    if target.is_directory() {
+        parents.new_dir().meta.nlink -= 1;
+        parents.old.meta.nlink += 1;
+    }
+}
+
+/// Looks a name up in a locked directory; returns its hash too.
+///
+/// # Errors
+/// ENOTDIR; EACCES without search permission; ENAMETOOLONG.
+fn find(
+    inode: &Inode,
+    state: &State,
+    caller: &Caller<'_>,
+    name: &[u8],
+) -> Result<(u32, Option<Slot>)> {
+    let directory = state.directory()?;
+    state.check(caller, Access::EXECUTE)?;
+    if name.len() > NAME_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    let hash = inode.superblock.hash(name);
+    Ok((hash, directory.find(hash, name)))
+}
+
+/// # Errors
+/// ENOENT if the directory was removed; EACCES.
+fn may_create(directory: &State, caller: &Caller<'_>) -> Result<()> {
+    if directory.meta.nlink == 0 {
+        return Err(Errno::ENOENT);
+    }
+    directory.check(caller, Access::WRITE | Access::EXECUTE)
+}
+
+/// What a removal expects to remove.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Directory,
+    NotDirectory,
+}
+
+impl Victim {
+    fn of(inode: &Inode) -> Victim {
+        if inode.is_directory() { Victim::Directory } else { Victim::NotDirectory }
+    }
+}
+
+/// # Errors
+/// EACCES; EPERM in a sticky directory; ENOTDIR or EISDIR if it is not what was
+/// expected.
+fn may_delete(
+    directory: &State,
+    caller: &Caller<'_>,
+    child: &InodeRef,
+    expected: Victim,
+) -> Result<()> {
+    directory.check(caller, Access::WRITE | Access::EXECUTE)?;
+    let who = caller.credentials;
+    let sticky = directory.meta.mode & libc::S_ISVTX != 0;
+    if sticky && !who.is_root() && who.uid != directory.meta.uid {
+        let child_uid = child.state.read().meta.uid;
+        if who.uid != child_uid {
+            return Err(Errno::EPERM);
+        }
+    }
+    match (expected, Victim::of(child)) {
+        (Victim::Directory, Victim::NotDirectory) => Err(Errno::ENOTDIR),
+        (Victim::NotDirectory, Victim::Directory) => Err(Errno::EISDIR),
+        _ => Ok(()),
+    }
+}
+
+/// Counts a name of a file that is no directory down.
+fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
+    let meta = &mut child.state.write().meta;
+    meta.nlink -= 1;
+    meta.touch_status(caller.now);
+}
+
+/// Marks an empty directory as removed: from now on nothing can be created in it.
+///
+/// # Errors
+/// ENOTEMPTY.
+fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
+    let mut state = child.state.write();
+    if state.directory()?.len() > 0 {
+        return Err(Errno::ENOTEMPTY);
+    }
+    state.meta.nlink = 0;
+    state.meta.touch_status(caller.now);
+    Ok(())
+}
+
+/// Makes the inode that a create adds to the directory `parent`, whose attributes are
+/// `parent_meta`.
+fn make(
+    parent: &InodeRef,
+    parent_meta: &Meta,
+    caller: &Caller<'_>,
+    new: New<'_>,
+    mode: u32,
+) -> Result<InodeRef> {
+    let (file_type, body) = match new {
+        New::Regular => (FileType::Regular, Body::File(FileData::EMPTY)),
+        New::Directory => {
+            let directory: Box<Directory> = try_box(Directory::new(Some(parent.clone())))?;
+            (FileType::Directory, Body::Directory(directory))
+        }
+        New::Symlink(target) => (FileType::Symlink, Body::Symlink(try_bytes(target)?)),
+        New::Node(file_type, rdev) => (file_type, Body::Node(rdev)),
+    };
+    let (gid, mode) = inherit(parent_meta, caller, file_type, mode & 0o7777);
+    let mut meta = Meta::new(caller, mode, gid);
+    if file_type == FileType::Directory {
+        meta.nlink = 2;
+    }
+    Inode::allocate(&parent.superblock, file_type, meta, body)
+}
+
+/// Group and mode of a new file: in a set-group-ID directory it gets that directory's
+/// group, and a directory the bit too (`inode(7)`).
+fn inherit(parent: &Meta, caller: &Caller<'_>, file_type: FileType, mode: u32) -> (u32, u32) {
+    if parent.mode & libc::S_ISGID == 0 {
+        return (caller.credentials.gid, mode);
+    }
+    if file_type == FileType::Directory {
+        return (parent.gid, mode | libc::S_ISGID);
+    }
+    let executable_set_gid = libc::S_ISGID | libc::S_IXGRP;
+    let who = caller.credentials;
+    let strip = mode & executable_set_gid == executable_set_gid
+        && !who.is_root()
+        && !who.in_group(parent.gid);
+    (parent.gid, if strip { mode & !libc::S_ISGID } else { mode })
+}

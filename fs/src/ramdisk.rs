@@ -1,0 +1,168 @@
+//! [`Ramdisk`]: a whole file system — its limits, its root, its end.
+
+use core::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+
+use crate::inode::{Body, Inode, InodeRef, Meta};
+use crate::mem::{self, Arc};
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
+
+/// How large a ramdisk may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of file data, in whole pages.
+    pub size_bytes: u64,
+    /// Number of inodes, the root's included.
+    pub inodes: u64,
+}
+
+/// What a ramdisk holds, beside its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The limits.
+    pub limits: Limits,
+    /// Pages of file data.
+    pub pages: u64,
+    /// Inodes, those included that are open but have no name.
+    pub inodes: u64,
+}
+
+/// What all inodes of a ramdisk share.
+pub(crate) struct Superblock {
+    /// `st_dev`. Immutable.
+    pub(crate) device: u64,
+    /// Held by a rename from one directory to another: while it is, no directory moves.
+    pub(crate) rename: Mutex<()>,
+    /// Immutable.
+    limits: Limits,
+    /// Immutable.
+    hasher: FixedState,
+    pages: AtomicU64,
+    inodes: AtomicU64,
+    next_number: AtomicU64,
+}
+
+impl Superblock {
+    /// Takes a page from the quota and makes it with `allocate`.
+    ///
+    /// # Errors
+    /// ENOSPC; `allocate`'s.
+    pub(crate) fn charged<T>(&self, allocate: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.charge(1)?;
+        allocate().inspect_err(|_| self.uncharge(1))
+    }
+
+    /// Takes `pages` from the quota.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub(crate) fn charge(&self, pages: u64) -> Result<()> {
+        add_below(&self.pages, pages, self.limits.size_bytes / PAGE_BYTES as u64)
+    }
+
+    /// Gives `pages` back to the quota.
+    pub(crate) fn uncharge(&self, pages: u64) {
+        self.pages.fetch_sub(pages, Ordering::Relaxed);
+    }
+
+    /// Takes an inode from the quota; returns its number, never used before.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub(crate) fn charge_inode(&self) -> Result<u64> {
+        add_below(&self.inodes, 1, self.limits.inodes)?;
+        Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn uncharge_inode(&self) {
+        self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hash(&self, name: &[u8]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(name);
+        hasher.finish() as u32
+    }
+}
+
+/// Adds to a counter unless it would pass `limit`.
+fn add_below(counter: &AtomicU64, count: u64, limit: u64) -> Result<()> {
+    if counter.fetch_add(count, Ordering::Relaxed) + count > limit {
+        counter.fetch_sub(count, Ordering::Relaxed);
+        return Err(Errno::ENOSPC);
+    }
+    Ok(())
+}
+
+/// A file system in memory. Dropping it frees the tree; inodes that are still
+/// referenced live on, without names.
+pub struct Ramdisk {
+    superblock: Arc<Superblock>,
+    root: InodeRef,
+}
+
+impl Ramdisk {
+    /// An empty ramdisk whose root has permissions `mode` and belongs to the caller.
+    /// `device` is its `st_dev`; `seed` varies the hash of names.
+    ///
+    /// # Errors
+    /// ENOMEM; ENOSPC if the limits allow no inode.
+    pub fn new(
+        caller: &Caller<'_>,
+        mode: u32,
+        limits: Limits,
+        device: u64,
+        seed: u64,
+    ) -> Result<Ramdisk> {
+        let superblock = Arc::try_new(Superblock {
+            device,
+            rename: Mutex::new(()),
+            limits,
+            hasher: FixedState::with_seed(seed),
+            pages: AtomicU64::new(0),
+            inodes: AtomicU64::new(0),
+            next_number: AtomicU64::new(1),
+        })?;
+        let mut meta = Meta::new(caller, mode, caller.credentials.gid);
+        meta.nlink = 2;
+        let body = Body::Directory(mem::try_box(crate::directory::Directory::new(None))?);
+        let root = Inode::allocate(&superblock, FileType::Directory, meta, body)?;
+        Ok(Ramdisk { superblock, root })
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> &InodeRef {
+        &self.root
+    }
+
+    /// What is used now.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            limits: self.superblock.limits,
+            pages: self.superblock.pages.load(Ordering::Relaxed),
+            inodes: self.superblock.inodes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Ramdisk {
+    /// Takes the tree apart from the leaves, without recursion: a tree may be deeper
+    /// than any stack. Parent and child refer to one another, so dropping the root
+    /// alone would free nothing.
+    fn drop(&mut self) {
+        let mut current = self.root.clone();
+        loop {
+            match current.pop_entry() {
+                Some(child) if child.is_directory() => current = child,
+                Some(_leaf) => {}
+                None if Arc::ptr_eq(&current, &self.root) => break,
+                None => match current.parent() {
+                    Some(parent) => current = parent,
+                    None => break,
+                },
+            }
+        }
+    }
+}
