@@ -57,6 +57,14 @@ impl Source<'_> {
         self.left = self.left.min(len);
     }
 
+    /// Moves as much as is left to `to`, or as fits; returns how much that was.
+    pub fn copy_to(&mut self, to: &mut [u8]) -> usize {
+        let len = self.left.min(to.len());
+        // SAFETY: `to` has room for `len` bytes.
+        unsafe { self.take(to.as_mut_ptr(), len) };
+        len
+    }
+
     /// Moves the next `len` bytes to `to`.
     ///
     /// # Safety

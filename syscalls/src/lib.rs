@@ -1,13 +1,67 @@
-//! The system-call layer.
+//! The system-call layer: what a program calls, over the ramdisk of
+//! [`anchorite_fs`] and directories forwarded to a host.
+//!
+//! A [`System`] is one process. A program calls its methods, which are named as the
+//! manual pages are ([`System::open`], [`System::rename`], …), or
+//! [`System::syscall`] with Linux's numbers and pointers; either way a system call is
+//! a function call.
+//!
+//! # Layers, from the bottom
+//! * [`platform`], [`host`]: the two doors to the ground below, traits that the kernel
+//!   and the hosted isle implement.
+//! * `user`: the program's memory, checked.
+//! * `node`: a file of any mounted file system. `ramdisk` and `forward` are the two
+//!   that there are; `mounts` says which is where.
+//! * `walk`: from a path to a file.
+//! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
+//! * `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
+//!   number; `abi`: Linux's structures.
+//!
+//! # Calls
+//!
+//! | calls | manual pages | module |
+//! |---|---|---|
+//! | open, openat, creat, close | `open(2)`, `close(2)` | `calls::descriptors` |
+//! | read, write, pread64, pwrite64, lseek, truncate, ftruncate | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` |
+//! | mkdir, rmdir, unlink, link, symlink, readlink, rename, getdents64, chdir, getcwd | each its own | `calls::names` |
+//! | stat, lstat, fstat, chmod, fchmod, chown, lchown, fchown, umask | `stat(2)`, `chmod(2)`, `chown(2)`, `umask(2)` | `calls::metadata` |
+//! | getpid, gettid, sched_yield, clock_gettime, getrandom, uname, exit, exit_group | each its own | `calls::process` |
+//!
+//! Any other number answers ENOSYS.
+//!
+//! # Locks
+//! In the order in which they may be taken: `System::credentials` (shared, for the time of
+//! a call); an open file's offset; then the file system's own (see [`anchorite_fs`]).
+//! The table of descriptors, the table of mounts and the working directory are each
+//! locked for a look-up alone, with nothing taken inside.
 #![no_std]
+#![deny(unsafe_code)]
+
 extern crate alloc;
 
+#[allow(unsafe_code)]
+mod abi;
+#[allow(unsafe_code)]
+mod calls;
+mod console;
+mod descriptors;
+mod dispatch;
+mod file;
+#[allow(unsafe_code)]
+mod forward;
+#[allow(unsafe_code)]
 pub mod host;
+mod mounts;
+mod node;
 pub mod platform;
+mod ramdisk;
 mod system;
+#[allow(unsafe_code)]
+mod user;
+mod walk;
 
-pub use anchorite_fs::Errno;
-pub use anchorite_fs::Result;
+pub use anchorite_fs::{Errno, Limits, Result, Usage};
 pub use host::{HostFd, HostFiles};
 pub use platform::{Platform, Stream};
-pub use system::{Limits, System};
+pub use system::System;
+pub use user::PATH_MAX;

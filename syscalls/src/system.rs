@@ -1,53 +1,207 @@
-//! [`System`]: one process and everything that it can name.
+//! [`System`]: one process and everything that it can name. The calls themselves are
+//! in [`calls`](crate::calls), each as a method.
 
-use alloc::sync::Arc;
+use alloc::sync::Arc as StdArc;
 
-use crate::{Errno, HostFiles, Platform, Result, Stream};
+use anchorite_fs::mem::Arc;
+use anchorite_fs::sync::{AtomicU32, Ordering, RwLock};
+use anchorite_fs::{Caller, Credentials, Limits, New, Ramdisk, Usage};
 
-/// How large a ramdisk may grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of file data.
-    pub size_bytes: u64,
-    /// Number of inodes.
-    pub inodes: u64,
-}
+use crate::console::Console;
+use crate::descriptors::Descriptors;
+use crate::file::{Object, OpenFile};
+use crate::forward::HostNode;
+use crate::mounts::{MountId, Mounts};
+use crate::node::{Files, Node};
+use crate::platform::Stream;
+use crate::user::UserMemory;
+use crate::walk::{Last, LastLink, Place, Walk};
+use crate::{Errno, HostFiles, Platform, Result};
 
-/// One process: its file descriptors, directory, mask, and the mounts below `/`.
+/// `st_dev` of the ramdisk at `/`.
+const ROOT_DEVICE: u64 = 1;
+/// Permissions of a new root directory, as of a new tmpfs.
+const ROOT_MODE: u32 = 0o1777;
+/// The file mode creation mask that a process starts with.
+const UMASK: u32 = 0o022;
+
+/// One process: its descriptors, directory, mask, identity, and the mounts that make
+/// its tree.
+///
+/// Each field has a lock of its own; none is held while a file system works, except
+/// `credentials`, shared.
 pub struct System {
-    platform: Arc<dyn Platform>,
+    platform: StdArc<dyn Platform>,
+    user_memory: UserMemory,
+    mounts: RwLock<Mounts>,
+    working_directory: RwLock<Place>,
+    pub(crate) descriptors: RwLock<Descriptors>,
+    credentials: RwLock<Credentials>,
+    umask: AtomicU32,
 }
 
 impl System {
-    /// A process with a new, empty ramdisk at `/`, and the console as its
-    /// descriptors 0, 1 and 2.
+    /// A process with a new, empty ramdisk at `/`, where it is, and with the console as
+    /// its descriptors 0, 1 and 2. It is root's.
     ///
     /// # Errors
-    /// ENOMEM.
-    pub fn new(platform: Arc<dyn Platform>, limits: Limits) -> Result<System> {
-        let _ = limits;
-        Ok(System { platform })
-    }
-
-    /// Mounts the host's files at the absolute path `dir`, made if missing.
-    ///
-    /// # Errors
-    /// Those of `mkdir(2)`; ENOMEM.
-    pub fn mount_host(&self, dir: &[u8], host: Arc<dyn HostFiles>) -> Result<()> {
-        let _ = (dir, host);
-        Err(Errno::ENOSYS)
-    }
-
-    /// `write(2)`.
-    ///
-    /// # Errors
-    /// EBADF.
-    pub fn write(&self, fd: i32, buf: &[u8]) -> Result<usize> {
-        match fd {
-            1 => self.platform.write_console(Stream::Stdout, buf)?,
-            2 => self.platform.write_console(Stream::Stderr, buf)?,
-            _ => return Err(Errno::EBADF),
+    /// ENOMEM; ENOSPC if `limits` allow no inode; E2BIG if the platform has too many
+    /// ranges of memory.
+    pub fn new(platform: StdArc<dyn Platform>, limits: Limits) -> Result<System> {
+        let mut seed = [0; 8];
+        // Without entropy the hash of names can be foreseen, no more.
+        let _ = platform.fill_random(&mut seed);
+        let credentials = Credentials::default();
+        let caller = Caller { credentials: &credentials, now: platform.realtime().into() };
+        let seed = u64::from_ne_bytes(seed);
+        let ramdisk = Ramdisk::new(&caller, ROOT_MODE, limits, ROOT_DEVICE, seed)?;
+        let mounts = Mounts::new(ramdisk)?;
+        let mut descriptors = Descriptors::new();
+        for (console, flags) in [
+            (Console::Input, libc::O_RDONLY),
+            (Console::Output(Stream::Stdout), libc::O_WRONLY),
+            (Console::Output(Stream::Stderr), libc::O_WRONLY),
+        ] {
+            let file = Arc::try_new(OpenFile::new(Object::Console(console), None, flags))?;
+            let fd = descriptors.reserve()?;
+            descriptors.install(fd, file);
         }
-        Ok(buf.len())
+        Ok(System {
+            user_memory: UserMemory::new(platform.user_memory())?,
+            platform,
+            working_directory: RwLock::new(mounts.root()),
+            mounts: RwLock::new(mounts),
+            descriptors: RwLock::new(descriptors),
+            credentials: RwLock::new(credentials),
+            umask: AtomicU32::new(UMASK),
+        })
     }
+
+    /// Mounts the host's files at the absolute path `dir`, made with its parents if
+    /// missing. The host knows its files by the same paths.
+    ///
+    /// # Errors
+    /// EINVAL unless `dir` is absolute and not `/`; ENOTDIR if it is a file or lies in
+    /// a mount that is no ramdisk; those of `mkdir(2)`; ENOMEM.
+    pub fn mount_host(&self, dir: &[u8], host: StdArc<dyn HostFiles>) -> Result<()> {
+        let dir = trim_slashes(dir);
+        if dir.first() != Some(&b'/') {
+            return Err(Errno::EINVAL);
+        }
+        self.as_caller(|caller| {
+            self.make_directories(caller, dir)?;
+            let over = self.walk(caller, self.root(), dir)?.finish(LastLink::Follow)?;
+            self.mounts.write().add(&over, Node::Host(HostNode::root(host, dir)?))
+        })
+    }
+
+    /// What the ramdisk at `/` holds, and its limits.
+    pub fn usage(&self) -> Usage {
+        self.mounts.read().ramdisk().usage()
+    }
+
+    pub(crate) fn platform(&self) -> &dyn Platform {
+        &*self.platform
+    }
+
+    pub(crate) fn user_memory(&self) -> &UserMemory {
+        &self.user_memory
+    }
+
+    /// Calls `call` in the process's name, at this moment.
+    pub(crate) fn as_caller<T>(&self, call: impl FnOnce(&Caller<'_>) -> Result<T>) -> Result<T> {
+        let credentials = self.credentials.read();
+        call(&Caller { credentials: &credentials, now: self.platform.realtime().into() })
+    }
+
+    /// The permissions that a new file asked for with `mode` gets.
+    pub(crate) fn masked(&self, mode: u32) -> u32 {
+        mode & 0o7777 & !self.umask.load(Ordering::Relaxed)
+    }
+
+    /// Sets the file mode creation mask; returns the former one.
+    pub(crate) fn set_umask(&self, mask: u32) -> u32 {
+        self.umask.swap(mask & 0o777, Ordering::Relaxed)
+    }
+
+    /// The root directory.
+    pub(crate) fn root(&self) -> Place {
+        self.mounts.read().root()
+    }
+
+    pub(crate) fn working_directory(&self) -> Place {
+        self.working_directory.read().clone()
+    }
+
+    pub(crate) fn set_working_directory(&self, place: Place) {
+        let former = core::mem::replace(&mut *self.working_directory.write(), place);
+        drop(former); // outside the lock: it may be the last reference
+    }
+
+    /// What is mounted at `place`, or `place` itself.
+    pub(crate) fn top(&self, place: Place) -> Place {
+        match &place.node {
+            Node::Ramdisk(inode) if inode.is_mount_point() => self.mounts.read().top(place),
+            _ => place,
+        }
+    }
+
+    /// The directory that a mount covers; none for the mount at `/`.
+    pub(crate) fn mount_point(&self, mount: MountId) -> Option<Place> {
+        self.mounts.read().mount_point(mount)
+    }
+
+    /// A walk of `path` from `from`.
+    ///
+    /// # Errors
+    /// Those of [`Walk::new`].
+    pub(crate) fn walk<'a>(
+        &'a self,
+        caller: &'a Caller<'a>,
+        from: Place,
+        path: &'a [u8],
+    ) -> Result<Walk<'a>> {
+        Walk::new(self, caller, from, path)
+    }
+
+    /// Where a walk of `path` by descriptor `at` starts: `openat(2)`.
+    ///
+    /// # Errors
+    /// EBADF; ENOTDIR if the descriptor is no directory's.
+    pub(crate) fn start(&self, at: i32, path: &[u8]) -> Result<Place> {
+        if path.first() == Some(&b'/') {
+            return Ok(self.root());
+        }
+        if at == libc::AT_FDCWD {
+            return Ok(self.working_directory());
+        }
+        let descriptors = self.descriptors.read();
+        let place = descriptors.get(at)?.place.as_ref().ok_or(Errno::ENOTDIR)?;
+        if place.node.is_not_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(place.clone())
+    }
+
+    /// Makes each directory of the absolute path `path` that is missing.
+    fn make_directories(&self, caller: &Caller<'_>, path: &[u8]) -> Result<()> {
+        let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/');
+        for end in ends.map(|(at, _)| at).chain([path.len()]) {
+            let mut walk = self.walk(caller, self.root(), &path[..end])?;
+            walk.reach_parent()?;
+            if let Last::Name(name) = walk.last() {
+                match walk.place.node.create(caller, name.bytes, New::Directory, 0o755) {
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `path` without the slashes at its end.
+fn trim_slashes(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
+    &path[..end]
 }

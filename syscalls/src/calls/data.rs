@@ -1,0 +1,122 @@
+//! Content: read, write, pread64, pwrite64, lseek, truncate, ftruncate.
+
+use anchorite_fs::{Sink, Source};
+
+use crate::file::At;
+use crate::node::Files;
+use crate::system::System;
+use crate::walk::LastLink;
+use crate::{Errno, Result};
+
+/// Bytes that one call transfers at most, as on Linux (`read(2)`, NOTES).
+const TRANSFER_MAX: usize = 0x7fff_f000;
+
+impl System {
+    /// `read(2)`: reads up to `buf.len()` bytes at the file offset; returns how many, 0 at
+    /// the end.
+    ///
+    /// # Errors
+    /// EBADF; EISDIR; EIO.
+    pub fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize> {
+        self.read_into(fd, At::Offset, || Ok(Sink::from(buf)))
+    }
+
+    /// `pread(2)`: reads at `offset`; the file offset stays.
+    ///
+    /// # Errors
+    /// EINVAL for an offset below zero; EBADF; ESPIPE; EISDIR; EIO.
+    pub fn pread(&self, fd: i32, buf: &mut [u8], offset: i64) -> Result<usize> {
+        self.read_into(fd, position(offset)?, || Ok(Sink::from(buf)))
+    }
+
+    /// `write(2)`: writes at the file offset, or at the end with O_APPEND; returns how
+    /// many bytes found room.
+    ///
+    /// # Errors
+    /// EBADF; EFBIG; ENOSPC or ENOMEM if not one byte found room; EIO.
+    pub fn write(&self, fd: i32, buf: &[u8]) -> Result<usize> {
+        self.write_from(fd, At::Offset, || Ok(Source::from(buf)))
+    }
+
+    /// `pwrite(2)`: writes at `offset`, or at the end with O_APPEND, as Linux does; the
+    /// file offset stays.
+    ///
+    /// # Errors
+    /// EINVAL for an offset below zero; EBADF; ESPIPE; EFBIG; ENOSPC or ENOMEM if not one
+    /// byte found room; EIO.
+    pub fn pwrite(&self, fd: i32, buf: &[u8], offset: i64) -> Result<usize> {
+        self.write_from(fd, position(offset)?, || Ok(Source::from(buf)))
+    }
+
+    /// `lseek(2)` by SEEK_SET, SEEK_CUR or SEEK_END; returns the new offset. It never
+    /// changes the file.
+    ///
+    /// # Errors
+    /// EBADF; ESPIPE; EINVAL for another `whence`, or a result below zero or above
+    /// `i64::MAX`.
+    pub fn lseek(&self, fd: i32, offset: i64, whence: i32) -> Result<u64> {
+        self.file(fd)?.seek(offset, whence)
+    }
+
+    /// `truncate(2)`: makes the file at `path` `length` bytes long, by a hole if longer.
+    ///
+    /// # Errors
+    /// EINVAL for a length below zero; those of the path; EISDIR; EINVAL for what is no
+    /// regular file; EACCES; ENOSYS on the host.
+    pub fn truncate(&self, path: &[u8], length: i64) -> Result<()> {
+        let size = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
+        self.as_caller(|caller| {
+            let start = self.start(libc::AT_FDCWD, path)?;
+            let place = self.walk(caller, start, path)?.finish(LastLink::Follow)?;
+            place.node.truncate(caller, size)
+        })
+    }
+
+    /// `ftruncate(2)`: as [`truncate`](System::truncate), by descriptor.
+    ///
+    /// # Errors
+    /// EINVAL for a length below zero; EBADF; EINVAL unless it is a regular file open for
+    /// writing; ENOSYS on the host.
+    pub fn ftruncate(&self, fd: i32, length: i64) -> Result<()> {
+        let size = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
+        let file = self.file(fd)?;
+        file.check_writable().map_err(|_| Errno::EINVAL)?;
+        self.as_caller(|caller| file.truncate(caller, size))
+    }
+
+    /// Reads into what `sink` gives, which is asked once the descriptor is known to be
+    /// readable.
+    pub(crate) fn read_into<'a>(
+        &self,
+        fd: i32,
+        at: At,
+        sink: impl FnOnce() -> Result<Sink<'a>>,
+    ) -> Result<usize> {
+        let file = self.file(fd)?;
+        file.check_readable()?;
+        let mut sink = sink()?;
+        sink.truncate(TRANSFER_MAX);
+        self.as_caller(|caller| file.read(self, caller, at, &mut sink))
+    }
+
+    /// Writes what `source` gives, which is asked once the descriptor is known to be
+    /// writable.
+    pub(crate) fn write_from<'a>(
+        &self,
+        fd: i32,
+        at: At,
+        source: impl FnOnce() -> Result<Source<'a>>,
+    ) -> Result<usize> {
+        let file = self.file(fd)?;
+        file.check_writable()?;
+        let mut source = source()?;
+        source.truncate(TRANSFER_MAX);
+        self.as_caller(|caller| file.write(self, caller, at, &mut source))
+    }
+}
+
+/// # Errors
+/// EINVAL for an offset below zero.
+pub(crate) fn position(offset: i64) -> Result<At> {
+    u64::try_from(offset).map(At::Position).map_err(|_| Errno::EINVAL)
+}

@@ -1,0 +1,14 @@
+//! The calls, each a method of [`System`](crate::System) by the name that its manual
+//! page has, and each with a twin that takes a [`Sink`](anchorite_fs::Sink) or
+//! [`Source`](anchorite_fs::Source) where the caller's bytes may not be borrowed.
+//!
+//! Errors are listed in the order in which they are checked, which is Linux's.
+
+mod data;
+mod descriptors;
+mod metadata;
+mod names;
+mod process;
+
+pub(crate) use data::position;
+pub(crate) use process::check_random_flags;

@@ -1,0 +1,110 @@
+//! From a call's number and six words to the call: Linux's interface on x86-64,
+//! `syscalls(2)`. Pointers are checked here, before anything is done with them.
+
+use crate::calls::{check_random_flags, position};
+use crate::file::At;
+use crate::system::System;
+use crate::{Errno, Result};
+
+impl System {
+    /// Does the call with Linux's `number`; returns its result, or an error's number
+    /// below zero. A pointer that leads outside the program's memory is EFAULT.
+    pub fn syscall(&self, number: i64, arguments: [u64; 6]) -> i64 {
+        match self.dispatch(number, arguments) {
+            Ok(value) => value,
+            Err(errno) => -i64::from(errno.raw()),
+        }
+    }
+
+    fn dispatch(&self, number: i64, [a, b, c, d, ..]: [u64; 6]) -> Result<i64> {
+        // Linux takes the low half of a word for what is an `int` in C.
+        let int = |word: u64| word as i32;
+        let memory = self.user_memory();
+        let address = |word: u64| word as usize;
+        let string = |word: u64| memory.string(address(word));
+        let put_stat = |to: u64, stat: libc::stat| memory.put(address(to), &stat).map(|()| 0);
+        match number {
+            libc::SYS_read => self.read_at(int(a), At::Offset, b, c),
+            libc::SYS_pread64 => self.read_at(int(a), position(d as i64)?, b, c),
+            libc::SYS_write => self.write_at(int(a), At::Offset, b, c),
+            libc::SYS_pwrite64 => self.write_at(int(a), position(d as i64)?, b, c),
+            libc::SYS_lseek => self.lseek(int(a), b as i64, int(c)).map(|offset| offset as i64),
+            libc::SYS_open => self.open(&string(a)?, int(b), c as u32).map(i64::from),
+            libc::SYS_openat => self.openat(int(a), &string(b)?, int(c), d as u32).map(i64::from),
+            libc::SYS_creat => self.creat(&string(a)?, b as u32).map(i64::from),
+            libc::SYS_close => self.close(int(a)).map(|()| 0),
+            libc::SYS_stat => put_stat(b, self.stat(&string(a)?)?),
+            libc::SYS_lstat => put_stat(b, self.lstat(&string(a)?)?),
+            libc::SYS_fstat => put_stat(b, self.fstat(int(a))?),
+            libc::SYS_mkdir => self.mkdir(&string(a)?, b as u32).map(|()| 0),
+            libc::SYS_rmdir => self.rmdir(&string(a)?).map(|()| 0),
+            libc::SYS_unlink => self.unlink(&string(a)?).map(|()| 0),
+            libc::SYS_link => self.link(&string(a)?, &string(b)?).map(|()| 0),
+            libc::SYS_symlink => self.symlink(&string(a)?, &string(b)?).map(|()| 0),
+            libc::SYS_rename => self.rename(&string(a)?, &string(b)?).map(|()| 0),
+            libc::SYS_readlink => {
+                if int(c) <= 0 {
+                    return Err(Errno::EINVAL);
+                }
+                let mut sink = memory.sink(address(b), int(c) as usize)?;
+                self.readlink_into(&string(a)?, &mut sink).map(length)
+            }
+            libc::SYS_getdents64 => {
+                let done =
+                    self.getdents64_into(int(a), || memory.sink(address(b), c as u32 as usize));
+                done.map(length)
+            }
+            libc::SYS_getcwd => {
+                let mut sink = memory.sink(address(a), address(b))?;
+                self.getcwd_into(&mut sink).map(length)
+            }
+            libc::SYS_chdir => self.chdir(&string(a)?).map(|()| 0),
+            libc::SYS_truncate => self.truncate(&string(a)?, b as i64).map(|()| 0),
+            libc::SYS_ftruncate => self.ftruncate(int(a), b as i64).map(|()| 0),
+            libc::SYS_chmod => self.chmod(&string(a)?, b as u32).map(|()| 0),
+            libc::SYS_fchmod => self.fchmod(int(a), b as u32).map(|()| 0),
+            libc::SYS_chown => self.chown(&string(a)?, b as u32, c as u32).map(|()| 0),
+            libc::SYS_lchown => self.lchown(&string(a)?, b as u32, c as u32).map(|()| 0),
+            libc::SYS_fchown => self.fchown(int(a), b as u32, c as u32).map(|()| 0),
+            libc::SYS_umask => Ok(self.umask(a as u32).into()),
+            libc::SYS_getpid => Ok(self.getpid().into()),
+            libc::SYS_gettid => Ok(self.gettid().into()),
+            libc::SYS_sched_yield => {
+                self.sched_yield();
+                Ok(0)
+            }
+            libc::SYS_clock_gettime => {
+                memory.put(address(b), &self.clock_gettime(int(a))?).map(|()| 0)
+            }
+            libc::SYS_getrandom => self.random(a, b, c as u32),
+            libc::SYS_uname => memory.put(address(a), &self.uname()).map(|()| 0),
+            libc::SYS_exit | libc::SYS_exit_group => self.exit_group(int(a)),
+            _ => Err(Errno::ENOSYS),
+        }
+    }
+
+    fn read_at(&self, fd: i32, at: At, to: u64, len: u64) -> Result<i64> {
+        let sink = || self.user_memory().sink(to as usize, len as usize);
+        self.read_into(fd, at, sink).map(length)
+    }
+
+    fn write_at(&self, fd: i32, at: At, from: u64, len: u64) -> Result<i64> {
+        let source = || self.user_memory().source(from as usize, len as usize);
+        self.write_from(fd, at, source).map(length)
+    }
+
+    fn random(&self, to: u64, len: u64, flags: u32) -> Result<i64> {
+        check_random_flags(flags)?;
+        let mut sink = self.user_memory().sink(to as usize, len as usize)?;
+        let mut piece = [0; 256];
+        while sink.remaining() > 0 {
+            self.platform().fill_random(&mut piece)?;
+            sink.put(&piece);
+        }
+        Ok(len as i64)
+    }
+}
+
+fn length(bytes: usize) -> i64 {
+    bytes as i64
+}

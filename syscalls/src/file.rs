@@ -1,0 +1,217 @@
+//! [`OpenFile`]: an open file description — the offset and flags that descriptors
+//! share — over an [`Object`] of one kind or another.
+
+use anchorite_fs::sync::{AtomicU32, Mutex, Ordering};
+use anchorite_fs::{Attributes, Caller, InodeRef, Sink, Source};
+
+use crate::console::Console;
+use crate::forward::HostFile;
+use crate::system::System;
+use crate::walk::Place;
+use crate::{Errno, Result};
+
+/// An open file description: POSIX.1-2024, 3.234.
+pub(crate) struct OpenFile {
+    /// What is open. Immutable.
+    pub(crate) object: Object,
+    /// Where it was found; none for what has no place in the tree. Immutable.
+    pub(crate) place: Option<Place>,
+    /// Access mode and status flags, as F_GETFL has them.
+    flags: AtomicU32,
+    /// The file offset, or the cookie of a listing. Held over a transfer, so that
+    /// transfers through one description do not mix (POSIX.1-2024, 2.9.7). Taken
+    /// before any inode's lock.
+    offset: Mutex<u64>,
+}
+
+/// What an open file description stands for.
+pub(crate) enum Object {
+    /// A file of a ramdisk.
+    Inode(InodeRef),
+    /// A file of the host.
+    Host(HostFile),
+    /// The console.
+    Console(Console),
+}
+
+/// Where a transfer starts.
+#[derive(Clone, Copy)]
+pub(crate) enum At {
+    /// At the file offset, which it moves.
+    Offset,
+    /// Here; the file offset stays.
+    Position(u64),
+}
+
+impl OpenFile {
+    pub(crate) fn new(object: Object, place: Option<Place>, flags: i32) -> OpenFile {
+        let kept = flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOCTTY | libc::O_TRUNC);
+        let kept = kept & !libc::O_CLOEXEC | libc::O_LARGEFILE;
+        OpenFile { object, place, flags: AtomicU32::new(kept as u32), offset: Mutex::new(0) }
+    }
+
+    pub(crate) fn flags(&self) -> i32 {
+        self.flags.load(Ordering::Relaxed) as i32
+    }
+
+    /// # Errors
+    /// EBADF unless it is open for reading.
+    pub(crate) fn check_readable(&self) -> Result<()> {
+        match self.flags() & libc::O_ACCMODE {
+            libc::O_RDONLY | libc::O_RDWR => Ok(()),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// # Errors
+    /// EBADF unless it is open for writing.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match self.flags() & libc::O_ACCMODE {
+            libc::O_WRONLY | libc::O_RDWR => Ok(()),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// Fills `sink`; returns how many bytes there were.
+    ///
+    /// # Errors
+    /// EISDIR; ESPIPE for a position where there is none; the host's.
+    pub(crate) fn read(
+        &self,
+        system: &System,
+        caller: &Caller<'_>,
+        at: At,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize> {
+        match (&self.object, at) {
+            (Object::Inode(inode), At::Position(position)) => inode.read(caller, position, sink),
+            (Object::Inode(inode), At::Offset) => {
+                let mut offset = self.offset.lock();
+                let done = inode.read(caller, *offset, sink)?;
+                *offset += done as u64;
+                Ok(done)
+            }
+            (Object::Host(file), at) => file.read(at, sink),
+            (Object::Console(console), At::Offset) => console.read(system, sink),
+            (Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+        }
+    }
+
+    /// Writes `source`; returns how many bytes found room.
+    ///
+    /// # Errors
+    /// ESPIPE for a position where there is none; EFBIG, ENOSPC, ENOMEM; the host's.
+    pub(crate) fn write(
+        &self,
+        system: &System,
+        caller: &Caller<'_>,
+        at: At,
+        source: &mut Source<'_>,
+    ) -> Result<usize> {
+        let append = self.flags() & libc::O_APPEND != 0;
+        match (&self.object, at) {
+            // With O_APPEND, Linux writes at the end whatever the position: `pwrite(2)`, BUGS.
+            (Object::Inode(inode), At::Position(position)) => {
+                let position = (!append).then_some(position);
+                inode.write(caller, position, source).map(|(done, _)| done)
+            }
+            (Object::Inode(inode), At::Offset) => {
+                let mut offset = self.offset.lock();
+                let (done, end) = inode.write(caller, (!append).then_some(*offset), source)?;
+                if done > 0 {
+                    *offset = end;
+                }
+                Ok(done)
+            }
+            (Object::Host(file), at) => file.write(at, source),
+            (Object::Console(console), At::Offset) => console.write(system, source),
+            (Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+        }
+    }
+
+    /// `lseek(2)`.
+    ///
+    /// # Errors
+    /// ESPIPE for the console; EINVAL for an unknown `whence` or a result below zero or
+    /// above what an offset can hold; the host's.
+    pub(crate) fn seek(&self, delta: i64, whence: i32) -> Result<u64> {
+        let inode = match &self.object {
+            Object::Inode(inode) => inode,
+            Object::Host(file) => return file.seek(delta, whence),
+            Object::Console(_) => return Err(Errno::ESPIPE),
+        };
+        let mut offset = self.offset.lock();
+        let base = match whence {
+            libc::SEEK_SET => 0,
+            libc::SEEK_CUR => *offset,
+            // A listing's offsets are cookies: it has no end to count from.
+            libc::SEEK_END if !inode.is_directory() => inode.attributes().size,
+            _ => return Err(Errno::EINVAL),
+        };
+        let base = i64::try_from(base).map_err(|_| Errno::EINVAL)?;
+        let sum = base.checked_add(delta).ok_or(Errno::EINVAL)?;
+        *offset = u64::try_from(sum).map_err(|_| Errno::EINVAL)?;
+        Ok(*offset)
+    }
+
+    /// `getdents64(2)`.
+    ///
+    /// # Errors
+    /// ENOTDIR; ENOENT if the directory was removed; EINVAL if not one entry has room.
+    pub(crate) fn list(&self, caller: &Caller<'_>, sink: &mut Sink<'_>) -> Result<usize> {
+        let inode = match &self.object {
+            Object::Inode(inode) if inode.is_directory() => inode,
+            Object::Host(file) => return file.list(sink),
+            _ => return Err(Errno::ENOTDIR),
+        };
+        let mut cookie = self.offset.lock();
+        let room = sink.remaining();
+        let mut refused = false;
+        inode.list(caller, *cookie, &mut |listed| {
+            refused = !crate::abi::put_dirent(&listed, sink);
+            if !refused {
+                *cookie = listed.next;
+            }
+            !refused
+        })?;
+        match room - sink.remaining() {
+            0 if refused => Err(Errno::EINVAL),
+            done => Ok(done),
+        }
+    }
+
+    /// `ftruncate(2)`; it is open for writing.
+    ///
+    /// # Errors
+    /// EINVAL for what is no regular file; EFBIG; ENOSYS where the host cannot do it.
+    pub(crate) fn truncate(&self, caller: &Caller<'_>, size: u64) -> Result<()> {
+        match &self.object {
+            Object::Inode(inode) => inode.truncate(caller, size),
+            Object::Host(_) => Err(Errno::ENOSYS),
+            Object::Console(_) => Err(Errno::EINVAL),
+        }
+    }
+
+    /// `fstat(2)`.
+    ///
+    /// # Errors
+    /// The host's.
+    pub(crate) fn attributes(&self) -> Result<Attributes> {
+        match &self.object {
+            Object::Inode(inode) => Ok(inode.attributes()),
+            Object::Host(file) => file.attributes(),
+            Object::Console(console) => Ok(console.attributes()),
+        }
+    }
+
+    /// Ends the last reference.
+    ///
+    /// # Errors
+    /// The host's; the file is closed all the same.
+    pub(crate) fn close(self) -> Result<()> {
+        match self.object {
+            Object::Host(file) => file.close(),
+            Object::Inode(_) | Object::Console(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! A directory of the host's as a mounted file system: each path call is one call of
+//! the host with the whole path, each call on an open file one with its descriptor.
+//!
+//! The host keeps the file offset, so `read` and `write` need no more than that;
+//! `pread` and `pwrite`, which hosts do not offer, move it there and back under a
+//! lock. What a host does not offer at all is ENOSYS: rename, link, symlink, readlink,
+//! rmdir, truncate and the calls that change attributes.
+
+use alloc::sync::Arc as StdArc;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use anchorite_fs::mem::Arc;
+use anchorite_fs::sync::Mutex;
+use anchorite_fs::{
+    Access, Attributes, Caller, Change, EntryName, FileType, NAME_MAX, New, Sink, Source,
+};
+
+use crate::file::{At, Object};
+use crate::host::{HostFd, HostFiles};
+use crate::node::{Files, OpenedOrLink};
+use crate::user::PATH_MAX;
+use crate::walk::LastLink;
+use crate::{Errno, Result};
+
+/// The longest listing that is asked of the host at once.
+const LISTING_BYTES: usize = 32 * 1024;
+
+/// A path on the host. Whether something is there is for the host to say, when it is
+/// asked to do something with it.
+#[derive(Clone)]
+pub(crate) struct HostNode {
+    host: StdArc<dyn HostFiles>,
+    path: Arc<HostPath>,
+}
+
+struct HostPath {
+    /// Absolute, ending in NUL.
+    bytes: Vec<u8>,
+    /// Length of the part that is the mount's root.
+    root_len: usize,
+}
+
+impl HostNode {
+    /// The root of a mount: the host's directory `path`, absolute, without a slash at
+    /// its end.
+    ///
+    /// # Errors
+    /// ENAMETOOLONG, ENOMEM.
+    pub(crate) fn root(host: StdArc<dyn HostFiles>, path: &[u8]) -> Result<HostNode> {
+        let path = HostPath::new(&[path], path.len())?;
+        Ok(HostNode { host, path: Arc::try_new(path)? })
+    }
+
+    fn c_path(&self) -> Result<&CStr> {
+        CStr::from_bytes_with_nul(&self.path.bytes).map_err(|_| Errno::EINVAL)
+    }
+
+    fn opened(&self, flags: i32, mode: u32) -> Result<Object> {
+        let fd = self.host.open(self.c_path()?, flags, mode)?;
+        Ok(Object::Host(HostFile { host: Some(self.host.clone()), fd, moving: Mutex::new(()) }))
+    }
+}
+
+impl HostPath {
+    fn new(parts: &[&[u8]], root_len: usize) -> Result<HostPath> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if len >= PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len + 1).map_err(|_| Errno::ENOMEM)?;
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes.push(0);
+        Ok(HostPath { bytes, root_len })
+    }
+
+    fn without_nul(&self) -> &[u8] {
+        self.bytes.strip_suffix(&[0]).unwrap_or(&self.bytes)
+    }
+}
+
+impl Files for HostNode {
+    fn file_type(&self) -> Option<FileType> {
+        None
+    }
+
+    fn child(&self, _: &Caller<'_>, name: EntryName<'_>) -> Result<HostNode> {
+        if name.bytes.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let parent = self.path.without_nul();
+        let parent = parent.strip_suffix(b"/").unwrap_or(parent);
+        let slash: &[u8] = if name.directory_only { b"/" } else { b"" };
+        let path = HostPath::new(&[parent, b"/", name.bytes, slash], self.path.root_len)?;
+        Ok(HostNode { host: self.host.clone(), path: Arc::try_new(path)? })
+    }
+
+    fn parent(&self) -> Result<Option<HostNode>> {
+        let path = self.path.without_nul();
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        if path.len() <= self.path.root_len {
+            return Ok(None);
+        }
+        let parent = path.iter().rposition(|&byte| byte == b'/').map_or(path, |at| &path[..at]);
+        let path = HostPath::new(&[parent], self.path.root_len)?;
+        Ok(Some(HostNode { host: self.host.clone(), path: Arc::try_new(path)? }))
+    }
+
+    fn attributes(&self, last_link: LastLink) -> Result<Attributes> {
+        let path = self.c_path()?;
+        let stat = match last_link {
+            LastLink::Follow => self.host.stat(path)?,
+            LastLink::Stay => match self.host.lstat(path) {
+                Err(Errno::ENOSYS) => self.host.stat(path)?,
+                told => told?,
+            },
+        };
+        Ok(crate::abi::attributes(&stat))
+    }
+
+    fn check(&self, _: &Caller<'_>, _: Access) -> Result<()> {
+        // The host checks when it is asked to do something; here, existence alone.
+        self.attributes(LastLink::Follow).map(drop)
+    }
+
+    fn open(&self, _: &Caller<'_>, flags: i32) -> Result<Object> {
+        self.opened(flags, 0)
+    }
+
+    fn open_or_create(
+        &self,
+        caller: &Caller<'_>,
+        name: EntryName<'_>,
+        flags: i32,
+        mode: u32,
+    ) -> Result<OpenedOrLink<HostNode>> {
+        let child = self.child(caller, name)?;
+        let object = child.opened(flags, mode)?;
+        Ok(OpenedOrLink::Opened(child, object))
+    }
+
+    fn create(&self, caller: &Caller<'_>, name: &[u8], new: New<'_>, mode: u32) -> Result<()> {
+        let New::Directory = new else { return Err(Errno::ENOSYS) };
+        let child = self.child(caller, EntryName { bytes: name, directory_only: false })?;
+        self.host.mkdir(child.c_path()?, mode)
+    }
+
+    fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
+        let child = self.child(caller, EntryName { bytes: name, directory_only: false })?;
+        self.host.unlink(child.c_path()?)
+    }
+
+    fn rmdir(&self, _: &Caller<'_>, _: &[u8]) -> Result<()> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn read_link(&self, _: &Caller<'_>, _: &mut Sink<'_>) -> Result<usize> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn change(&self, _: &Caller<'_>, _: Change) -> Result<()> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn truncate(&self, _: &Caller<'_>, _: u64) -> Result<()> {
+        Err(Errno::ENOSYS)
+    }
+}
+
+impl HostNode {
+    /// The part of the path below the mount's root: empty, or starting with a slash.
+    pub(crate) fn below_root(&self) -> &[u8] {
+        let path = &self.path.without_nul()[self.path.root_len..];
+        path.strip_suffix(b"/").unwrap_or(path)
+    }
+}
+
+/// An open file of the host's.
+pub(crate) struct HostFile {
+    /// None once it is closed.
+    host: Option<StdArc<dyn HostFiles>>,
+    fd: HostFd,
+    /// Held while the host's file offset is elsewhere than the program left it.
+    moving: Mutex<()>,
+}
+
+impl HostFile {
+    fn host(&self) -> Result<&dyn HostFiles> {
+        self.host.as_deref().ok_or(Errno::EBADF)
+    }
+
+    pub(crate) fn read(&self, at: At, sink: &mut Sink<'_>) -> Result<usize> {
+        let host = self.host()?;
+        self.at(at, || {
+            // SAFETY: a sink is writable as far as it says.
+            unsafe { host.read(self.fd, sink.as_mut_ptr(), sink.remaining()) }
+        })
+    }
+
+    pub(crate) fn write(&self, at: At, source: &Source<'_>) -> Result<usize> {
+        let host = self.host()?;
+        self.at(at, || {
+            // SAFETY: a source is readable as far as it says.
+            unsafe { host.write(self.fd, source.as_ptr(), source.remaining()) }
+        })
+    }
+
+    pub(crate) fn seek(&self, delta: i64, whence: i32) -> Result<u64> {
+        let _moving = self.moving.lock();
+        self.host()?.lseek(self.fd, delta, whence)
+    }
+
+    pub(crate) fn list(&self, sink: &mut Sink<'_>) -> Result<usize> {
+        let mut listing = Vec::new();
+        let len = sink.remaining().min(LISTING_BYTES);
+        listing.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+        listing.resize(len, 0);
+        let done = self.host()?.getdents64(self.fd, &mut listing)?.min(len);
+        Ok(sink.put(&listing[..done]))
+    }
+
+    pub(crate) fn attributes(&self) -> Result<Attributes> {
+        Ok(crate::abi::attributes(&self.host()?.fstat(self.fd)?))
+    }
+
+    pub(crate) fn close(mut self) -> Result<()> {
+        match self.host.take() {
+            Some(host) => host.close(self.fd),
+            None => Ok(()),
+        }
+    }
+
+    /// Does a transfer with the host's file offset where `at` says.
+    fn at(&self, at: At, transfer: impl FnOnce() -> Result<usize>) -> Result<usize> {
+        let _moving = self.moving.lock();
+        let At::Position(position) = at else { return transfer() };
+        let host = self.host()?;
+        let position = i64::try_from(position).map_err(|_| Errno::EINVAL)?;
+        let before = host.lseek(self.fd, 0, libc::SEEK_CUR)?;
+        host.lseek(self.fd, position, libc::SEEK_SET)?;
+        let done = transfer();
+        host.lseek(self.fd, before as i64, libc::SEEK_SET)?;
+        done
+    }
+}
+
+impl Drop for HostFile {
+    fn drop(&mut self) {
+        if let Some(host) = self.host.take() {
+            // Nobody is left who could be told of an error.
+            let _ = host.close(self.fd);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The ramdisk as a mounted file system: [`Files`] for its inodes.
+
+use anchorite_fs::{
+    Access, Attributes, Caller, Change, Created, EntryName, FileType, Inode, InodeRef, New, Sink,
+};
+
+use crate::file::Object;
+use crate::node::{Files, OpenedOrLink};
+use crate::walk::LastLink;
+use crate::{Errno, Result};
+
+impl Files for InodeRef {
+    fn file_type(&self) -> Option<FileType> {
+        Some(Inode::file_type(self))
+    }
+
+    fn child(&self, caller: &Caller<'_>, name: EntryName<'_>) -> Result<InodeRef> {
+        self.lookup(caller, name.bytes)
+    }
+
+    fn parent(&self) -> Result<Option<InodeRef>> {
+        Ok(Inode::parent(self))
+    }
+
+    fn attributes(&self, _: LastLink) -> Result<Attributes> {
+        Ok(Inode::attributes(self))
+    }
+
+    fn check(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
+        Inode::check(self, caller, wanted)
+    }
+
+    fn open(&self, caller: &Caller<'_>, flags: i32) -> Result<Object> {
+        let wanted = wanted_access(flags);
+        match Inode::file_type(self) {
+            FileType::Symlink => return Err(Errno::ELOOP),
+            FileType::Directory if wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
+            _ => {}
+        }
+        if !wanted.is_empty() {
+            Inode::check(self, caller, wanted)?;
+        }
+        match Inode::file_type(self) {
+            FileType::Regular if flags & libc::O_TRUNC != 0 => Inode::truncate(self, caller, 0)?,
+            FileType::Regular | FileType::Directory => {}
+            // Fifos, sockets and devices can be named but not opened yet.
+            _ => return Err(Errno::ENXIO),
+        }
+        Ok(Object::Inode(self.clone()))
+    }
+
+    fn open_or_create(
+        &self,
+        caller: &Caller<'_>,
+        name: EntryName<'_>,
+        flags: i32,
+        mode: u32,
+    ) -> Result<OpenedOrLink<InodeRef>> {
+        let exclusive = flags & libc::O_EXCL != 0;
+        let (inode, created) = if exclusive {
+            (Inode::create(self, caller, name.bytes, New::Regular, mode)?, Created::Yes)
+        } else {
+            Inode::find_or_create(self, caller, name.bytes, mode)?
+        };
+        if created == Created::Yes {
+            // The mode of a file does not bind the open that makes it.
+            let object = Object::Inode(inode.clone());
+            return Ok(OpenedOrLink::Opened(inode, object));
+        }
+        match Inode::file_type(&inode) {
+            FileType::Symlink => Ok(OpenedOrLink::Link(inode)),
+            FileType::Directory => Err(Errno::EISDIR),
+            _ => {
+                let object = inode.open(caller, flags)?;
+                Ok(OpenedOrLink::Opened(inode, object))
+            }
+        }
+    }
+
+    fn create(&self, caller: &Caller<'_>, name: &[u8], new: New<'_>, mode: u32) -> Result<()> {
+        Inode::create(self, caller, name, new, mode).map(drop)
+    }
+
+    fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
+        Inode::unlink(self, caller, name)
+    }
+
+    fn rmdir(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
+        Inode::rmdir(self, caller, name)
+    }
+
+    fn read_link(&self, caller: &Caller<'_>, sink: &mut Sink<'_>) -> Result<usize> {
+        Inode::read_link(self, caller, sink)
+    }
+
+    fn change(&self, caller: &Caller<'_>, change: Change) -> Result<()> {
+        Inode::change(self, caller, change)
+    }
+
+    fn truncate(&self, caller: &Caller<'_>, size: u64) -> Result<()> {
+        match Inode::file_type(self) {
+            FileType::Directory => return Err(Errno::EISDIR),
+            FileType::Regular => {}
+            _ => return Err(Errno::EINVAL),
+        }
+        Inode::check(self, caller, Access::WRITE)?;
+        Inode::truncate(self, caller, size)
+    }
+}
+
+/// The access that open flags ask for. The fourth access mode, which Linux has for
+/// `ioctl(2)` alone, asks for both.
+fn wanted_access(flags: i32) -> Access {
+    let wanted = match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => Access::READ,
+        libc::O_WRONLY => Access::WRITE,
+        _ => Access::READ | Access::WRITE,
+    };
+    if flags & libc::O_TRUNC != 0 { wanted | Access::WRITE } else { wanted }
+}

@@ -1,0 +1,136 @@
+//! [`UserMemory`]: a program's pointers are allegations; here they are checked.
+
+use core::ops::Range;
+
+use anchorite_fs::{Sink, Source};
+use arrayvec::ArrayVec;
+
+use crate::{Errno, Result};
+
+/// Bytes in the longest path, its terminating NUL included.
+pub const PATH_MAX: usize = 4096;
+
+/// Ranges that a machine may have: image, heap, stacks and a few to spare.
+const RANGES: usize = 8;
+
+/// The addresses that a program may name.
+pub(crate) struct UserMemory {
+    /// Immutable; ascending and disjoint.
+    ranges: ArrayVec<Range<usize>, RANGES>,
+}
+
+impl UserMemory {
+    /// # Errors
+    /// E2BIG for more than eight ranges.
+    pub(crate) fn new(given: &[Range<usize>]) -> Result<UserMemory> {
+        let mut ranges = ArrayVec::new();
+        for range in given {
+            ranges.try_push(range.clone()).map_err(|_| Errno::E2BIG)?;
+        }
+        ranges.sort_unstable_by_key(|range| range.start);
+        Ok(UserMemory { ranges })
+    }
+
+    /// Bytes from `address` to the end of the range that it is in; 0 if it is in none.
+    fn reach(&self, address: usize) -> usize {
+        let range = self.ranges.iter().find(|range| range.contains(&address));
+        range.map_or(0, |range| range.end - address)
+    }
+
+    /// # Errors
+    /// EFAULT.
+    pub(crate) fn check(&self, address: usize, len: usize) -> Result<()> {
+        if len == 0 || self.reach(address) >= len { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// The `len` bytes at `address`, to be read.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub(crate) fn source(&self, address: usize, len: usize) -> Result<Source<'_>> {
+        self.check(address, len)?;
+        // SAFETY: the range is mapped for as long as the system lives, by the contract
+        // of `Platform::user_memory`.
+        Ok(unsafe { Source::from_raw(core::ptr::with_exposed_provenance(address), len) })
+    }
+
+    /// The `len` bytes at `address`, to be written.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub(crate) fn sink(&self, address: usize, len: usize) -> Result<Sink<'_>> {
+        self.check(address, len)?;
+        // SAFETY: as in `source`.
+        Ok(unsafe { Sink::from_raw(core::ptr::with_exposed_provenance_mut(address), len) })
+    }
+
+    /// Copies a string that ends in NUL.
+    ///
+    /// # Errors
+    /// EFAULT if it leaves mapped memory; ENAMETOOLONG without a NUL in the first
+    /// [`PATH_MAX`] bytes.
+    pub(crate) fn string(&self, address: usize) -> Result<ArrayVec<u8, PATH_MAX>> {
+        let reach = self.reach(address);
+        let mut string = ArrayVec::new();
+        for at in 0..reach.min(PATH_MAX) {
+            // SAFETY: inside the mapped range. Another core may write it meanwhile: the
+            // volatile read takes whatever byte is there, once.
+            let byte = unsafe {
+                core::ptr::with_exposed_provenance::<u8>(address).add(at).read_volatile()
+            };
+            if byte == 0 {
+                return Ok(string);
+            }
+            string.push(byte);
+        }
+        Err(if reach < PATH_MAX { Errno::EFAULT } else { Errno::ENAMETOOLONG })
+    }
+
+    /// Writes `value` at `address`.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub(crate) fn put<T: Copy>(&self, address: usize, value: &T) -> Result<()> {
+        self.check(address, size_of::<T>())?;
+        let to = core::ptr::with_exposed_provenance_mut::<T>(address);
+        // SAFETY: mapped, as in `source`; a program need not align it.
+        unsafe { to.write_unaligned(*value) };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(arena: &[u8]) -> UserMemory {
+        let start = arena.as_ptr().expose_provenance();
+        UserMemory::new(core::slice::from_ref(&(start..start + arena.len()))).unwrap()
+    }
+
+    #[test]
+    fn ranges_are_checked_to_the_byte() {
+        let arena = [0u8; 64];
+        let memory = memory(&arena);
+        let start = arena.as_ptr() as usize;
+        assert_eq!(memory.check(start, 64), Ok(()));
+        assert_eq!(memory.check(start, 65), Err(Errno::EFAULT));
+        assert_eq!(memory.check(start + 64, 1), Err(Errno::EFAULT));
+        assert_eq!(memory.check(start - 1, 1), Err(Errno::EFAULT));
+        assert_eq!(memory.check(usize::MAX, 2), Err(Errno::EFAULT));
+        assert_eq!(memory.check(start, usize::MAX), Err(Errno::EFAULT));
+        assert_eq!(memory.check(0, 0), Ok(()));
+    }
+
+    #[test]
+    fn strings_end_at_nul_or_fail() {
+        let mut arena = [b'a'; PATH_MAX + 10];
+        arena[3] = 0;
+        let memory = memory(&arena);
+        let start = arena.as_ptr() as usize;
+        assert_eq!(memory.string(start).unwrap().as_slice(), b"aaa");
+        assert_eq!(memory.string(start + 4).unwrap_err(), Errno::ENAMETOOLONG);
+        assert_eq!(memory.string(start + 20).unwrap_err(), Errno::EFAULT);
+        assert_eq!(memory.string(0).unwrap_err(), Errno::EFAULT);
+    }
+}

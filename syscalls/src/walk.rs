@@ -1,0 +1,277 @@
+//! The path walk: from a path to the file that it names, `path_resolution(7)`.
+//!
+//! One loop over the components, never recursion: a symbolic link's target is put in
+//! front of what is left of the path. Of mounts the walk knows two things: a directory
+//! marked as a mount point leads to what is mounted there, and `..` at the root of a
+//! mount leads to the parent of its mount point.
+
+use alloc::vec::Vec;
+
+use anchorite_fs::{Access, Caller, EntryName, Sink};
+
+use crate::mounts::MountId;
+use crate::node::{Files, Node};
+use crate::system::System;
+use crate::user::PATH_MAX;
+use crate::{Errno, Result};
+
+/// Symbolic links that one walk follows.
+const LINKS_MAX: u32 = 40;
+
+/// A file and the mount it was reached through.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) mount: MountId,
+    pub(crate) node: Node,
+}
+
+/// The last component of a path, whose directory the walk has reached.
+#[derive(Clone, Copy)]
+pub(crate) enum Last<'a> {
+    /// A name, which may exist or not.
+    Name(EntryName<'a>),
+    /// `.`
+    Dot,
+    /// `..`
+    DotDot,
+    /// Nothing: the path is made of slashes.
+    Root,
+}
+
+/// Whether a symbolic link in last place is followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastLink {
+    Follow,
+    Stay,
+}
+
+/// A walk under way.
+pub(crate) struct Walk<'a> {
+    system: &'a System,
+    caller: &'a Caller<'a>,
+    /// Where the walk is.
+    pub(crate) place: Place,
+    rest: Rest<'a>,
+    links: u32,
+}
+
+/// What is left of the path.
+enum Rest<'a> {
+    Given(&'a [u8]),
+    /// After a symbolic link: its target and what followed it; walked up to an index.
+    Spliced(Vec<u8>, usize),
+}
+
+impl Rest<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Rest::Given(bytes) => bytes,
+            Rest::Spliced(bytes, at) => &bytes[*at..],
+        }
+    }
+
+    fn skip(&mut self, count: usize) {
+        match self {
+            Rest::Given(bytes) => *bytes = &bytes[count..],
+            Rest::Spliced(_, at) => *at += count,
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// A walk of `path` from `from`, or from the root if the path is absolute.
+    ///
+    /// # Errors
+    /// ENOENT for an empty path; ENAMETOOLONG; EINVAL for a NUL inside.
+    pub(crate) fn new(
+        system: &'a System,
+        caller: &'a Caller<'a>,
+        from: Place,
+        path: &'a [u8],
+    ) -> Result<Walk<'a>> {
+        if path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        if path.len() >= PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        if path.contains(&0) {
+            return Err(Errno::EINVAL);
+        }
+        let place = if path[0] == b'/' { system.root() } else { from };
+        Ok(Walk { system, caller, place, rest: Rest::Given(path), links: 0 })
+    }
+
+    /// Walks to the directory of the last component. That component stays the rest
+    /// of the path and is what [`last`](Walk::last) tells.
+    ///
+    /// # Errors
+    /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ELOOP, ENOMEM.
+    pub(crate) fn reach_parent(&mut self) -> Result<()> {
+        loop {
+            let slashes = count(self.rest.bytes(), |byte| byte == b'/');
+            self.rest.skip(slashes);
+            let rest = self.rest.bytes();
+            let len = count(rest, |byte| byte != b'/');
+            let after = &rest[len..];
+            let is_last = after.iter().all(|&byte| byte == b'/');
+            if !rest.is_empty() {
+                self.check_searchable()?;
+            }
+            if is_last {
+                return Ok(());
+            }
+            self.step(len)?;
+        }
+    }
+
+    /// The last component, after [`reach_parent`](Walk::reach_parent).
+    pub(crate) fn last(&self) -> Last<'_> {
+        let rest = self.rest.bytes();
+        let len = count(rest, |byte| byte != b'/');
+        match &rest[..len] {
+            b"" => Last::Root,
+            b"." => Last::Dot,
+            b".." => Last::DotDot,
+            name => Last::Name(EntryName { bytes: name, directory_only: rest.len() > len }),
+        }
+    }
+
+    /// Walks to the end.
+    ///
+    /// # Errors
+    /// Those of [`reach_parent`](Walk::reach_parent); ENOTDIR if a slash follows what is no
+    /// directory.
+    pub(crate) fn finish(mut self, last_link: LastLink) -> Result<Place> {
+        loop {
+            self.reach_parent()?;
+            let name = match self.last() {
+                Last::Root | Last::Dot => {
+                    return if self.place.node.is_not_directory() {
+                        Err(Errno::ENOTDIR)
+                    } else {
+                        Ok(self.place)
+                    };
+                }
+                Last::DotDot => return self.up(),
+                Last::Name(name) => name,
+            };
+            let child = self.child(name)?;
+            if child.node.is_symlink() && (last_link == LastLink::Follow || name.directory_only) {
+                self.follow(&child.node)?;
+            } else if name.directory_only && child.node.is_not_directory() {
+                return Err(Errno::ENOTDIR);
+            } else {
+                return Ok(child);
+            }
+        }
+    }
+
+    /// What `name` names in the directory that the walk is at; on a mount point, what
+    /// is mounted there.
+    ///
+    /// # Errors
+    /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ENOMEM.
+    pub(crate) fn child(&self, name: EntryName<'_>) -> Result<Place> {
+        let node = self.place.node.child(self.caller, name)?;
+        let place = Place { mount: self.place.mount, node };
+        Ok(self.system.top(place))
+    }
+
+    /// Lets the walk go on where a symbolic link in last place points to.
+    ///
+    /// # Errors
+    /// ELOOP, ENOMEM.
+    pub(crate) fn follow(&mut self, link: &Node) -> Result<()> {
+        let len = count(self.rest.bytes(), |byte| byte != b'/');
+        self.splice(link, len)
+    }
+
+    /// Walks over a component of `len` bytes that is not the last.
+    fn step(&mut self, len: usize) -> Result<()> {
+        let place = match &self.rest.bytes()[..len] {
+            b"." => None,
+            b".." => Some(self.up()?),
+            name => {
+                let child = self.child(EntryName { bytes: name, directory_only: true })?;
+                if child.node.is_symlink() {
+                    return self.splice(&child.node, len);
+                }
+                if child.node.is_not_directory() {
+                    return Err(Errno::ENOTDIR);
+                }
+                Some(child)
+            }
+        };
+        self.rest.skip(len);
+        if let Some(place) = place {
+            self.place = place;
+        }
+        Ok(())
+    }
+
+    /// Puts the target of `link` in the place of the path's first `len` bytes.
+    fn splice(&mut self, link: &Node, len: usize) -> Result<()> {
+        self.links += 1;
+        if self.links > LINKS_MAX {
+            return Err(Errno::ELOOP);
+        }
+        let after = &self.rest.bytes()[len..];
+        let mut spliced = Vec::new();
+        let room = PATH_MAX + after.len();
+        spliced.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
+        spliced.resize(PATH_MAX, 0);
+        let target_len = link.read_link(self.caller, &mut Sink::from(spliced.as_mut_slice()))?;
+        spliced.truncate(target_len);
+        spliced.extend_from_slice(after);
+        if spliced.first() == Some(&b'/') {
+            self.place = self.system.root();
+        }
+        self.rest = Rest::Spliced(spliced, 0);
+        Ok(())
+    }
+
+    /// The parent of the directory that the walk is at; the root is its own.
+    fn up(&self) -> Result<Place> {
+        self.system.parent(&self.place)
+    }
+
+    /// # Errors
+    /// ENOTDIR; EACCES without search permission.
+    fn check_searchable(&self) -> Result<()> {
+        if self.place.node.is_not_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        match &self.place.node {
+            // Names are checked with the look-up, under the same lock.
+            Node::Ramdisk(_) if !matches!(self.rest.bytes(), [b'.', ..]) => Ok(()),
+            Node::Ramdisk(node) => node.check(self.caller, Access::EXECUTE),
+            Node::Host(_) => Ok(()),
+        }
+    }
+}
+
+impl System {
+    /// The parent directory of `place`, over the edge of its mount; the root is its own.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn parent(&self, place: &Place) -> Result<Place> {
+        let mut place = place.clone();
+        loop {
+            if let Some(node) = place.node.parent()? {
+                let parent = Place { mount: place.mount, node };
+                return Ok(self.top(parent));
+            }
+            match self.mount_point(place.mount) {
+                Some(mount_point) => place = mount_point,
+                None => return Ok(place),
+            }
+        }
+    }
+}
+
+/// How many bytes at the start of `bytes` are of a kind.
+fn count(bytes: &[u8], of_kind: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|&byte| !of_kind(byte)).unwrap_or(bytes.len())
+}
