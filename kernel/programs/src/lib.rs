@@ -1,9 +1,27 @@
-//! The guest programs. Each is a function from a [`Context`] to an exit status,
-//! so that the same code runs in a bare-metal image and in a host process.
+//! The guest programs. Each is a function from a [`Context`] to an exit status, so
+//! that the same code runs in a bare-metal image and in a host process.
+//!
+//! * `hello`: one file, written and read back.
+//! * `tree`: a directory with a few files, listed, renamed, linked.
+//! * `many`: thousands of files and directories, each step timed.
+//!
+//! [`io`] has what they share: text to the console, and sentences for errors.
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod hello;
+pub mod io;
+mod many;
+mod tree;
+
 use anchorite_syscalls::System;
+
+pub use hello::HELLO;
+pub use many::MANY;
+pub use tree::TREE;
+
+/// All programs, in alphabetical order.
+pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &TREE];
 
 /// What a program is started with.
 #[derive(Clone, Copy)]
@@ -26,3 +44,6 @@ pub struct Program {
     /// Its entry point; returns the exit status.
     pub main: fn(&Context<'_>) -> i32,
 }
+
+/// Exit status of a program that was called the wrong way.
+pub const STATUS_USAGE: i32 = 2;

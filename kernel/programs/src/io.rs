@@ -1,0 +1,123 @@
+//! Text to the console, and failures as sentences.
+
+use core::fmt::{self, Write};
+
+use anchorite_syscalls::Errno;
+use arrayvec::ArrayVec;
+
+use crate::Context;
+
+/// Bytes collected before a call writes them.
+const BUFFER: usize = 1024;
+
+/// A console stream that text can be formatted to; what is collected is written when
+/// the buffer is full, at each end of a line, and when it is dropped.
+pub struct Text<'a> {
+    context: &'a Context<'a>,
+    fd: i32,
+    buffer: ArrayVec<u8, BUFFER>,
+}
+
+impl<'a> Text<'a> {
+    /// Standard output.
+    pub fn stdout(context: &'a Context<'a>) -> Text<'a> {
+        Text { context, fd: libc::STDOUT_FILENO, buffer: ArrayVec::new() }
+    }
+
+    /// Standard error.
+    pub fn stderr(context: &'a Context<'a>) -> Text<'a> {
+        Text { context, fd: libc::STDERR_FILENO, buffer: ArrayVec::new() }
+    }
+
+    fn flush(&mut self) -> fmt::Result {
+        let mut rest = self.buffer.as_slice();
+        while !rest.is_empty() {
+            match self.context.sys.write(self.fd, rest) {
+                Ok(done) if done > 0 => rest = &rest[done..],
+                _ => return Err(fmt::Error),
+            }
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for line in text.as_bytes().split_inclusive(|&byte| byte == b'\n') {
+            for piece in line.chunks(BUFFER) {
+                if self.buffer.remaining_capacity() < piece.len() {
+                    self.flush()?;
+                }
+                // There is room: a piece is no longer than an empty buffer.
+                let _ = self.buffer.try_extend_from_slice(piece);
+            }
+            if line.ends_with(b"\n") {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Text<'_> {
+    fn drop(&mut self) {
+        // A console that fails has nobody to tell.
+        let _ = self.flush();
+    }
+}
+
+/// Why a program gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A call failed: what it was to do, and why it did not.
+    Call(&'static str, Errno),
+    /// A call succeeded with a wrong result.
+    Wrong(&'static str),
+    /// The program was called the wrong way: how it is called.
+    Usage(&'static str),
+    /// The console cannot be written.
+    Console,
+}
+
+impl From<fmt::Error> for Failure {
+    fn from(_: fmt::Error) -> Self {
+        Failure::Console
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Call(what, errno) => write!(f, "cannot {what}: {errno}"),
+            Failure::Wrong(what) => write!(f, "wrong result: {what}"),
+            Failure::Usage(usage) => write!(f, "usage: {usage}"),
+            Failure::Console => f.write_str("cannot write to the console"),
+        }
+    }
+}
+
+/// Names the deed that a call was to do, for the sentence about its failure.
+pub trait ToDo<T> {
+    /// # Errors
+    /// [`Failure::Call`].
+    fn to_do(self, what: &'static str) -> Result<T, Failure>;
+}
+
+impl<T> ToDo<T> for Result<T, Errno> {
+    fn to_do(self, what: &'static str) -> Result<T, Failure> {
+        self.map_err(|errno| Failure::Call(what, errno))
+    }
+}
+
+/// Runs a program's body; a failure becomes a sentence on standard error and a status.
+pub fn run(context: &Context<'_>, body: fn(&Context<'_>) -> Result<(), Failure>) -> i32 {
+    let Err(failure) = body(context) else { return 0 };
+    let name = context.args.first().copied().unwrap_or(b"program");
+    let mut stderr = Text::stderr(context);
+    let _ = writeln!(stderr, "{}: {failure}", name.escape_ascii());
+    match failure {
+        Failure::Usage(_) => crate::STATUS_USAGE,
+        _ => 1,
+    }
+}

@@ -1,0 +1,125 @@
+//! The programs, run in this process over a platform that keeps what they print.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use anchorite_programs::{Context, PROGRAMS};
+use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System};
+
+/// A console in memory, and the host's clock.
+#[derive(Default)]
+struct Recorder {
+    out: Mutex<Vec<u8>>,
+    err: Mutex<Vec<u8>>,
+}
+
+impl Platform for Recorder {
+    fn user_memory(&self) -> &[Range<usize>] {
+        &[]
+    }
+
+    fn write_console(&self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        let kept = match stream {
+            Stream::Stdout => &self.out,
+            Stream::Stderr => &self.err,
+        };
+        kept.lock().unwrap().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read_console(&self, _: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn realtime(&self) -> libc::timespec {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        libc::timespec { tv_sec: since.as_secs() as i64, tv_nsec: since.subsec_nanos().into() }
+    }
+
+    fn monotonic(&self) -> libc::timespec {
+        self.realtime()
+    }
+
+    fn fill_random(&self, _: &mut [u8]) -> Result<()> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn yield_now(&self) {}
+
+    fn thread_id(&self) -> u32 {
+        1
+    }
+
+    fn exit(&self, status: i32) -> ! {
+        panic!("exit with {status}");
+    }
+}
+
+struct Ended {
+    status: i32,
+    out: String,
+    err: String,
+    inodes_left: u64,
+}
+
+fn run(args: &[&str], limits: Limits) -> Ended {
+    let program = PROGRAMS.iter().find(|program| program.name == args[0]).unwrap();
+    let recorder = Arc::new(Recorder::default());
+    let sys = System::new(recorder.clone(), limits).unwrap();
+    let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+    let status = (program.main)(&Context { sys: &sys, args: &args, env: &[] });
+    let text = |kept: &Mutex<Vec<u8>>| String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+    Ended {
+        status,
+        out: text(&recorder.out),
+        err: text(&recorder.err),
+        inodes_left: sys.usage().inodes,
+    }
+}
+
+const LIMITS: Limits = Limits { size_bytes: 1 << 30, inodes: 1 << 20 };
+
+#[test]
+fn hello_reads_back_what_it_wrote() {
+    let ended = run(&["hello"], LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+    assert!(ended.out.contains("36 bytes written, read back, the same"), "{}", ended.out);
+}
+
+#[test]
+fn tree_lists_renames_and_follows_and_leaves_nothing() {
+    let ended = run(&["tree"], LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+    assert!(ended.out.contains("tree: apple birch cedar grove\n"), "{}", ended.out);
+    assert!(ended.out.contains("after two renames: cedar grove\n"), "{}", ended.out);
+    assert_eq!(ended.inodes_left, 1);
+}
+
+#[test]
+fn many_removes_all_that_it_made() {
+    for args in
+        [&["many", "10000"][..], &["many", "1"], &["many", "3000", "7"], &["many", "5", "50"]]
+    {
+        let ended = run(args, LIMITS);
+        assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{args:?}");
+        assert!(ended.out.ends_with("all removed.\n"), "{}", ended.out);
+        assert_eq!(ended.inodes_left, 1);
+    }
+}
+
+#[test]
+fn many_says_how_it_is_called() {
+    for args in [&["many", "x"][..], &["many", "0"], &["many", "1", "0"], &["many", "1", "2", "3"]]
+    {
+        let ended = run(args, LIMITS);
+        assert_eq!(ended.status, 2, "{args:?}");
+        assert!(ended.err.starts_with("many: usage: many [FILES"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn many_says_when_the_ramdisk_is_full() {
+    let ended = run(&["many", "1000"], Limits { inodes: 500, ..LIMITS });
+    assert_eq!(ended.status, 1);
+    assert_eq!(ended.err, "many: cannot make a file: No space left on device\n");
+}
