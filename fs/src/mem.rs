@@ -22,16 +22,17 @@ use crate::{Errno, Result};
 /// ENOMEM; the value is dropped.
 pub fn try_box<T>(value: T) -> Result<Box<T>> {
     let layout = Layout::new::<T>();
-    if layout.size() == 0 {
-        return Ok(Box::new(value)); // allocates nothing
-    }
-    // SAFETY: the layout's size is not zero.
-    let ptr = unsafe { alloc(layout) }.cast::<T>();
+    let ptr = if layout.size() == 0 {
+        NonNull::dangling().as_ptr() // a box of nothing is no allocation
+    } else {
+        // SAFETY: the layout's size is not zero.
+        unsafe { alloc(layout) }.cast::<T>()
+    };
     if ptr.is_null() {
         return Err(Errno::ENOMEM);
     }
-    // SAFETY: `ptr` comes from the global allocator with T's layout and is
-    // initialised before the box takes it.
+    // SAFETY: `ptr` comes from the global allocator with T's layout, or T has no size;
+    // it is initialised before the box takes it.
     unsafe {
         ptr.write(value);
         Ok(Box::from_raw(ptr))

@@ -15,7 +15,8 @@ impl System {
     /// # Errors
     /// Those of the path; EEXIST; EACCES; ENOENT in a removed directory; ENOSPC; ENOMEM.
     pub fn mkdir(&self, path: &[u8], mode: u32) -> Result<()> {
-        self.create(path, New::Directory, self.masked(mode))
+        // The set-ID bits cannot be asked for: `mkdir(2)`, VERSIONS.
+        self.create(path, New::Directory, self.masked(mode) & 0o1777)
     }
 
     /// `symlink(2)`: makes a symbolic link at `path` that leads to `target`.
