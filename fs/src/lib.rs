@@ -59,7 +59,7 @@ mod ramdisk;
 pub mod sync;
 mod time;
 
-pub use buffer::{Sink, Source};
+pub use buffer::{Segment, Sink, Source};
 pub use directory::Listed;
 pub use errno::{Errno, Result};
 pub use inode::{Attributes, Change, FileType, Inode, InodeNo, InodeRef, SetTime};

@@ -10,11 +10,19 @@ use crate::{Errno, Result};
 /// Descriptors that a process may have: Linux's default of RLIMIT_NOFILE.
 pub(crate) const LIMIT: usize = 1024;
 
+/// Whether a descriptor is closed when the process starts another program. There is
+/// no such call; the flag is kept for F_GETFD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnExec {
+    Keep,
+    Close,
+}
+
 enum Slot {
     Free,
     /// Promised to an open that is under way.
     Reserved,
-    Open(Arc<OpenFile>),
+    Open(Arc<OpenFile>, OnExec),
 }
 
 /// A process's descriptors. Protected by the system's lock of the same name.
@@ -34,8 +42,8 @@ impl Descriptors {
     /// # Errors
     /// EBADF.
     pub(crate) fn get(&self, fd: i32) -> Result<&Arc<OpenFile>> {
-        match usize::try_from(fd).ok().and_then(|fd| self.slots.get(fd)) {
-            Some(Slot::Open(file)) => Ok(file),
+        match self.slot(fd) {
+            Some(Slot::Open(file, _)) => Ok(file),
             _ => Err(Errno::EBADF),
         }
     }
@@ -45,19 +53,26 @@ impl Descriptors {
     /// # Errors
     /// EMFILE, ENOMEM.
     pub(crate) fn reserve(&mut self) -> Result<i32> {
-        let from = self.first_free.min(self.slots.len());
-        let free = self.slots[from..].iter().position(|slot| matches!(slot, Slot::Free));
-        let fd = free.map_or(self.slots.len(), |at| from + at);
+        self.reserve_from(0)
+    }
+
+    /// Reserves the lowest free number that is not below `least`.
+    ///
+    /// # Errors
+    /// EMFILE, ENOMEM.
+    pub(crate) fn reserve_from(&mut self, least: usize) -> Result<i32> {
+        let from = self.first_free.max(least);
+        let slots = self.slots.get(from..).unwrap_or_default();
+        let free = slots.iter().position(|slot| matches!(slot, Slot::Free));
+        let fd = free.map_or(self.slots.len().max(from), |at| from + at);
         if fd >= LIMIT {
             return Err(Errno::EMFILE);
         }
-        if fd == self.slots.len() {
-            self.slots.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            self.slots.push(Slot::Reserved);
-        } else {
-            self.slots[fd] = Slot::Reserved;
+        self.make_room(fd)?;
+        self.slots[fd] = Slot::Reserved;
+        if least <= self.first_free {
+            self.first_free = fd + 1;
         }
-        self.first_free = fd + 1;
         Ok(fd as i32)
     }
 
@@ -67,8 +82,30 @@ impl Descriptors {
     }
 
     /// Makes a reserved number a descriptor of `file`.
-    pub(crate) fn install(&mut self, fd: i32, file: Arc<OpenFile>) {
-        self.set(fd, Slot::Open(file));
+    pub(crate) fn install(&mut self, fd: i32, file: Arc<OpenFile>, on_exec: OnExec) {
+        self.set(fd, Slot::Open(file, on_exec));
+    }
+
+    /// Makes the number `fd` a descriptor of `file`; returns what it was one of.
+    ///
+    /// # Errors
+    /// EBADF for a number that no descriptor can have; EBUSY for one that is promised to
+    /// an open under way, as on Linux (`dup2(2)`); ENOMEM.
+    pub(crate) fn replace(
+        &mut self,
+        fd: i32,
+        file: Arc<OpenFile>,
+        on_exec: OnExec,
+    ) -> Result<Option<Arc<OpenFile>>> {
+        let at = usize::try_from(fd).ok().filter(|&at| at < LIMIT).ok_or(Errno::EBADF)?;
+        self.make_room(at)?;
+        if matches!(self.slots[at], Slot::Reserved) {
+            return Err(Errno::EBUSY);
+        }
+        match self.set(fd, Slot::Open(file, on_exec)) {
+            Slot::Open(former, _) => Ok(Some(former)),
+            _ => Ok(None),
+        }
     }
 
     /// Takes a descriptor out of the table.
@@ -78,9 +115,42 @@ impl Descriptors {
     pub(crate) fn remove(&mut self, fd: i32) -> Result<Arc<OpenFile>> {
         self.get(fd)?;
         match self.set(fd, Slot::Free) {
-            Slot::Open(file) => Ok(file),
+            Slot::Open(file, _) => Ok(file),
             _ => Err(Errno::EBADF),
         }
+    }
+
+    /// The lowest descriptor from `first` to `last`.
+    pub(crate) fn next_open(&self, first: u32, last: u32) -> Option<i32> {
+        let end = self.slots.len().min(last as usize + 1);
+        let slots = self.slots.get(first as usize..end)?;
+        let at = slots.iter().position(|slot| matches!(slot, Slot::Open(..)))?;
+        Some(first as i32 + at as i32)
+    }
+
+    /// What happens to a descriptor when another program is started.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub(crate) fn on_exec(&mut self, fd: i32) -> Result<&mut OnExec> {
+        let at = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
+        match self.slots.get_mut(at) {
+            Some(Slot::Open(_, on_exec)) => Ok(on_exec),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    fn slot(&self, fd: i32) -> Option<&Slot> {
+        self.slots.get(usize::try_from(fd).ok()?)
+    }
+
+    /// Makes the table long enough for number `fd`.
+    fn make_room(&mut self, fd: usize) -> Result<()> {
+        if fd >= self.slots.len() {
+            self.slots.try_reserve(fd + 1 - self.slots.len()).map_err(|_| Errno::ENOMEM)?;
+            self.slots.resize_with(fd + 1, || Slot::Free);
+        }
+        Ok(())
     }
 
     fn set(&mut self, fd: i32, slot: Slot) -> Slot {

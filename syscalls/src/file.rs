@@ -54,6 +54,22 @@ impl OpenFile {
         self.flags.load(Ordering::Relaxed) as i32
     }
 
+    /// Sets those status flags that F_SETFL can set.
+    pub(crate) fn set_flags(&self, flags: i32) {
+        let settable = libc::O_APPEND | libc::O_NONBLOCK | libc::O_DIRECT | libc::O_NOATIME;
+        // Two at once mix as if one had come first: each bit is set by one of them.
+        let kept = self.flags() & !settable;
+        self.flags.store((kept | flags & settable) as u32, Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// EPERM unless the caller owns the file.
+    pub(crate) fn check_owner(&self, caller: &Caller<'_>) -> Result<()> {
+        let owner = self.attributes()?.uid;
+        let who = caller.credentials;
+        if who.is_root() || who.uid == owner { Ok(()) } else { Err(Errno::EPERM) }
+    }
+
     /// # Errors
     /// EBADF unless it is open for reading.
     pub(crate) fn check_readable(&self) -> Result<()> {

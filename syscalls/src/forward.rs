@@ -193,16 +193,42 @@ impl HostFile {
     pub(crate) fn read(&self, at: At, sink: &mut Sink<'_>) -> Result<usize> {
         let host = self.host()?;
         self.at(at, || {
-            // SAFETY: a sink is writable as far as it says.
-            unsafe { host.read(self.fd, sink.as_mut_ptr(), sink.remaining()) }
+            let mut done = 0;
+            loop {
+                let (to, len) = sink.piece();
+                // SAFETY: a sink is writable as far as it says.
+                let piece = match unsafe { host.read(self.fd, to, len) } {
+                    Ok(piece) => piece.min(len),
+                    Err(errno) if done == 0 => return Err(errno),
+                    Err(_) => return Ok(done),
+                };
+                sink.skip(piece);
+                done += piece;
+                if piece < len || sink.remaining() == 0 {
+                    return Ok(done);
+                }
+            }
         })
     }
 
-    pub(crate) fn write(&self, at: At, source: &Source<'_>) -> Result<usize> {
+    pub(crate) fn write(&self, at: At, source: &mut Source<'_>) -> Result<usize> {
         let host = self.host()?;
         self.at(at, || {
-            // SAFETY: a source is readable as far as it says.
-            unsafe { host.write(self.fd, source.as_ptr(), source.remaining()) }
+            let mut done = 0;
+            loop {
+                let (from, len) = source.piece();
+                // SAFETY: a source is readable as far as it says.
+                let piece = match unsafe { host.write(self.fd, from, len) } {
+                    Ok(piece) => piece.min(len),
+                    Err(errno) if done == 0 => return Err(errno),
+                    Err(_) => return Ok(done),
+                };
+                source.skip(piece);
+                done += piece;
+                if piece < len || source.remaining() == 0 {
+                    return Ok(done);
+                }
+            }
         })
     }
 
@@ -232,7 +258,7 @@ impl HostFile {
     }
 
     /// Does a transfer with the host's file offset where `at` says.
-    fn at(&self, at: At, transfer: impl FnOnce() -> Result<usize>) -> Result<usize> {
+    fn at(&self, at: At, mut transfer: impl FnMut() -> Result<usize>) -> Result<usize> {
         let _moving = self.moving.lock();
         let At::Position(position) = at else { return transfer() };
         let host = self.host()?;

@@ -21,7 +21,7 @@
 //!
 //! | calls | manual pages | module |
 //! |---|---|---|
-//! | open, openat, creat, close | `open(2)`, `close(2)` | `calls::descriptors` |
+//! | open, openat, creat, close, close_range, dup, dup2, dup3, fcntl | `open(2)`, `close(2)`, `close_range(2)`, `dup(2)`, `fcntl(2)` | `calls::descriptors` |
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` |
 //! | mkdir, rmdir, unlink, link, symlink, readlink, rename, getdents64, chdir, getcwd | each its own | `calls::names` |
 //! | stat, lstat, fstat, chmod, fchmod, chown, lchown, fchown, umask | `stat(2)`, `chmod(2)`, `chown(2)`, `umask(2)` | `calls::metadata` |

@@ -8,7 +8,7 @@ use anchorite_fs::sync::{AtomicU32, Ordering, RwLock};
 use anchorite_fs::{Caller, Credentials, Limits, New, Ramdisk, Usage};
 
 use crate::console::Console;
-use crate::descriptors::Descriptors;
+use crate::descriptors::{Descriptors, OnExec};
 use crate::file::{Object, OpenFile};
 use crate::forward::HostNode;
 use crate::mounts::{MountId, Mounts};
@@ -64,7 +64,7 @@ impl System {
         ] {
             let file = Arc::try_new(OpenFile::new(Object::Console(console), None, flags))?;
             let fd = descriptors.reserve()?;
-            descriptors.install(fd, file);
+            descriptors.install(fd, file, OnExec::Keep);
         }
         Ok(System {
             user_memory: UserMemory::new(platform.user_memory())?,
@@ -175,12 +175,11 @@ impl System {
         if at == libc::AT_FDCWD {
             return Ok(self.working_directory());
         }
-        let descriptors = self.descriptors.read();
-        let place = descriptors.get(at)?.place.as_ref().ok_or(Errno::ENOTDIR)?;
-        if place.node.is_not_directory() {
-            return Err(Errno::ENOTDIR);
+        let file = self.file_or_path(at)?;
+        match &file.place {
+            Some(place) if !place.node.is_not_directory() => Ok(place.clone()),
+            _ => Err(Errno::ENOTDIR),
         }
-        Ok(place.clone())
     }
 
     /// Makes each directory of the absolute path `path` that is missing.

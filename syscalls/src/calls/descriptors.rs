@@ -1,8 +1,10 @@
-//! Making and ending descriptors: open, openat, creat, close.
+//! Making and ending descriptors: open, openat, creat, close, close_range; dup, dup2,
+//! dup3; fcntl.
 
 use anchorite_fs::Caller;
 use anchorite_fs::mem::Arc;
 
+use crate::descriptors::{LIMIT, OnExec};
 use crate::file::{Object, OpenFile};
 use crate::node::{Files, OpenedOrLink};
 use crate::system::System;
@@ -46,7 +48,7 @@ impl System {
         });
         let mut descriptors = self.descriptors.write();
         match opened {
-            Ok(file) => descriptors.install(fd, file),
+            Ok(file) => descriptors.install(fd, file, on_exec(flags)),
             Err(errno) => {
                 descriptors.release(fd);
                 return Err(errno);
@@ -73,12 +75,135 @@ impl System {
         Arc::into_inner(file).map_or(Ok(()), OpenFile::close)
     }
 
-    /// The open file description of `fd`.
+    /// `close_range(2)`: closes each descriptor from `first` to `last`; with
+    /// CLOSE_RANGE_CLOEXEC only marks it. CLOSE_RANGE_UNSHARE has nothing to unshare.
+    ///
+    /// # Errors
+    /// EINVAL for unknown flags, or if `last` is below `first`.
+    pub fn close_range(&self, first: u32, last: u32, flags: u32) -> Result<()> {
+        if flags & !(libc::CLOSE_RANGE_CLOEXEC | libc::CLOSE_RANGE_UNSHARE) != 0 || last < first {
+            return Err(Errno::EINVAL);
+        }
+        let mut next = first;
+        // The lock is let go for each close: the last reference may have much to free.
+        loop {
+            let closed = {
+                let mut descriptors = self.descriptors.write();
+                let Some(fd) = descriptors.next_open(next, last) else { return Ok(()) };
+                next = fd as u32 + 1;
+                if flags & libc::CLOSE_RANGE_CLOEXEC != 0 {
+                    *descriptors.on_exec(fd)? = OnExec::Close;
+                    continue;
+                }
+                descriptors.remove(fd)?
+            };
+            drop(closed);
+        }
+    }
+
+    /// `dup(2)`: the lowest free descriptor, for the same open file description.
+    ///
+    /// # Errors
+    /// EBADF; EMFILE; ENOMEM.
+    pub fn dup(&self, fd: i32) -> Result<i32> {
+        self.duplicate(fd, 0, OnExec::Keep)
+    }
+
+    /// `dup2(2)`: makes `new` a descriptor of the same open file description; closes what
+    /// it was before. Nothing happens if both are the same.
     ///
     /// # Errors
     /// EBADF.
+    pub fn dup2(&self, old: i32, new: i32) -> Result<i32> {
+        if old == new {
+            return self.file_or_path(old).map(|_| new);
+        }
+        self.dup3(old, new, 0)
+    }
+
+    /// `dup3(2)`: as [`dup2`](System::dup2), with O_CLOEXEC where wanted.
+    ///
+    /// # Errors
+    /// EINVAL for other flags, or if both are the same; EBADF.
+    pub fn dup3(&self, old: i32, new: i32, flags: i32) -> Result<i32> {
+        if flags & !libc::O_CLOEXEC != 0 || old == new {
+            return Err(Errno::EINVAL);
+        }
+        let former = {
+            let mut descriptors = self.descriptors.write();
+            let file = descriptors.get(old)?.clone();
+            descriptors.replace(new, file, on_exec(flags))?
+        };
+        drop(former);
+        Ok(new)
+    }
+
+    /// `fcntl(2)` with F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL or F_SETFL.
+    ///
+    /// # Errors
+    /// EBADF, also for what O_PATH does not allow; EINVAL for another command, or to
+    /// F_DUPFD for a number that no descriptor can have; EMFILE; EPERM to set O_NOATIME
+    /// on somebody else's file.
+    pub fn fcntl(&self, fd: i32, command: i32, argument: u64) -> Result<i32> {
+        let file = self.file_or_path(fd)?;
+        match command {
+            libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
+                let least = argument as u32 as usize;
+                if least >= LIMIT {
+                    return Err(Errno::EINVAL);
+                }
+                let close = command == libc::F_DUPFD_CLOEXEC;
+                self.duplicate(fd, least, if close { OnExec::Close } else { OnExec::Keep })
+            }
+            libc::F_GETFD => Ok(match *self.descriptors.write().on_exec(fd)? {
+                OnExec::Keep => 0,
+                OnExec::Close => libc::FD_CLOEXEC,
+            }),
+            libc::F_SETFD => {
+                let close = argument as i32 & libc::FD_CLOEXEC != 0;
+                let on_exec = if close { OnExec::Close } else { OnExec::Keep };
+                *self.descriptors.write().on_exec(fd)? = on_exec;
+                Ok(0)
+            }
+            libc::F_GETFL => Ok(file.flags()),
+            _ if file.flags() & libc::O_PATH != 0 => Err(Errno::EBADF),
+            libc::F_SETFL => {
+                let flags = argument as i32;
+                if flags & !file.flags() & libc::O_NOATIME != 0 {
+                    self.as_caller(|caller| file.check_owner(caller))?;
+                }
+                file.set_flags(flags);
+                Ok(0)
+            }
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The open file description of `fd`.
+    ///
+    /// # Errors
+    /// EBADF, also for a descriptor that O_PATH made.
     pub(crate) fn file(&self, fd: i32) -> Result<Arc<OpenFile>> {
+        match self.descriptors.read().get(fd)? {
+            file if file.flags() & libc::O_PATH != 0 => Err(Errno::EBADF),
+            file => Ok(file.clone()),
+        }
+    }
+
+    /// The open file description of `fd`, which may be one that O_PATH made.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub(crate) fn file_or_path(&self, fd: i32) -> Result<Arc<OpenFile>> {
         self.descriptors.read().get(fd).cloned()
+    }
+
+    fn duplicate(&self, fd: i32, least: usize, on_exec: OnExec) -> Result<i32> {
+        let mut descriptors = self.descriptors.write();
+        let file = descriptors.get(fd)?.clone();
+        let new = descriptors.reserve_from(least)?;
+        descriptors.install(new, file, on_exec);
+        Ok(new)
     }
 
     fn open_file(
@@ -138,4 +263,8 @@ impl System {
             return Ok(file(child, object));
         }
     }
+}
+
+fn on_exec(flags: i32) -> OnExec {
+    if flags & libc::O_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep }
 }
