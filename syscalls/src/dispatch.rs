@@ -1,7 +1,7 @@
 //! From a call's number and six words to the call: Linux's interface on x86-64,
 //! `syscalls(2)`. Pointers are checked here, before anything is done with them.
 
-use crate::calls::{check_random_flags, position};
+use crate::calls::{check_random_flags, position, position_or_offset};
 use crate::file::At;
 use crate::system::System;
 use crate::{Errno, Result};
@@ -16,7 +16,7 @@ impl System {
         }
     }
 
-    fn dispatch(&self, number: i64, [a, b, c, d, ..]: [u64; 6]) -> Result<i64> {
+    fn dispatch(&self, number: i64, [a, b, c, d, e, f]: [u64; 6]) -> Result<i64> {
         // Linux takes the low half of a word for what is an `int` in C.
         let int = |word: u64| word as i32;
         let memory = self.user_memory();
@@ -28,6 +28,17 @@ impl System {
             libc::SYS_pread64 => self.read_at(int(a), position(d as i64)?, b, c),
             libc::SYS_write => self.write_at(int(a), At::Offset, b, c),
             libc::SYS_pwrite64 => self.write_at(int(a), position(d as i64)?, b, c),
+            libc::SYS_readv => self.readv_raw(int(a), At::Offset, b, c).map(length),
+            libc::SYS_writev => self.writev_raw(int(a), At::Offset, b, c).map(length),
+            // The kernel's interface has the offset in one word; the next is for others.
+            libc::SYS_preadv => self.readv_raw(int(a), position(d as i64)?, b, c).map(length),
+            libc::SYS_pwritev => self.writev_raw(int(a), position(d as i64)?, b, c).map(length),
+            libc::SYS_preadv2 if f == 0 => {
+                self.readv_raw(int(a), position_or_offset(d as i64)?, b, c).map(length)
+            }
+            libc::SYS_pwritev2 if f == 0 => {
+                self.writev_raw(int(a), position_or_offset(d as i64)?, b, c).map(length)
+            }
             libc::SYS_lseek => self.lseek(int(a), b as i64, int(c)).map(|offset| offset as i64),
             libc::SYS_open => self.open(&string(a)?, int(b), c as u32).map(i64::from),
             libc::SYS_openat => self.openat(int(a), &string(b)?, int(c), d as u32).map(i64::from),
@@ -52,8 +63,28 @@ impl System {
                     return Err(Errno::EINVAL);
                 }
                 let mut sink = memory.sink(address(b), int(c) as usize)?;
-                self.readlink_into(&string(a)?, &mut sink).map(length)
+                self.readlink_into(libc::AT_FDCWD, &string(a)?, &mut sink).map(length)
             }
+            libc::SYS_readlinkat => {
+                if int(d) <= 0 {
+                    return Err(Errno::EINVAL);
+                }
+                let mut sink = memory.sink(address(c), int(d) as usize)?;
+                self.readlink_into(int(a), &string(b)?, &mut sink).map(length)
+            }
+            libc::SYS_mkdirat => self.mkdirat(int(a), &string(b)?, c as u32).map(|()| 0),
+            libc::SYS_symlinkat => self.symlinkat(&string(a)?, int(b), &string(c)?).map(|()| 0),
+            libc::SYS_unlinkat => self.unlinkat(int(a), &string(b)?, int(c)).map(|()| 0),
+            libc::SYS_linkat => {
+                self.linkat(int(a), &string(b)?, int(c), &string(d)?, int(e)).map(|()| 0)
+            }
+            libc::SYS_renameat => {
+                self.renameat2(int(a), &string(b)?, int(c), &string(d)?, 0).map(|()| 0)
+            }
+            libc::SYS_renameat2 => {
+                self.renameat2(int(a), &string(b)?, int(c), &string(d)?, e as u32).map(|()| 0)
+            }
+            libc::SYS_fchdir => self.fchdir(int(a)).map(|()| 0),
             libc::SYS_getdents64 => {
                 let done =
                     self.getdents64_into(int(a), || memory.sink(address(b), c as u32 as usize));

@@ -14,7 +14,7 @@ use crate::{Errno, Result};
 pub(crate) struct OpenFile {
     /// What is open. Immutable.
     pub(crate) object: Object,
-    /// Where it was found; none for what has no place in the tree. Immutable.
+    /// Where it was found; none for the console. Immutable.
     pub(crate) place: Option<Place>,
     /// Access mode and status flags, as F_GETFL has them.
     flags: AtomicU32,
@@ -52,6 +52,14 @@ impl OpenFile {
 
     pub(crate) fn flags(&self) -> i32 {
         self.flags.load(Ordering::Relaxed) as i32
+    }
+
+    /// Where in the tree the file is.
+    ///
+    /// # Errors
+    /// ENOENT for what is in no tree.
+    pub(crate) fn place(&self) -> Result<Place> {
+        self.place.clone().ok_or(Errno::ENOENT)
     }
 
     /// Sets those status flags that F_SETFL can set.

@@ -182,6 +182,28 @@ impl System {
         }
     }
 
+    /// The file that `path` names, a relative one from `at`. With AT_EMPTY_PATH in `flags`
+    /// an empty path means what `at` is a descriptor of.
+    ///
+    /// # Errors
+    /// EBADF and ENOTDIR for `at`; those of the path.
+    pub(crate) fn place_at(
+        &self,
+        caller: &Caller<'_>,
+        at: i32,
+        path: &[u8],
+        last_link: LastLink,
+        flags: i32,
+    ) -> Result<Place> {
+        if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+            return match at {
+                libc::AT_FDCWD => Ok(self.working_directory()),
+                at => self.file_or_path(at)?.place(),
+            };
+        }
+        self.walk(caller, self.start(at, path)?, path)?.finish(last_link)
+    }
+
     /// Makes each directory of the absolute path `path` that is missing.
     fn make_directories(&self, caller: &Caller<'_>, path: &[u8]) -> Result<()> {
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/');

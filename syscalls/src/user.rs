@@ -86,6 +86,18 @@ impl UserMemory {
         Err(if reach < PATH_MAX { Errno::EFAULT } else { Errno::ENAMETOOLONG })
     }
 
+    /// Reads words at `address`.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub(crate) fn get<const N: usize>(&self, address: usize) -> Result<[usize; N]> {
+        self.check(address, size_of::<[usize; N]>())?;
+        let from = core::ptr::with_exposed_provenance::<[usize; N]>(address);
+        // SAFETY: mapped, as in `source`; any bytes are words; a program need not align
+        // them.
+        Ok(unsafe { from.read_unaligned() })
+    }
+
     /// Writes `value` at `address`.
     ///
     /// # Errors

@@ -66,8 +66,7 @@ impl System {
     pub fn truncate(&self, path: &[u8], length: i64) -> Result<()> {
         let size = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
         self.as_caller(|caller| {
-            let start = self.start(libc::AT_FDCWD, path)?;
-            let place = self.walk(caller, start, path)?.finish(LastLink::Follow)?;
+            let place = self.place_at(caller, libc::AT_FDCWD, path, LastLink::Follow, 0)?;
             place.node.truncate(caller, size)
         })
     }

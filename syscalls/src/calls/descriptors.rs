@@ -215,11 +215,7 @@ impl System {
     ) -> Result<OpenFile> {
         let create = flags & libc::O_CREAT != 0;
         let follow = flags & libc::O_NOFOLLOW == 0;
-        let file = |place: Place, object: Object| {
-            // Only a directory can be where another walk starts.
-            let place = (!place.node.is_not_directory()).then_some(place);
-            OpenFile::new(object, place, flags)
-        };
+        let file = |place: Place, object: Object| OpenFile::new(object, Some(place), flags);
         loop {
             walk.reach_parent()?;
             let name = match walk.last() {

@@ -80,15 +80,13 @@ impl System {
 
     fn stat_at(&self, path: &[u8], last_link: LastLink) -> Result<libc::stat> {
         self.as_caller(|caller| {
-            let start = self.start(libc::AT_FDCWD, path)?;
-            let place = self.walk(caller, start, path)?.finish(last_link)?;
+            let place = self.place_at(caller, libc::AT_FDCWD, path, last_link, 0)?;
             Ok(abi::stat(&place.node.attributes(last_link)?))
         })
     }
     fn change_at(&self, path: &[u8], last_link: LastLink, change: Change) -> Result<()> {
         self.as_caller(|caller| {
-            let start = self.start(libc::AT_FDCWD, path)?;
-            let place = self.walk(caller, start, path)?.finish(last_link)?;
+            let place = self.place_at(caller, libc::AT_FDCWD, path, last_link, 0)?;
             place.node.change(caller, change)
         })
     }

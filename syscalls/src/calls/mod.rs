@@ -9,6 +9,9 @@ mod descriptors;
 mod metadata;
 mod names;
 mod process;
+mod vectors;
+mod working_directory;
 
 pub(crate) use data::position;
 pub(crate) use process::check_random_flags;
+pub(crate) use vectors::position_or_offset;

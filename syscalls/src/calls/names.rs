@@ -1,12 +1,12 @@
 //! Making, removing and changing names: mkdir, rmdir, unlink, link, symlink, readlink,
-//! rename; and listing them: getdents64; and the working directory: chdir, getcwd.
+//! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{Access, Caller, EntryName, FileType, New, RenameMode, Sink};
+use anchorite_fs::{Caller, EntryName, FileType, New, RenameMode, Sink};
 
-use crate::node::{Files, Node};
+use crate::node::Files;
 use crate::system::System;
 use crate::user::PATH_MAX;
-use crate::walk::{Last, LastLink, Place, Walk};
+use crate::walk::{Last, LastLink, Walk};
 use crate::{Errno, Result};
 
 impl System {
@@ -15,8 +15,16 @@ impl System {
     /// # Errors
     /// Those of the path; EEXIST; EACCES; ENOENT in a removed directory; ENOSPC; ENOMEM.
     pub fn mkdir(&self, path: &[u8], mode: u32) -> Result<()> {
+        self.mkdirat(libc::AT_FDCWD, path, mode)
+    }
+
+    /// `mkdirat(2)`: as [`mkdir`](System::mkdir), a relative path from the directory `at`.
+    ///
+    /// # Errors
+    /// Those of [`mkdir`](System::mkdir); EBADF and ENOTDIR for `at`.
+    pub fn mkdirat(&self, at: i32, path: &[u8], mode: u32) -> Result<()> {
         // The set-ID bits cannot be asked for: `mkdir(2)`, VERSIONS.
-        self.create(path, New::Directory, self.masked(mode) & 0o1777)
+        self.create(at, path, New::Directory, self.masked(mode) & 0o1777)
     }
 
     /// `symlink(2)`: makes a symbolic link at `path` that leads to `target`.
@@ -25,11 +33,19 @@ impl System {
     /// ENOENT for an empty target; ENAMETOOLONG; EINVAL for a NUL inside; those of the
     /// path; EEXIST; ENOENT for a slash at the end; EACCES; ENOSPC; ENOMEM.
     pub fn symlink(&self, target: &[u8], path: &[u8]) -> Result<()> {
+        self.symlinkat(target, libc::AT_FDCWD, path)
+    }
+
+    /// `symlinkat(2)`: as [`symlink`](System::symlink), a relative path from `at`.
+    ///
+    /// # Errors
+    /// Those of [`symlink`](System::symlink); EBADF and ENOTDIR for `at`.
+    pub fn symlinkat(&self, target: &[u8], at: i32, path: &[u8]) -> Result<()> {
         match target {
             b"" => Err(Errno::ENOENT),
             _ if target.len() >= PATH_MAX => Err(Errno::ENAMETOOLONG),
             _ if target.contains(&0) => Err(Errno::EINVAL),
-            _ => self.create(path, New::Symlink(target), 0o777),
+            _ => self.create(at, path, New::Symlink(target), 0o777),
         }
     }
 
@@ -40,15 +56,7 @@ impl System {
     /// `/`; ENOENT; EACCES; EPERM; ENOTDIR; EBUSY for a mount point; ENOTEMPTY; ENOSYS
     /// on the host.
     pub fn rmdir(&self, path: &[u8]) -> Result<()> {
-        self.as_caller(|caller| {
-            let walk = self.walk_to_parent(caller, path)?;
-            match walk.last() {
-                Last::Name(name) => walk.place.node.rmdir(caller, name.bytes),
-                Last::DotDot => Err(Errno::ENOTEMPTY),
-                Last::Dot => Err(Errno::EINVAL),
-                Last::Root => Err(Errno::EBUSY),
-            }
-        })
+        self.unlinkat(libc::AT_FDCWD, path, libc::AT_REMOVEDIR)
     }
 
     /// `unlink(2)`: removes a name that is no directory's. The file lives on while it is
@@ -58,18 +66,20 @@ impl System {
     /// Those of the path; EISDIR for `.`, `..` and `/` in last place; ENOENT; ENOTDIR
     /// for a file with a slash at the end; EACCES; EPERM; EISDIR.
     pub fn unlink(&self, path: &[u8]) -> Result<()> {
-        self.as_caller(|caller| {
-            let walk = self.walk_to_parent(caller, path)?;
-            let Last::Name(name) = walk.last() else { return Err(Errno::EISDIR) };
-            if name.directory_only {
-                let child = walk.child(name)?.node;
-                return match child.attributes(LastLink::Stay)?.file_type {
-                    FileType::Directory => Err(Errno::EISDIR),
-                    _ => Err(Errno::ENOTDIR),
-                };
-            }
-            walk.place.node.unlink(caller, name.bytes)
-        })
+        self.unlinkat(libc::AT_FDCWD, path, 0)
+    }
+
+    /// `unlinkat(2)`: as [`unlink`](System::unlink), or as [`rmdir`](System::rmdir) with
+    /// AT_REMOVEDIR, a relative path from `at`.
+    ///
+    /// # Errors
+    /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of the other two.
+    pub fn unlinkat(&self, at: i32, path: &[u8], flags: i32) -> Result<()> {
+        match flags {
+            0 => self.unlink_from(at, path),
+            libc::AT_REMOVEDIR => self.rmdir_from(at, path),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     /// `link(2)`: gives the file at `old` the further name `new`. A symbolic link in last
@@ -79,10 +89,34 @@ impl System {
     /// Those of the paths; EEXIST; ENOENT for a slash at the end of `new`; EXDEV; EACCES;
     /// EPERM for a directory; EMLINK; ENOMEM; ENOSYS on the host.
     pub fn link(&self, old: &[u8], new: &[u8]) -> Result<()> {
+        self.linkat(libc::AT_FDCWD, old, libc::AT_FDCWD, new, 0)
+    }
+
+    /// `linkat(2)`: as [`link`](System::link), relative paths from `old_at` and `new_at`;
+    /// with AT_SYMLINK_FOLLOW a symbolic link is followed, with AT_EMPTY_PATH an empty
+    /// `old` means what `old_at` is a descriptor of.
+    ///
+    /// # Errors
+    /// EINVAL for other flags; EBADF and ENOTDIR for the descriptors; those of
+    /// [`link`](System::link).
+    pub fn linkat(
+        &self,
+        old_at: i32,
+        old: &[u8],
+        new_at: i32,
+        new: &[u8],
+        flags: i32,
+    ) -> Result<()> {
+        if flags & !(libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let last_link = match flags & libc::AT_SYMLINK_FOLLOW {
+            0 => LastLink::Stay,
+            _ => LastLink::Follow,
+        };
         self.as_caller(|caller| {
-            let start = self.start(libc::AT_FDCWD, old)?;
-            let target = self.walk(caller, start, old)?.finish(LastLink::Stay)?;
-            let walk = self.walk_to_parent(caller, new)?;
+            let target = self.place_at(caller, old_at, old, last_link, flags)?;
+            let walk = self.walk_to_parent(caller, new_at, new)?;
             let name = new_name(&walk, Slash::OnlyIfDirectory)?;
             if walk.place.mount != target.mount {
                 return match walk.child(name) {
@@ -102,16 +136,28 @@ impl System {
     /// EINVAL for an empty `buf`; those of the path; EINVAL if it is no symbolic link;
     /// ENOSYS on the host.
     pub fn readlink(&self, path: &[u8], buf: &mut [u8]) -> Result<usize> {
-        self.readlink_into(path, &mut Sink::from(buf))
+        self.readlinkat(libc::AT_FDCWD, path, buf)
     }
 
-    pub(crate) fn readlink_into(&self, path: &[u8], sink: &mut Sink<'_>) -> Result<usize> {
+    /// `readlinkat(2)`: as [`readlink`](System::readlink), a relative path from `at`; an
+    /// empty one means what `at` is a descriptor of.
+    ///
+    /// # Errors
+    /// Those of [`readlink`](System::readlink); EBADF and ENOTDIR for `at`; ENOENT for an
+    /// empty path if that is no symbolic link.
+    pub fn readlinkat(&self, at: i32, path: &[u8], buf: &mut [u8]) -> Result<usize> {
+        self.readlink_into(at, path, &mut Sink::from(buf))
+    }
+
+    pub(crate) fn readlink_into(&self, at: i32, path: &[u8], sink: &mut Sink<'_>) -> Result<usize> {
         if sink.remaining() == 0 {
             return Err(Errno::EINVAL);
         }
         self.as_caller(|caller| {
-            let start = self.start(libc::AT_FDCWD, path)?;
-            let place = self.walk(caller, start, path)?.finish(LastLink::Stay)?;
+            let place = self.place_at(caller, at, path, LastLink::Stay, libc::AT_EMPTY_PATH)?;
+            if path.is_empty() && !place.node.is_symlink() {
+                return Err(Errno::ENOENT);
+            }
             place.node.read_link(caller, sink)
         })
     }
@@ -126,17 +172,43 @@ impl System {
     /// and EISDIR if one is a directory and the other is not; EBUSY for mount points;
     /// ENOTEMPTY; ENOMEM; ENOSYS on the host.
     pub fn rename(&self, old: &[u8], new: &[u8]) -> Result<()> {
+        self.renameat2(libc::AT_FDCWD, old, libc::AT_FDCWD, new, 0)
+    }
+
+    /// `renameat2(2)`: as [`rename`](System::rename), relative paths from `old_at` and
+    /// `new_at`; with RENAME_NOREPLACE `new` must not exist, with RENAME_EXCHANGE the two
+    /// are exchanged.
+    ///
+    /// # Errors
+    /// EINVAL for other flags, or both; EBADF and ENOTDIR for the descriptors; those of
+    /// [`rename`](System::rename); EEXIST.
+    pub fn renameat2(
+        &self,
+        old_at: i32,
+        old: &[u8],
+        new_at: i32,
+        new: &[u8],
+        flags: u32,
+    ) -> Result<()> {
+        let mode = match flags {
+            0 => RenameMode::Replace,
+            libc::RENAME_NOREPLACE => RenameMode::NoReplace,
+            libc::RENAME_EXCHANGE => RenameMode::Exchange,
+            _ => return Err(Errno::EINVAL),
+        };
         self.as_caller(|caller| {
-            let old = self.walk_to_parent(caller, old)?;
-            let new = self.walk_to_parent(caller, new)?;
+            let old = self.walk_to_parent(caller, old_at, old)?;
+            let new = self.walk_to_parent(caller, new_at, new)?;
             if old.place.mount != new.place.mount {
                 return Err(Errno::EXDEV);
             }
-            let (Last::Name(old_name), Last::Name(new_name)) = (old.last(), new.last()) else {
-                return Err(Errno::EBUSY);
+            let Last::Name(old_name) = old.last() else { return Err(Errno::EBUSY) };
+            let Last::Name(new_name) = new.last() else {
+                let exists = mode == RenameMode::NoReplace;
+                return Err(if exists { Errno::EEXIST } else { Errno::EBUSY });
             };
             let (old_dir, new_dir) = (&old.place.node, &new.place.node);
-            old_dir.rename(caller, old_name, new_dir, new_name, RenameMode::Replace)
+            old_dir.rename(caller, old_name, new_dir, new_name, mode)
         })
     }
 
@@ -160,74 +232,49 @@ impl System {
         self.as_caller(|caller| file.list(caller, &mut sink))
     }
 
-    /// `chdir(2)`.
-    ///
-    /// # Errors
-    /// Those of the path; ENOTDIR; EACCES without search permission.
-    pub fn chdir(&self, path: &[u8]) -> Result<()> {
+    fn unlink_from(&self, at: i32, path: &[u8]) -> Result<()> {
         self.as_caller(|caller| {
-            let start = self.start(libc::AT_FDCWD, path)?;
-            let place = self.walk(caller, start, path)?.finish(LastLink::Follow)?;
-            let file_type = match place.node.file_type() {
-                Some(known) => known,
-                None => place.node.attributes(LastLink::Follow)?.file_type,
-            };
-            if file_type != FileType::Directory {
-                return Err(Errno::ENOTDIR);
+            let walk = self.walk_to_parent(caller, at, path)?;
+            let Last::Name(name) = walk.last() else { return Err(Errno::EISDIR) };
+            if name.directory_only {
+                let child = walk.child(name)?.node;
+                return match child.attributes(LastLink::Stay)?.file_type {
+                    FileType::Directory => Err(Errno::EISDIR),
+                    _ => Err(Errno::ENOTDIR),
+                };
             }
-            place.node.check(caller, Access::EXECUTE)?;
-            self.set_working_directory(place);
-            Ok(())
+            walk.place.node.unlink(caller, name.bytes)
         })
     }
 
-    /// `getcwd(2)`: copies the absolute path of the working directory, ended by NUL;
-    /// returns its bytes, the NUL included.
-    ///
-    /// # Errors
-    /// ENOENT if the directory was removed; ENAMETOOLONG for more than [`PATH_MAX`]
-    /// bytes; ERANGE if `buf` is too small.
-    pub fn getcwd(&self, buf: &mut [u8]) -> Result<usize> {
-        self.getcwd_into(&mut Sink::from(buf))
-    }
-
-    pub(crate) fn getcwd_into(&self, sink: &mut Sink<'_>) -> Result<usize> {
-        let mut path = BackwardPath::new();
-        let mut place = self.working_directory();
-        loop {
-            let parent = match &place.node {
-                Node::Ramdisk(inode) => inode.name_in_parent(&mut |name| path.prepend(name))?,
-                Node::Host(node) => {
-                    path.prepend_path(node.below_root())?;
-                    None
-                }
-            };
-            place = match parent {
-                Some(parent) => Place { mount: place.mount, node: Node::Ramdisk(parent) },
-                None => match self.mount_point(place.mount) {
-                    Some(mount_point) => mount_point,
-                    None => break,
-                },
-            };
-        }
-        let path = path.ended_by_nul();
-        if sink.remaining() < path.len() {
-            return Err(Errno::ERANGE);
-        }
-        Ok(sink.put(path))
-    }
-
-    fn create(&self, path: &[u8], new: New<'_>, mode: u32) -> Result<()> {
+    fn rmdir_from(&self, at: i32, path: &[u8]) -> Result<()> {
         self.as_caller(|caller| {
-            let walk = self.walk_to_parent(caller, path)?;
+            let walk = self.walk_to_parent(caller, at, path)?;
+            match walk.last() {
+                Last::Name(name) => walk.place.node.rmdir(caller, name.bytes),
+                Last::DotDot => Err(Errno::ENOTEMPTY),
+                Last::Dot => Err(Errno::EINVAL),
+                Last::Root => Err(Errno::EBUSY),
+            }
+        })
+    }
+
+    fn create(&self, at: i32, path: &[u8], new: New<'_>, mode: u32) -> Result<()> {
+        self.as_caller(|caller| {
+            let walk = self.walk_to_parent(caller, at, path)?;
             let slash = if new == New::Directory { Slash::Allowed } else { Slash::OnlyIfDirectory };
             let name = new_name(&walk, slash)?;
             walk.place.node.create(caller, name.bytes, new, mode)
         })
     }
 
-    fn walk_to_parent<'a>(&'a self, caller: &'a Caller<'a>, path: &'a [u8]) -> Result<Walk<'a>> {
-        let mut walk = self.walk(caller, self.start(libc::AT_FDCWD, path)?, path)?;
+    fn walk_to_parent<'a>(
+        &'a self,
+        caller: &'a Caller<'a>,
+        at: i32,
+        path: &'a [u8],
+    ) -> Result<Walk<'a>> {
+        let mut walk = self.walk(caller, self.start(at, path)?, path)?;
         walk.reach_parent()?;
         Ok(walk)
     }
@@ -254,37 +301,4 @@ fn new_name<'a>(walk: &'a Walk<'_>, slash: Slash) -> Result<EntryName<'a>> {
         };
     }
     Ok(name)
-}
-
-/// A path that is written from its end.
-struct BackwardPath {
-    bytes: [u8; PATH_MAX],
-    start: usize,
-}
-
-impl BackwardPath {
-    /// Only the NUL at the end.
-    fn new() -> BackwardPath {
-        BackwardPath { bytes: [0; PATH_MAX], start: PATH_MAX - 1 }
-    }
-
-    fn prepend(&mut self, name: &[u8]) -> Result<()> {
-        self.prepend_path(name)?;
-        self.prepend_path(b"/")
-    }
-
-    fn prepend_path(&mut self, path: &[u8]) -> Result<()> {
-        let start = self.start.checked_sub(path.len()).ok_or(Errno::ENAMETOOLONG)?;
-        self.bytes[start..self.start].copy_from_slice(path);
-        self.start = start;
-        Ok(())
-    }
-
-    fn ended_by_nul(&mut self) -> &[u8] {
-        if self.start == PATH_MAX - 1 {
-            self.start -= 1;
-            self.bytes[self.start] = b'/';
-        }
-        &self.bytes[self.start..]
-    }
 }

@@ -1,0 +1,99 @@
+//! Reading and writing several buffers at once: readv, writev, preadv, pwritev, preadv2,
+//! pwritev2. One call is one transfer: nothing comes between its buffers.
+
+use anchorite_fs::{Segment, Sink, Source};
+use arrayvec::ArrayVec;
+
+use crate::calls::position;
+use crate::file::At;
+use crate::system::System;
+use crate::{Errno, Result};
+
+/// Buffers that one call takes: IOV_MAX, `readv(2)`.
+const BUFFERS_MAX: usize = 1024;
+
+type Segments = ArrayVec<Segment, BUFFERS_MAX>;
+
+impl System {
+    /// `readv(2)`: fills the buffers in turn from the file offset on.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for more than 1024 buffers; EISDIR; EIO.
+    pub fn readv(&self, fd: i32, buffers: &mut [&mut [u8]]) -> Result<usize> {
+        let mut segments = Segments::new();
+        for buffer in buffers {
+            push(&mut segments, buffer.as_mut_ptr(), buffer.len())?;
+        }
+        // SAFETY: the slices are borrowed for the time of the call.
+        self.read_into(fd, At::Offset, || Ok(unsafe { Sink::from_segments(&segments) }))
+    }
+
+    /// `writev(2)`: writes the buffers in turn at the file offset.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for more than 1024 buffers; EFBIG; ENOSPC; ENOMEM; EIO.
+    pub fn writev(&self, fd: i32, buffers: &[&[u8]]) -> Result<usize> {
+        let mut segments = Segments::new();
+        for buffer in buffers {
+            push(&mut segments, buffer.as_ptr().cast_mut(), buffer.len())?;
+        }
+        // SAFETY: the slices are borrowed for the time of the call.
+        self.write_from(fd, At::Offset, || Ok(unsafe { Source::from_segments(&segments) }))
+    }
+
+    /// `readv(2)` and its kin by the addresses of a program.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
+    /// those of [`pread`](System::pread).
+    pub(crate) fn readv_raw(&self, fd: i32, at: At, vector: u64, count: u64) -> Result<usize> {
+        self.file(fd)?.check_readable()?;
+        let segments = self.segments(vector, count)?;
+        // SAFETY: each was checked to be mapped.
+        self.read_into(fd, at, || Ok(unsafe { Sink::from_segments(&segments) }))
+    }
+
+    /// `writev(2)` and its kin by the addresses of a program.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
+    /// those of [`pwrite`](System::pwrite).
+    pub(crate) fn writev_raw(&self, fd: i32, at: At, vector: u64, count: u64) -> Result<usize> {
+        self.file(fd)?.check_writable()?;
+        let segments = self.segments(vector, count)?;
+        // SAFETY: each was checked to be mapped.
+        self.write_from(fd, at, || Ok(unsafe { Source::from_segments(&segments) }))
+    }
+
+    /// Copies a program's array of `struct iovec` and checks what it names.
+    fn segments(&self, vector: u64, count: u64) -> Result<Segments> {
+        let memory = self.user_memory();
+        let count = usize::try_from(count).ok().filter(|&count| count <= BUFFERS_MAX);
+        let count = count.ok_or(Errno::EINVAL)?;
+        let mut segments = Segments::new();
+        let mut total = 0usize;
+        for at in 0..count {
+            let address = (vector as usize).wrapping_add(at * size_of::<[usize; 2]>());
+            let [start, len]: [usize; 2] = memory.get(address)?;
+            total = total
+                .checked_add(len)
+                .filter(|&total| total <= isize::MAX as usize)
+                .ok_or(Errno::EINVAL)?;
+            memory.check(start, len)?;
+            push(&mut segments, core::ptr::with_exposed_provenance_mut(start), len)?;
+        }
+        Ok(segments)
+    }
+}
+
+/// Where `preadv2(2)` and `pwritev2(2)` transfer: -1 is the file offset.
+///
+/// # Errors
+/// EINVAL for another offset below zero.
+pub(crate) fn position_or_offset(offset: i64) -> Result<At> {
+    if offset == -1 { Ok(At::Offset) } else { position(offset) }
+}
+
+fn push(segments: &mut Segments, start: *mut u8, len: usize) -> Result<()> {
+    segments.try_push(Segment::new(start, len)).map_err(|_| Errno::EINVAL)
+}
