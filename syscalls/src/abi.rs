@@ -1,6 +1,6 @@
 //! Linux's structures on x86-64, made from the ramdisk's.
 
-use anchorite_fs::{Attributes, FileType, Listed, PAGE_BYTES, Sink, Timestamp};
+use anchorite_fs::{Attributes, FileType, Listed, NAME_MAX, PAGE_BYTES, Sink, Timestamp, Usage};
 
 /// `struct stat`, as `stat(2)` describes it.
 pub(crate) fn stat(attributes: &Attributes) -> libc::stat {
@@ -52,6 +52,25 @@ pub(crate) fn attributes(stat: &libc::stat) -> Attributes {
         ctime: time(stat.st_ctime, stat.st_ctime_nsec),
         btime: time(stat.st_ctime, stat.st_ctime_nsec),
     }
+}
+
+/// `struct statfs`, as `statfs(2)` describes it, in pages. The ramdisk says that it is a
+/// tmpfs: programs that look want to know whether files outlive the machine.
+pub(crate) fn statfs(usage: &Usage) -> libc::statfs64 {
+    const ST_VALID: i64 = 0x20;
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut statfs: libc::statfs64 = unsafe { core::mem::zeroed() };
+    statfs.f_type = libc::TMPFS_MAGIC;
+    statfs.f_bsize = PAGE_BYTES as i64;
+    statfs.f_frsize = PAGE_BYTES as i64;
+    statfs.f_blocks = usage.limits.size_bytes / PAGE_BYTES as u64;
+    statfs.f_bfree = statfs.f_blocks.saturating_sub(usage.pages);
+    statfs.f_bavail = statfs.f_bfree;
+    statfs.f_files = usage.limits.inodes;
+    statfs.f_ffree = statfs.f_files.saturating_sub(usage.inodes);
+    statfs.f_namelen = NAME_MAX as i64;
+    statfs.f_flags = ST_VALID | libc::ST_RELATIME as i64;
+    statfs
 }
 
 /// Puts a `struct linux_dirent64` (`getdents64(2)`); false if it has no room.

@@ -52,6 +52,27 @@ impl System {
             libc::SYS_stat => put_stat(b, self.stat(&string(a)?)?),
             libc::SYS_lstat => put_stat(b, self.lstat(&string(a)?)?),
             libc::SYS_fstat => put_stat(b, self.fstat(int(a))?),
+            libc::SYS_newfstatat => {
+                // The path may be missing where it is not needed: `fstatat(2)`, AT_EMPTY_PATH.
+                let path = match b {
+                    0 if int(d) & libc::AT_EMPTY_PATH != 0 => Default::default(),
+                    _ => string(b)?,
+                };
+                put_stat(c, self.fstatat(int(a), &path, int(d))?)
+            }
+            libc::SYS_access => self.access(&string(a)?, b as u32).map(|()| 0),
+            libc::SYS_faccessat => self.faccessat(int(a), &string(b)?, c as u32, 0).map(|()| 0),
+            libc::SYS_faccessat2 => {
+                self.faccessat(int(a), &string(b)?, c as u32, int(d)).map(|()| 0)
+            }
+            libc::SYS_statfs => memory.put(address(b), &self.statfs(&string(a)?)?).map(|()| 0),
+            libc::SYS_fstatfs => memory.put(address(b), &self.fstatfs(int(a))?).map(|()| 0),
+            libc::SYS_fsync | libc::SYS_fdatasync => self.fsync(int(a)).map(|()| 0),
+            libc::SYS_syncfs => self.syncfs(int(a)).map(|()| 0),
+            libc::SYS_sync => {
+                self.sync();
+                Ok(0)
+            }
             libc::SYS_mkdir => self.mkdir(&string(a)?, b as u32).map(|()| 0),
             libc::SYS_rmdir => self.rmdir(&string(a)?).map(|()| 0),
             libc::SYS_unlink => self.unlink(&string(a)?).map(|()| 0),
@@ -99,6 +120,11 @@ impl System {
             libc::SYS_ftruncate => self.ftruncate(int(a), b as i64).map(|()| 0),
             libc::SYS_chmod => self.chmod(&string(a)?, b as u32).map(|()| 0),
             libc::SYS_fchmod => self.fchmod(int(a), b as u32).map(|()| 0),
+            libc::SYS_fchmodat => self.fchmodat(int(a), &string(b)?, c as u32, 0).map(|()| 0),
+            libc::SYS_fchmodat2 => self.fchmodat(int(a), &string(b)?, c as u32, int(d)).map(|()| 0),
+            libc::SYS_fchownat => {
+                self.fchownat(int(a), &string(b)?, c as u32, d as u32, int(e)).map(|()| 0)
+            }
             libc::SYS_chown => self.chown(&string(a)?, b as u32, c as u32).map(|()| 0),
             libc::SYS_lchown => self.lchown(&string(a)?, b as u32, c as u32).map(|()| 0),
             libc::SYS_fchown => self.fchown(int(a), b as u32, c as u32).map(|()| 0),

@@ -2,12 +2,14 @@
 //! share — over an [`Object`] of one kind or another.
 
 use anchorite_fs::sync::{AtomicU32, Mutex, Ordering};
-use anchorite_fs::{Attributes, Caller, InodeRef, Sink, Source};
+use anchorite_fs::{Attributes, Caller, Inode, InodeRef, Sink, Source};
 
 use crate::console::Console;
 use crate::forward::HostFile;
+
+use crate::node::Files;
 use crate::system::System;
-use crate::walk::Place;
+use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
 
 /// An open file description: POSIX.1-2024, 3.234.
@@ -32,6 +34,8 @@ pub(crate) enum Object {
     Host(HostFile),
     /// The console.
     Console(Console),
+    /// A place in the tree and nothing more: O_PATH. It can be neither read nor written.
+    Path,
 }
 
 /// Where a transfer starts.
@@ -118,6 +122,7 @@ impl OpenFile {
             (Object::Host(file), at) => file.read(at, sink),
             (Object::Console(console), At::Offset) => console.read(system, sink),
             (Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Path, _) => Err(Errno::EBADF),
         }
     }
 
@@ -150,6 +155,7 @@ impl OpenFile {
             (Object::Host(file), at) => file.write(at, source),
             (Object::Console(console), At::Offset) => console.write(system, source),
             (Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Path, _) => Err(Errno::EBADF),
         }
     }
 
@@ -163,13 +169,14 @@ impl OpenFile {
             Object::Inode(inode) => inode,
             Object::Host(file) => return file.seek(delta, whence),
             Object::Console(_) => return Err(Errno::ESPIPE),
+            Object::Path => return Err(Errno::EBADF),
         };
         let mut offset = self.offset.lock();
         let base = match whence {
             libc::SEEK_SET => 0,
             libc::SEEK_CUR => *offset,
             // A listing's offsets are cookies: it has no end to count from.
-            libc::SEEK_END if !inode.is_directory() => inode.attributes().size,
+            libc::SEEK_END if !inode.is_directory() => Inode::attributes(inode).size,
             _ => return Err(Errno::EINVAL),
         };
         let base = i64::try_from(base).map_err(|_| Errno::EINVAL)?;
@@ -213,6 +220,7 @@ impl OpenFile {
             Object::Inode(inode) => inode.truncate(caller, size),
             Object::Host(_) => Err(Errno::ENOSYS),
             Object::Console(_) => Err(Errno::EINVAL),
+            Object::Path => Err(Errno::EBADF),
         }
     }
 
@@ -222,9 +230,10 @@ impl OpenFile {
     /// The host's.
     pub(crate) fn attributes(&self) -> Result<Attributes> {
         match &self.object {
-            Object::Inode(inode) => Ok(inode.attributes()),
+            Object::Inode(inode) => Ok(Inode::attributes(inode)),
             Object::Host(file) => file.attributes(),
             Object::Console(console) => Ok(console.attributes()),
+            Object::Path => Files::attributes(&self.place()?.node, LastLink::Stay),
         }
     }
 
@@ -235,7 +244,7 @@ impl OpenFile {
     pub(crate) fn close(self) -> Result<()> {
         match self.object {
             Object::Host(file) => file.close(),
-            Object::Inode(_) | Object::Console(_) => Ok(()),
+            Object::Inode(_) | Object::Console(_) | Object::Path => Ok(()),
         }
     }
 }

@@ -22,11 +22,11 @@
 //! | calls | manual pages | module |
 //! |---|---|---|
 //! | open, openat, creat, close, close_range, dup, dup2, dup3, fcntl | `open(2)`, `close(2)`, `close_range(2)`, `dup(2)`, `fcntl(2)` | `calls::descriptors` |
-//! | read, write, pread64, pwrite64, lseek, truncate, ftruncate | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` |
+//! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` |
 //! | readv, writev, preadv, pwritev, and preadv2, pwritev2 without flags | `readv(2)` | `calls::vectors` |
 //! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64 | each its own | `calls::names` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` |
-//! | stat, lstat, fstat, chmod, fchmod, chown, lchown, fchown, umask | `stat(2)`, `chmod(2)`, `chown(2)`, `umask(2)` | `calls::metadata` |
+//! | stat, lstat, fstat, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` |
 //! | getpid, gettid, sched_yield, clock_gettime, getrandom, uname, exit, exit_group | each its own | `calls::process` |
 //!
 //! Any other number answers ENOSYS.

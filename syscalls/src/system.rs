@@ -100,6 +100,11 @@ impl System {
         self.mounts.read().ramdisk().usage()
     }
 
+    /// What the ramdisk mounted as `mount` holds; none for what is no ramdisk.
+    pub(crate) fn usage_of(&self, mount: MountId) -> Option<Usage> {
+        (mount == MountId::ROOT).then(|| self.usage())
+    }
+
     pub(crate) fn platform(&self) -> &dyn Platform {
         &*self.platform
     }

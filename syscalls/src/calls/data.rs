@@ -1,8 +1,9 @@
-//! Content: read, write, pread64, pwrite64, lseek, truncate, ftruncate.
+//! Content: read, write, pread64, pwrite64, lseek, truncate, ftruncate; fsync, fdatasync,
+//! sync, syncfs.
 
 use anchorite_fs::{Sink, Source};
 
-use crate::file::At;
+use crate::file::{At, Object};
 use crate::node::Files;
 use crate::system::System;
 use crate::walk::LastLink;
@@ -81,6 +82,29 @@ impl System {
         let file = self.file(fd)?;
         file.check_writable().map_err(|_| Errno::EINVAL)?;
         self.as_caller(|caller| file.truncate(caller, size))
+    }
+
+    /// `fsync(2)` and `fdatasync(2)`: memory is all the storage that a ramdisk has; what was
+    /// forwarded is with the host.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for the console.
+    pub fn fsync(&self, fd: i32) -> Result<()> {
+        match self.file(fd)?.object {
+            Object::Console(_) => Err(Errno::EINVAL),
+            _ => Ok(()),
+        }
+    }
+
+    /// `sync(2)`.
+    pub fn sync(&self) {}
+
+    /// `syncfs(2)`.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn syncfs(&self, fd: i32) -> Result<()> {
+        self.file(fd).map(drop)
     }
 
     /// Reads into what `sink` gives, which is asked once the descriptor is known to be

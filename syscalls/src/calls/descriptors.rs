@@ -11,17 +11,19 @@ use crate::system::System;
 use crate::walk::{Last, Place, Walk};
 use crate::{Errno, Result};
 
-/// Flags that would change what an open means and are not there yet.
-const MISSING_FLAGS: i32 = libc::O_PATH | (libc::O_TMPFILE & !libc::O_DIRECTORY);
+/// The bit of O_TMPFILE that is not O_DIRECTORY.
+const TMPFILE: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
+/// Flags that mean something beside O_PATH: `open(2)`.
+const PATH_FLAGS: i32 = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
 
 impl System {
     /// `open(2)`: opens the file at `path`; returns the lowest free descriptor.
     /// `mode` is for a file that O_CREAT makes, and masked. Of the flags, O_APPEND,
-    /// O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_TRUNC and the access mode have their
+    /// O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_TRUNC and the access mode have their
     /// effect; others are kept for F_GETFL, as on a file system that has no use for them.
     ///
     /// # Errors
-    /// POSIX.1-2024 open(), ERRORS, in this order: ENOSYS for O_PATH and O_TMPFILE;
+    /// POSIX.1-2024 open(), ERRORS, in this order: ENOSYS for O_TMPFILE;
     /// EINVAL for O_CREAT with O_DIRECTORY; EMFILE; ENOMEM; those of the path (ENOENT,
     /// ENOTDIR, EACCES, ENAMETOOLONG, ELOOP); EISDIR for O_CREAT with a slash at the
     /// end; EEXIST; EISDIR; ENOTDIR; ELOOP for O_NOFOLLOW; EACCES; ENOSPC.
@@ -35,7 +37,8 @@ impl System {
     /// # Errors
     /// Those of [`open`](System::open); EBADF and ENOTDIR for `at` before those of the path.
     pub fn openat(&self, at: i32, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
-        if flags & MISSING_FLAGS != 0 {
+        let flags = if flags & libc::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
+        if flags & TMPFILE != 0 {
             return Err(Errno::ENOSYS);
         }
         if flags & libc::O_CREAT != 0 && flags & libc::O_DIRECTORY != 0 {
@@ -216,19 +219,16 @@ impl System {
         let create = flags & libc::O_CREAT != 0;
         let follow = flags & libc::O_NOFOLLOW == 0;
         let file = |place: Place, object: Object| OpenFile::new(object, Some(place), flags);
+        let open = |place: Place| match flags & libc::O_PATH {
+            0 => place.node.open(caller, flags).map(|object| file(place, object)),
+            _ => Ok(file(place, Object::Path)),
+        };
         loop {
             walk.reach_parent()?;
             let name = match walk.last() {
                 Last::Name(name) => name,
-                Last::DotDot if !create => {
-                    let place = self.parent(&walk.place)?;
-                    let object = place.node.open(caller, flags)?;
-                    return Ok(file(place, object));
-                }
-                _ if !create => {
-                    let object = walk.place.node.open(caller, flags)?;
-                    return Ok(file(walk.place, object));
-                }
+                Last::DotDot if !create => return open(self.parent(&walk.place)?),
+                _ if !create => return open(walk.place),
                 _ if flags & libc::O_EXCL != 0 => return Err(Errno::EEXIST),
                 _ => return Err(Errno::EISDIR),
             };
@@ -255,8 +255,7 @@ impl System {
             if directory_only && child.node.is_not_directory() {
                 return Err(Errno::ENOTDIR);
             }
-            let object = child.node.open(caller, flags)?;
-            return Ok(file(child, object));
+            return open(child);
         }
     }
 }

@@ -1,12 +1,20 @@
-//! Attributes: stat, lstat, fstat; chmod, fchmod, chown, lchown, fchown; umask.
+//! Attributes: stat, lstat, fstat, newfstatat; access, faccessat, faccessat2; chmod,
+//! fchmod, fchmodat; chown, lchown, fchown, fchownat; umask; statfs, fstatfs.
 
-use anchorite_fs::Change;
+use anchorite_fs::{Access, Change};
 
 use crate::file::Object;
 use crate::node::Files;
 use crate::system::System;
-use crate::walk::LastLink;
+use crate::walk::{LastLink, Place};
 use crate::{Errno, Result, abi};
+
+/// Flags of `fstatat(2)`: AT_STATX_SYNC_TYPE and AT_NO_AUTOMOUNT change nothing here.
+const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW
+    | libc::AT_EMPTY_PATH
+    | libc::AT_NO_AUTOMOUNT
+    | libc::AT_STATX_FORCE_SYNC
+    | libc::AT_STATX_DONT_SYNC;
 
 impl System {
     /// `stat(2)`.
@@ -14,7 +22,7 @@ impl System {
     /// # Errors
     /// Those of the path.
     pub fn stat(&self, path: &[u8]) -> Result<libc::stat> {
-        self.stat_at(path, LastLink::Follow)
+        self.fstatat(libc::AT_FDCWD, path, 0)
     }
 
     /// `lstat(2)`: of a symbolic link, the link's own.
@@ -22,7 +30,7 @@ impl System {
     /// # Errors
     /// Those of the path.
     pub fn lstat(&self, path: &[u8]) -> Result<libc::stat> {
-        self.stat_at(path, LastLink::Stay)
+        self.fstatat(libc::AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW)
     }
 
     /// `fstat(2)`.
@@ -30,7 +38,54 @@ impl System {
     /// # Errors
     /// EBADF; EIO.
     pub fn fstat(&self, fd: i32) -> Result<libc::stat> {
-        Ok(abi::stat(&self.file(fd)?.attributes()?))
+        Ok(abi::stat(&self.file_or_path(fd)?.attributes()?))
+    }
+
+    /// `fstatat(2)`: as [`stat`](System::stat), a relative path from `at`; with
+    /// AT_SYMLINK_NOFOLLOW as [`lstat`](System::lstat), with AT_EMPTY_PATH and an empty
+    /// path as [`fstat`](System::fstat).
+    ///
+    /// # Errors
+    /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of the path.
+    pub fn fstatat(&self, at: i32, path: &[u8], flags: i32) -> Result<libc::stat> {
+        if flags & !STAT_FLAGS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 && at != libc::AT_FDCWD {
+            return self.fstat(at);
+        }
+        let last_link = last_link(flags);
+        self.as_caller(|caller| {
+            let place = self.place_at(caller, at, path, last_link, flags)?;
+            Ok(abi::stat(&place.node.attributes(last_link)?))
+        })
+    }
+
+    /// `access(2)`: whether the process may read (4), write (2), execute or search (1), or
+    /// whether the file exists (0).
+    ///
+    /// # Errors
+    /// EINVAL for another mode; those of the path; EACCES.
+    pub fn access(&self, path: &[u8], mode: u32) -> Result<()> {
+        self.faccessat(libc::AT_FDCWD, path, mode, 0)
+    }
+
+    /// `faccessat2(2)`: as [`access`](System::access), a relative path from `at`, with
+    /// AT_EACCESS, AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH.
+    ///
+    /// # Errors
+    /// EINVAL for another mode or other flags; EBADF and ENOTDIR for `at`; those of the
+    /// path; EACCES.
+    pub fn faccessat(&self, at: i32, path: &[u8], mode: u32, flags: i32) -> Result<()> {
+        let wanted = Access::from_bits(mode).ok_or(Errno::EINVAL)?;
+        let known = libc::AT_EACCESS | libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+        if flags & !known != 0 {
+            return Err(Errno::EINVAL);
+        }
+        self.as_caller(|caller| {
+            let place = self.place_at(caller, at, path, last_link(flags), flags)?;
+            place.node.check(caller, wanted)
+        })
     }
 
     /// `chmod(2)`.
@@ -38,7 +93,7 @@ impl System {
     /// # Errors
     /// Those of the path; EPERM; ENOSYS on the host.
     pub fn chmod(&self, path: &[u8], mode: u32) -> Result<()> {
-        self.change_at(path, LastLink::Follow, Change::Mode(mode))
+        self.fchmodat(libc::AT_FDCWD, path, mode, 0)
     }
 
     /// `fchmod(2)`.
@@ -49,12 +104,22 @@ impl System {
         self.change_open(fd, Change::Mode(mode))
     }
 
+    /// `fchmodat2(2)`: as [`chmod`](System::chmod), a relative path from `at`, with
+    /// AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH.
+    ///
+    /// # Errors
+    /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of
+    /// [`chmod`](System::chmod); EOPNOTSUPP for a symbolic link itself.
+    pub fn fchmodat(&self, at: i32, path: &[u8], mode: u32, flags: i32) -> Result<()> {
+        self.change_at(at, path, flags, Change::Mode(mode))
+    }
+
     /// `chown(2)`: -1 leaves the owner or the group as it is.
     ///
     /// # Errors
     /// Those of the path; EPERM; ENOSYS on the host.
     pub fn chown(&self, path: &[u8], uid: u32, gid: u32) -> Result<()> {
-        self.change_at(path, LastLink::Follow, owner(uid, gid))
+        self.fchownat(libc::AT_FDCWD, path, uid, gid, 0)
     }
 
     /// `lchown(2)`: of a symbolic link, the link's own.
@@ -62,7 +127,7 @@ impl System {
     /// # Errors
     /// Those of the path; EPERM; ENOSYS on the host.
     pub fn lchown(&self, path: &[u8], uid: u32, gid: u32) -> Result<()> {
-        self.change_at(path, LastLink::Stay, owner(uid, gid))
+        self.fchownat(libc::AT_FDCWD, path, uid, gid, libc::AT_SYMLINK_NOFOLLOW)
     }
 
     /// `fchown(2)`.
@@ -73,20 +138,54 @@ impl System {
         self.change_open(fd, owner(uid, gid))
     }
 
+    /// `fchownat(2)`: as [`chown`](System::chown), a relative path from `at`, with
+    /// AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH.
+    ///
+    /// # Errors
+    /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of
+    /// [`chown`](System::chown).
+    pub fn fchownat(&self, at: i32, path: &[u8], uid: u32, gid: u32, flags: i32) -> Result<()> {
+        self.change_at(at, path, flags, owner(uid, gid))
+    }
+
     /// `umask(2)`: sets the mask; returns the former one.
     pub fn umask(&self, mask: u32) -> u32 {
         self.set_umask(mask)
     }
 
-    fn stat_at(&self, path: &[u8], last_link: LastLink) -> Result<libc::stat> {
+    /// `statfs(2)`: the limits of the file system that `path` is in, and what is used.
+    ///
+    /// # Errors
+    /// Those of the path; ENOSYS on the host.
+    pub fn statfs(&self, path: &[u8]) -> Result<libc::statfs64> {
         self.as_caller(|caller| {
-            let place = self.place_at(caller, libc::AT_FDCWD, path, last_link, 0)?;
-            Ok(abi::stat(&place.node.attributes(last_link)?))
+            let place = self.place_at(caller, libc::AT_FDCWD, path, LastLink::Follow, 0)?;
+            self.statfs_of(&place)
         })
     }
-    fn change_at(&self, path: &[u8], last_link: LastLink, change: Change) -> Result<()> {
+
+    /// `fstatfs(2)`.
+    ///
+    /// # Errors
+    /// EBADF; ENOSYS on the host and for the console.
+    pub fn fstatfs(&self, fd: i32) -> Result<libc::statfs64> {
+        let file = self.file_or_path(fd)?;
+        self.statfs_of(file.place.as_ref().ok_or(Errno::ENOSYS)?)
+    }
+
+    fn statfs_of(&self, place: &Place) -> Result<libc::statfs64> {
+        self.usage_of(place.mount).map(|usage| abi::statfs(&usage)).ok_or(Errno::ENOSYS)
+    }
+
+    fn change_at(&self, at: i32, path: &[u8], flags: i32, change: Change) -> Result<()> {
+        if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
+            return Err(Errno::EINVAL);
+        }
         self.as_caller(|caller| {
-            let place = self.place_at(caller, libc::AT_FDCWD, path, last_link, 0)?;
+            let place = self.place_at(caller, at, path, last_link(flags), flags)?;
+            if matches!(change, Change::Mode(_)) && place.node.is_symlink() {
+                return Err(Errno::EOPNOTSUPP);
+            }
             place.node.change(caller, change)
         })
     }
@@ -95,10 +194,14 @@ impl System {
         let file = self.file(fd)?;
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),
-            Object::Host(_) => Err(Errno::ENOSYS),
+            Object::Host(_) | Object::Path => Err(Errno::ENOSYS),
             Object::Console(_) => Err(Errno::EINVAL),
         }
     }
+}
+
+fn last_link(flags: i32) -> LastLink {
+    if flags & libc::AT_SYMLINK_NOFOLLOW != 0 { LastLink::Stay } else { LastLink::Follow }
 }
 
 fn owner(uid: u32, gid: u32) -> Change {
