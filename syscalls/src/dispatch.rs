@@ -129,6 +129,10 @@ impl System {
             libc::SYS_lchown => self.lchown(&string(a)?, b as u32, c as u32).map(|()| 0),
             libc::SYS_fchown => self.fchown(int(a), b as u32, c as u32).map(|()| 0),
             libc::SYS_umask => Ok(self.umask(a as u32).into()),
+            libc::SYS_utimensat => self.utimensat_raw(int(a), b, c, int(d)).map(|()| 0),
+            libc::SYS_futimesat => self.utimes_raw(int(a), b, c).map(|()| 0),
+            libc::SYS_utimes => self.utimes_raw(libc::AT_FDCWD, a, b).map(|()| 0),
+            libc::SYS_utime => self.utime_raw(a, b).map(|()| 0),
             libc::SYS_getpid => Ok(self.getpid().into()),
             libc::SYS_gettid => Ok(self.gettid().into()),
             libc::SYS_sched_yield => {
@@ -141,6 +145,38 @@ impl System {
             libc::SYS_getrandom => self.random(a, b, c as u32),
             libc::SYS_uname => memory.put(address(a), &self.uname()).map(|()| 0),
             libc::SYS_exit | libc::SYS_exit_group => self.exit_group(int(a)),
+            _ => self.dispatch_identity(number, [a, b, c]),
+        }
+    }
+
+    /// The calls on users and groups.
+    fn dispatch_identity(&self, number: i64, [a, b, c]: [u64; 3]) -> Result<i64> {
+        let put_three = |ids: [u32; 3]| {
+            for (address, id) in [a, b, c].into_iter().zip(ids) {
+                self.user_memory().put(address as usize, &id)?;
+            }
+            Ok(0)
+        };
+        let [user, effective_user, _] = self.getresuid();
+        let [group, effective_group, _] = self.getresgid();
+        let (id, second, third) = (a as u32, b as u32, c as u32);
+        match number {
+            libc::SYS_getuid => Ok(user.into()),
+            libc::SYS_geteuid => Ok(effective_user.into()),
+            libc::SYS_getgid => Ok(group.into()),
+            libc::SYS_getegid => Ok(effective_group.into()),
+            libc::SYS_getresuid => put_three(self.getresuid()),
+            libc::SYS_getresgid => put_three(self.getresgid()),
+            libc::SYS_getgroups => self.getgroups_raw(a as i32, b).map(length),
+            libc::SYS_setuid => self.setuid(id).map(|()| 0),
+            libc::SYS_setgid => self.setgid(id).map(|()| 0),
+            libc::SYS_setreuid => self.setreuid(id, second).map(|()| 0),
+            libc::SYS_setregid => self.setregid(id, second).map(|()| 0),
+            libc::SYS_setresuid => self.setresuid(id, second, third).map(|()| 0),
+            libc::SYS_setresgid => self.setresgid(id, second, third).map(|()| 0),
+            libc::SYS_setfsuid => Ok(self.setfsuid(id).into()),
+            libc::SYS_setfsgid => Ok(self.setfsgid(id).into()),
+            libc::SYS_setgroups => self.setgroups_raw(a as i32, b).map(|()| 0),
             _ => Err(Errno::ENOSYS),
         }
     }

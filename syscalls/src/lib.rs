@@ -14,7 +14,7 @@
 //!   that there are; `mounts` says which is where.
 //! * `walk`: from a path to a file.
 //! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
-//! * `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
+//! * `identity`: users and groups; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
 //!
 //! # Calls
@@ -27,12 +27,14 @@
 //! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64 | each its own | `calls::names` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` |
 //! | stat, lstat, fstat, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` |
+//! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` |
+//! | getuid, setuid, and all their kin; getgroups, setgroups | `credentials(7)` | `calls::identity` |
 //! | getpid, gettid, sched_yield, clock_gettime, getrandom, uname, exit, exit_group | each its own | `calls::process` |
 //!
 //! Any other number answers ENOSYS.
 //!
 //! # Locks
-//! In the order in which they may be taken: `System::credentials` (shared, for the time of
+//! In the order in which they may be taken: `System::identity` (shared, for the time of
 //! a call); an open file's offset; then the file system's own (see [`anchorite_fs`]).
 //! The table of descriptors, the table of mounts and the working directory are each
 //! locked for a look-up alone, with nothing taken inside.
@@ -53,6 +55,7 @@ mod file;
 mod forward;
 #[allow(unsafe_code)]
 pub mod host;
+mod identity;
 mod mounts;
 mod node;
 pub mod platform;

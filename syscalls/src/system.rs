@@ -5,12 +5,13 @@ use alloc::sync::Arc as StdArc;
 
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::{AtomicU32, Ordering, RwLock};
-use anchorite_fs::{Caller, Credentials, Limits, New, Ramdisk, Usage};
+use anchorite_fs::{Caller, Limits, New, Ramdisk, Usage};
 
 use crate::console::Console;
 use crate::descriptors::{Descriptors, OnExec};
 use crate::file::{Object, OpenFile};
 use crate::forward::HostNode;
+use crate::identity::Identity;
 use crate::mounts::{MountId, Mounts};
 use crate::node::{Files, Node};
 use crate::platform::Stream;
@@ -29,14 +30,14 @@ const UMASK: u32 = 0o022;
 /// its tree.
 ///
 /// Each field has a lock of its own; none is held while a file system works, except
-/// `credentials`, shared.
+/// `identity`, shared.
 pub struct System {
     platform: StdArc<dyn Platform>,
     user_memory: UserMemory,
     mounts: RwLock<Mounts>,
     working_directory: RwLock<Place>,
     pub(crate) descriptors: RwLock<Descriptors>,
-    credentials: RwLock<Credentials>,
+    pub(crate) identity: RwLock<Identity>,
     umask: AtomicU32,
 }
 
@@ -51,8 +52,8 @@ impl System {
         let mut seed = [0; 8];
         // Without entropy the hash of names can be foreseen, no more.
         let _ = platform.fill_random(&mut seed);
-        let credentials = Credentials::default();
-        let caller = Caller { credentials: &credentials, now: platform.realtime().into() };
+        let identity = Identity::default();
+        let caller = Caller { credentials: &identity.files, now: platform.realtime().into() };
         let seed = u64::from_ne_bytes(seed);
         let ramdisk = Ramdisk::new(&caller, ROOT_MODE, limits, ROOT_DEVICE, seed)?;
         let mounts = Mounts::new(ramdisk)?;
@@ -72,7 +73,7 @@ impl System {
             working_directory: RwLock::new(mounts.root()),
             mounts: RwLock::new(mounts),
             descriptors: RwLock::new(descriptors),
-            credentials: RwLock::new(credentials),
+            identity: RwLock::new(identity),
             umask: AtomicU32::new(UMASK),
         })
     }
@@ -115,8 +116,8 @@ impl System {
 
     /// Calls `call` in the process's name, at this moment.
     pub(crate) fn as_caller<T>(&self, call: impl FnOnce(&Caller<'_>) -> Result<T>) -> Result<T> {
-        let credentials = self.credentials.read();
-        call(&Caller { credentials: &credentials, now: self.platform.realtime().into() })
+        let identity = self.identity.read();
+        call(&Caller { credentials: &identity.files, now: self.platform.realtime().into() })
     }
 
     /// The permissions that a new file asked for with `mode` gets.

@@ -177,7 +177,7 @@ impl System {
         self.usage_of(place.mount).map(|usage| abi::statfs(&usage)).ok_or(Errno::ENOSYS)
     }
 
-    fn change_at(&self, at: i32, path: &[u8], flags: i32, change: Change) -> Result<()> {
+    pub(crate) fn change_at(&self, at: i32, path: &[u8], flags: i32, change: Change) -> Result<()> {
         if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
             return Err(Errno::EINVAL);
         }
@@ -190,7 +190,7 @@ impl System {
         })
     }
 
-    fn change_open(&self, fd: i32, change: Change) -> Result<()> {
+    pub(crate) fn change_open(&self, fd: i32, change: Change) -> Result<()> {
         let file = self.file(fd)?;
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),

@@ -6,9 +6,11 @@
 
 mod data;
 mod descriptors;
+mod identity;
 mod metadata;
 mod names;
 mod process;
+mod times;
 mod vectors;
 mod working_directory;
 
