@@ -13,12 +13,16 @@
 //!
 //! The inode's lock protects all of it.
 
+mod ranges;
+
 use alloc::alloc::{Layout, alloc, dealloc, realloc};
 use core::cmp::{max, min};
 use core::ptr;
 
 use crate::ramdisk::Superblock;
 use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source};
+
+pub use ranges::Region;
 
 const PAGE: u64 = PAGE_BYTES as u64;
 const SLOTS: usize = 64;
@@ -428,4 +432,19 @@ fn allocate(layout: Layout) -> Result<*mut u8> {
     // SAFETY: no layout here has size zero.
     let block = unsafe { alloc(layout) };
     if block.is_null() { Err(Errno::ENOMEM) } else { Ok(block) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests_support {
+    use crate::mem::Arc;
+    use crate::ramdisk::Superblock;
+    use crate::{Caller, Credentials, Limits, Ramdisk, Timestamp};
+
+    /// The superblock of a ramdisk that may hold `size_bytes`.
+    pub(crate) fn superblock(size_bytes: u64) -> Arc<Superblock> {
+        let credentials = Credentials::default();
+        let caller = Caller { credentials: &credentials, now: Timestamp::default() };
+        let limits = Limits { size_bytes, inodes: 100 };
+        Ramdisk::new(&caller, 0o755, limits, 1, 0).unwrap().root().superblock.clone()
+    }
 }

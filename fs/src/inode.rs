@@ -10,7 +10,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::data::FileData;
+use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed};
 use crate::mem::Arc;
 use crate::permission::check;
@@ -98,6 +98,17 @@ pub enum Change {
     Owner(Option<u32>, Option<u32>),
     /// `utimensat(2)`: access and modification time.
     Times(SetTime, SetTime),
+}
+
+/// What [`Inode::allocate_range`] does: `fallocate(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Allocates what is missing; the file becomes longer where the range ends after it.
+    Extend,
+    /// Allocates what is missing; the size stays (FALLOC_FL_KEEP_SIZE).
+    KeepSize,
+    /// Makes the range a hole; the size stays (FALLOC_FL_PUNCH_HOLE).
+    PunchHole,
 }
 
 /// A file in the ramdisk.
@@ -376,6 +387,57 @@ impl Inode {
             meta.drop_set_ids();
         }
         Ok(())
+    }
+
+    /// `fallocate(2)`: allocates the range from `offset` up to `end`, which is above it, or
+    /// makes it a hole.
+    ///
+    /// # Errors
+    /// EISDIR; ENODEV for what has no content; EFBIG; ENOSPC, ENOMEM: then the file is as
+    /// it was.
+    pub fn allocate_range(
+        &self,
+        caller: &Caller<'_>,
+        offset: u64,
+        end: u64,
+        allocation: Allocation,
+    ) -> Result<()> {
+        let mut state = self.state.write();
+        let State { meta, body } = &mut *state;
+        let data = match body {
+            Body::File(data) => data,
+            Body::Directory(_) => return Err(Errno::EISDIR),
+            _ => return Err(Errno::ENODEV),
+        };
+        if end > MAX_FILE_BYTES {
+            return Err(Errno::EFBIG);
+        }
+        if allocation == Allocation::PunchHole {
+            data.punch(&self.superblock, offset, end);
+        } else {
+            data.allocate(&self.superblock, offset, end)?;
+            if allocation == Allocation::Extend && end > data.size() {
+                data.truncate(&self.superblock, end);
+            }
+        }
+        meta.touch(caller.now);
+        if !caller.credentials.is_root() {
+            meta.drop_set_ids();
+        }
+        Ok(())
+    }
+
+    /// The first offset from `offset` on that is in a `region`: `lseek(2)`, SEEK_DATA and
+    /// SEEK_HOLE. The file ends in a hole.
+    ///
+    /// # Errors
+    /// EINVAL for what has no content; ENXIO if `offset` is not before the end, or nothing
+    /// is found.
+    pub fn find_region(&self, offset: u64, region: Region) -> Result<u64> {
+        match &self.state.read().body {
+            Body::File(data) => data.find(offset, region).ok_or(Errno::ENXIO),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     /// `readlink(2)`: copies the target, cut off where the room ends; returns how many

@@ -60,9 +60,10 @@ pub mod sync;
 mod time;
 
 pub use buffer::{Segment, Sink, Source};
+pub use data::Region;
 pub use directory::Listed;
 pub use errno::{Errno, Result};
-pub use inode::{Attributes, Change, FileType, Inode, InodeNo, InodeRef, SetTime};
+pub use inode::{Allocation, Attributes, Change, FileType, Inode, InodeNo, InodeRef, SetTime};
 pub use name::NAME_MAX;
 pub use namespace::{Created, EntryName, New, RenameMode, rename};
 pub use permission::{Access, Caller, Credentials};

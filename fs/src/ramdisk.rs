@@ -76,6 +76,12 @@ impl Superblock {
         Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Pages that the quota was charged for.
+    #[cfg(test)]
+    pub(crate) fn pages_charged(&self) -> u64 {
+        self.pages.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn uncharge_inode(&self) {
         self.inodes.fetch_sub(1, Ordering::Relaxed);
     }

@@ -39,6 +39,23 @@ impl System {
             libc::SYS_pwritev2 if f == 0 => {
                 self.writev_raw(int(a), position_or_offset(d as i64)?, b, c).map(length)
             }
+            libc::SYS_fallocate => self.fallocate(int(a), int(b), c as i64, d as i64).map(|()| 0),
+            libc::SYS_copy_file_range => {
+                let (mut input_at, mut output_at) = (self.position_at(b)?, self.position_at(d)?);
+                let (input, output) = ((int(a), input_at.as_mut()), (int(c), output_at.as_mut()));
+                let done = self.copy_file_range(input, output, e as usize, f as u32)?;
+                self.put_position(b, input_at)?;
+                self.put_position(d, output_at)?;
+                Ok(length(done))
+            }
+            libc::SYS_sendfile => {
+                let mut position = self.position_at(c)?;
+                let done = self.sendfile(int(a), int(b), position.as_mut(), d as usize)?;
+                self.put_position(c, position)?;
+                Ok(length(done))
+            }
+            libc::SYS_fadvise64 => self.fadvise(int(a), b as i64, c as i64, int(d)).map(|()| 0),
+            libc::SYS_readahead => self.readahead(int(a)).map(|()| 0),
             libc::SYS_lseek => self.lseek(int(a), b as i64, int(c)).map(|offset| offset as i64),
             libc::SYS_open => self.open(&string(a)?, int(b), c as u32).map(i64::from),
             libc::SYS_openat => self.openat(int(a), &string(b)?, int(c), d as u32).map(i64::from),
@@ -179,6 +196,19 @@ impl System {
             libc::SYS_setgroups => self.setgroups_raw(a as i32, b).map(|()| 0),
             _ => Err(Errno::ENOSYS),
         }
+    }
+
+    /// A file position that a program points to; none where it points nowhere.
+    fn position_at(&self, address: u64) -> Result<Option<i64>> {
+        if address == 0 {
+            return Ok(None);
+        }
+        let [position] = self.user_memory().get(address as usize)?;
+        Ok(Some(position as i64))
+    }
+
+    fn put_position(&self, address: u64, position: Option<i64>) -> Result<()> {
+        position.map_or(Ok(()), |position| self.user_memory().put(address as usize, &position))
     }
 
     fn read_at(&self, fd: i32, at: At, to: u64, len: u64) -> Result<i64> {

@@ -2,7 +2,7 @@
 //! share — over an [`Object`] of one kind or another.
 
 use anchorite_fs::sync::{AtomicU32, Mutex, Ordering};
-use anchorite_fs::{Attributes, Caller, Inode, InodeRef, Sink, Source};
+use anchorite_fs::{Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
 
 use crate::console::Console;
 use crate::forward::HostFile;
@@ -162,7 +162,8 @@ impl OpenFile {
     /// `lseek(2)`.
     ///
     /// # Errors
-    /// ESPIPE for the console; EINVAL for an unknown `whence` or a result below zero or
+    /// ESPIPE for the console; ENXIO for SEEK_DATA and SEEK_HOLE from the end on, or with no
+    /// more data; EINVAL for an unknown `whence` or a result below zero or
     /// above what an offset can hold; the host's.
     pub(crate) fn seek(&self, delta: i64, whence: i32) -> Result<u64> {
         let inode = match &self.object {
@@ -172,6 +173,16 @@ impl OpenFile {
             Object::Path => return Err(Errno::EBADF),
         };
         let mut offset = self.offset.lock();
+        let region = match whence {
+            libc::SEEK_DATA => Some(Region::Data),
+            libc::SEEK_HOLE => Some(Region::Hole),
+            _ => None,
+        };
+        if let Some(region) = region {
+            let from = u64::try_from(delta).map_err(|_| Errno::ENXIO)?;
+            *offset = inode.find_region(from, region)?;
+            return Ok(*offset);
+        }
         let base = match whence {
             libc::SEEK_SET => 0,
             libc::SEEK_CUR => *offset,

@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | open, openat, creat, close, close_range, dup, dup2, dup3, fcntl | `open(2)`, `close(2)`, `close_range(2)`, `dup(2)`, `fcntl(2)` | `calls::descriptors` |
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` |
+//! | fallocate, copy_file_range, sendfile, posix_fadvise, readahead | each its own | `calls::ranges` |
 //! | readv, writev, preadv, pwritev, and preadv2, pwritev2 without flags | `readv(2)` | `calls::vectors` |
 //! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64 | each its own | `calls::names` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` |

@@ -49,11 +49,12 @@ impl System {
         self.write_from(fd, position(offset)?, || Ok(Source::from(buf)))
     }
 
-    /// `lseek(2)` by SEEK_SET, SEEK_CUR or SEEK_END; returns the new offset. It never
+    /// `lseek(2)` by SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA or SEEK_HOLE; returns the new offset. It never
     /// changes the file.
     ///
     /// # Errors
-    /// EBADF; ESPIPE; EINVAL for another `whence`, or a result below zero or above
+    /// EBADF; ESPIPE; ENXIO if there is no more data, or for SEEK_DATA and SEEK_HOLE from the
+    /// end on; EINVAL for another `whence`, or a result below zero or above
     /// `i64::MAX`.
     pub fn lseek(&self, fd: i32, offset: i64, whence: i32) -> Result<u64> {
         self.file(fd)?.seek(offset, whence)

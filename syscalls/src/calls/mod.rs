@@ -10,6 +10,7 @@ mod identity;
 mod metadata;
 mod names;
 mod process;
+mod ranges;
 mod times;
 mod vectors;
 mod working_directory;

@@ -44,7 +44,7 @@ impl System {
 
     /// `utimensat(2)` by a program's addresses: without a path it means the descriptor.
     pub(crate) fn utimensat_raw(&self, at: i32, path: u64, times: u64, flags: i32) -> Result<()> {
-        let times = self.times(times, |nanoseconds| Ok(nanoseconds))?;
+        let times = self.times(times, Ok)?;
         if path == 0 && at != libc::AT_FDCWD {
             return if flags == 0 { self.futimens(at, times) } else { Err(Errno::EINVAL) };
         }

@@ -1,0 +1,193 @@
+//! Ranges of files: fallocate, copy_file_range, sendfile; and advice about them, which is
+//! checked and then has no effect: posix_fadvise, readahead.
+
+use anchorite_fs::{Allocation, FileType, Sink, Source};
+
+use crate::file::{At, Object, OpenFile};
+use crate::system::System;
+use crate::{Errno, Result};
+
+/// Bytes copied from file to file at once.
+const PIECE: usize = 4096;
+/// Bytes that one call copies at most, as on Linux.
+const COPY_MAX: usize = 0x7fff_f000;
+
+impl System {
+    /// `fallocate(2)` with mode 0, FALLOC_FL_KEEP_SIZE, or FALLOC_FL_PUNCH_HOLE with
+    /// FALLOC_FL_KEEP_SIZE: allocates `len` bytes at `offset`, or makes them a hole.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for an offset below zero or a length not above; EOPNOTSUPP for another
+    /// mode; EBADF unless it is open for writing; EISDIR; ENODEV for what is no regular
+    /// file; EFBIG; ENOSPC or ENOMEM: then the file is as it was; ENOSYS on the host.
+    pub fn fallocate(&self, fd: i32, mode: i32, offset: i64, len: i64) -> Result<()> {
+        const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        let file = self.file(fd)?;
+        if offset < 0 || len <= 0 {
+            return Err(Errno::EINVAL);
+        }
+        let allocation = match mode {
+            0 => Allocation::Extend,
+            libc::FALLOC_FL_KEEP_SIZE => Allocation::KeepSize,
+            PUNCH => Allocation::PunchHole,
+            _ => return Err(Errno::EOPNOTSUPP),
+        };
+        file.check_writable()?;
+        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+        match &file.object {
+            Object::Inode(inode) => self.as_caller(|caller| {
+                inode.allocate_range(caller, offset as u64, end as u64, allocation)
+            }),
+            Object::Host(_) => Err(Errno::ENOSYS),
+            Object::Console(_) | Object::Path => Err(Errno::ENODEV),
+        }
+    }
+
+    /// `copy_file_range(2)`: copies up to `len` bytes between two files, at the positions
+    /// given or at the file offsets, which move; returns how many were copied. The
+    /// positions are updated.
+    ///
+    /// # Errors
+    /// EBADF, also for O_APPEND on the output; EINVAL for flags; EISDIR; EINVAL for what is
+    /// no regular file, for a position below zero, or for ranges of one file that overlap;
+    /// EOVERFLOW; those of reading and writing.
+    pub fn copy_file_range(
+        &self,
+        (input, input_at): (i32, Option<&mut i64>),
+        (output, output_at): (i32, Option<&mut i64>),
+        len: usize,
+        flags: u32,
+    ) -> Result<usize> {
+        let (from, to) = (self.file(input)?, self.file(output)?);
+        if flags != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let start = |file: &OpenFile, at: &Option<&mut i64>| match at {
+            Some(position) => Ok(**position),
+            None => file.seek(0, libc::SEEK_CUR).map(|offset| offset as i64),
+        };
+        for file in [&from, &to] {
+            match file.attributes()?.file_type {
+                FileType::Directory => return Err(Errno::EISDIR),
+                FileType::Regular => {}
+                _ => return Err(Errno::EINVAL),
+            }
+        }
+        from.check_readable()?;
+        to.check_writable()?;
+        if to.flags() & libc::O_APPEND != 0 {
+            return Err(Errno::EBADF);
+        }
+        let (first, second) = (start(&from, &input_at)?, start(&to, &output_at)?);
+        if first < 0 || second < 0 {
+            return Err(Errno::EINVAL);
+        }
+        let wanted = i64::try_from(len).map_err(|_| Errno::EOVERFLOW)?;
+        let ends = (first.checked_add(wanted), second.checked_add(wanted));
+        let (Some(first_end), Some(second_end)) = ends else { return Err(Errno::EOVERFLOW) };
+        let (a, b) = (from.attributes()?, to.attributes()?);
+        if (a.device, a.ino) == (b.device, b.ino) && first < second_end && second < first_end {
+            return Err(Errno::EINVAL);
+        }
+        let done = self.copy((&from, first as u64), (&to, Some(second as u64)), len)?;
+        advance(&from, input_at, done)?;
+        advance(&to, output_at, done)?;
+        Ok(done)
+    }
+
+    /// `sendfile(2)`: copies up to `len` bytes from `input`, at the position given or at its
+    /// offset, to `output`, at its offset; returns how many were copied.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for O_APPEND on the output, for an input that is no regular file, or
+    /// for a position below zero; those of reading and writing.
+    pub fn sendfile(
+        &self,
+        output: i32,
+        input: i32,
+        position: Option<&mut i64>,
+        len: usize,
+    ) -> Result<usize> {
+        let from = self.file(input)?;
+        from.check_readable()?;
+        let start = match &position {
+            Some(position) => **position,
+            None => from.seek(0, libc::SEEK_CUR)? as i64,
+        };
+        let to = self.file(output)?;
+        to.check_writable()?;
+        let regular = from.attributes()?.file_type == FileType::Regular;
+        if start < 0 || !regular || to.flags() & libc::O_APPEND != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let done = self.copy((&from, start as u64), (&to, None), len)?;
+        advance(&from, position, done)?;
+        Ok(done)
+    }
+
+    /// `posix_fadvise(2)`: checks its arguments; there is nothing to advise.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL for a length below zero or unknown advice; ESPIPE for the console.
+    pub fn fadvise(&self, fd: i32, _offset: i64, len: i64, advice: i32) -> Result<()> {
+        let file = self.file(fd)?;
+        if let Object::Console(_) = file.object {
+            return Err(Errno::EINVAL);
+        }
+        let known = libc::POSIX_FADV_NORMAL..=libc::POSIX_FADV_NOREUSE;
+        if len < 0 || !known.contains(&advice) { Err(Errno::EINVAL) } else { Ok(()) }
+    }
+
+    /// `readahead(2)`: checks its arguments; all is in memory.
+    ///
+    /// # Errors
+    /// EBADF unless it is open for reading; EINVAL for what is no regular file.
+    pub fn readahead(&self, fd: i32) -> Result<()> {
+        let file = self.file(fd)?;
+        file.check_readable()?;
+        match file.attributes()?.file_type {
+            FileType::Regular => Ok(()),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Copies up to `len` bytes, to a position or to the file offset; stops at the end of
+    /// `from`, or when room runs out.
+    fn copy(
+        &self,
+        (from, first): (&OpenFile, u64),
+        (to, second): (&OpenFile, Option<u64>),
+        len: usize,
+    ) -> Result<usize> {
+        let mut piece = [0; PIECE];
+        let mut done = 0;
+        self.as_caller(|caller| {
+            while done < len.min(COPY_MAX) {
+                let room = PIECE.min(len - done);
+                let at = At::Position(first + done as u64);
+                let got = from.read(self, caller, at, &mut Sink::from(&mut piece[..room]))?;
+                if got == 0 {
+                    break;
+                }
+                let at = second.map_or(At::Offset, |second| At::Position(second + done as u64));
+                match to.write(self, caller, at, &mut Source::from(&piece[..got])) {
+                    Ok(put) if put > 0 => done += put,
+                    Err(errno) if done == 0 => return Err(errno),
+                    _ => break,
+                }
+            }
+            Ok(done)
+        })
+    }
+}
+
+/// Moves what a copy started from: the position that was given, or the file offset.
+fn advance(file: &OpenFile, position: Option<&mut i64>, done: usize) -> Result<()> {
+    match position {
+        Some(position) => *position += done as i64,
+        None => {
+            file.seek(done as i64, libc::SEEK_CUR)?;
+        }
+    }
+    Ok(())
+}
