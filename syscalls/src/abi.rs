@@ -73,22 +73,76 @@ pub(crate) fn statfs(usage: &Usage) -> libc::statfs64 {
     statfs
 }
 
-/// Puts a `struct linux_dirent64` (`getdents64(2)`); false if it has no room.
-pub(crate) fn put_dirent(listed: &Listed<'_>, sink: &mut Sink<'_>) -> bool {
-    const NAME_AT: usize = 19;
-    let len = (NAME_AT + listed.name.len() + 1).next_multiple_of(8);
+/// `struct statx`, as `statx(2)` describes it, with the birth time.
+pub(crate) fn statx(attributes: &Attributes) -> libc::statx {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut statx: libc::statx = unsafe { core::mem::zeroed() };
+    let time = |time: Timestamp| {
+        // SAFETY: as above.
+        let mut stamp: libc::statx_timestamp = unsafe { core::mem::zeroed() };
+        stamp.tv_sec = time.seconds();
+        stamp.tv_nsec = time.nanoseconds();
+        stamp
+    };
+    statx.stx_mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+    statx.stx_blksize = PAGE_BYTES as u32;
+    statx.stx_nlink = attributes.nlink;
+    statx.stx_uid = attributes.uid;
+    statx.stx_gid = attributes.gid;
+    statx.stx_mode = (attributes.file_type as u32 | attributes.mode) as u16;
+    statx.stx_ino = attributes.ino.0;
+    statx.stx_size = attributes.size;
+    statx.stx_blocks = attributes.blocks;
+    statx.stx_atime = time(attributes.atime);
+    statx.stx_btime = time(attributes.btime);
+    statx.stx_ctime = time(attributes.ctime);
+    statx.stx_mtime = time(attributes.mtime);
+    (statx.stx_rdev_major, statx.stx_rdev_minor) = device(attributes.rdev);
+    (statx.stx_dev_major, statx.stx_dev_minor) = device(attributes.device);
+    statx
+}
+
+/// The two layouts of a directory entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dirent {
+    /// `struct linux_dirent64`: the type before the name.
+    Dirent64,
+    /// `struct linux_dirent`: the type in the record's last byte.
+    Dirent,
+}
+
+/// Puts a directory entry (`getdents(2)`); false if it has no room.
+pub(crate) fn put_dirent(layout: Dirent, listed: &Listed<'_>, sink: &mut Sink<'_>) -> bool {
+    const HEAD: usize = 18;
+    // Both have one byte for the type and one NUL.
+    let len = (HEAD + 2 + listed.name.len()).next_multiple_of(8);
     if sink.remaining() < len {
         return false;
     }
-    let mut head = [0; NAME_AT];
+    let mut head = [0; HEAD];
     head[..8].copy_from_slice(&listed.ino.0.to_ne_bytes());
     head[8..16].copy_from_slice(&listed.next.to_ne_bytes());
-    head[16..18].copy_from_slice(&(len as u16).to_ne_bytes());
-    head[18] = (listed.file_type as u32 >> 12) as u8; // DT_* are S_IF* without the mode
+    head[16..].copy_from_slice(&(len as u16).to_ne_bytes());
+    let file_type = [(listed.file_type as u32 >> 12) as u8]; // DT_* are S_IF* without the mode
+    let zeros = len - HEAD - 1 - listed.name.len();
     sink.put(&head);
-    sink.put(listed.name);
-    sink.put_zeros(len - NAME_AT - listed.name.len());
+    if layout == Dirent::Dirent64 {
+        sink.put(&file_type);
+        sink.put(listed.name);
+        sink.put_zeros(zeros);
+    } else {
+        sink.put(listed.name);
+        sink.put_zeros(zeros);
+        sink.put(&file_type);
+    }
     true
+}
+
+/// Major and minor number of a device, as glibc's `makedev(3)` packs them.
+fn device(packed: u64) -> (u32, u32) {
+    let major = packed >> 8 & 0xfff | packed >> 32 & !0xfff;
+    let minor = packed & 0xff | packed >> 12 & !0xff;
+    (major as u32, minor as u32)
 }
 
 fn split(time: Timestamp) -> (i64, i64) {

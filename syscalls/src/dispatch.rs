@@ -1,6 +1,7 @@
 //! From a call's number and six words to the call: Linux's interface on x86-64,
 //! `syscalls(2)`. Pointers are checked here, before anything is done with them.
 
+use crate::abi::Dirent;
 use crate::calls::{check_random_flags, position, position_or_offset};
 use crate::file::At;
 use crate::system::System;
@@ -23,6 +24,11 @@ impl System {
         let address = |word: u64| word as usize;
         let string = |word: u64| memory.string(address(word));
         let put_stat = |to: u64, stat: libc::stat| memory.put(address(to), &stat).map(|()| 0);
+        // A path may be missing where it is not needed: `fstatat(2)`, AT_EMPTY_PATH.
+        let path_or_empty = |word: u64, flags: i32| match word {
+            0 if flags & libc::AT_EMPTY_PATH != 0 => Ok(Default::default()),
+            _ => string(word),
+        };
         match number {
             libc::SYS_read => self.read_at(int(a), At::Offset, b, c),
             libc::SYS_pread64 => self.read_at(int(a), position(d as i64)?, b, c),
@@ -70,12 +76,12 @@ impl System {
             libc::SYS_lstat => put_stat(b, self.lstat(&string(a)?)?),
             libc::SYS_fstat => put_stat(b, self.fstat(int(a))?),
             libc::SYS_newfstatat => {
-                // The path may be missing where it is not needed: `fstatat(2)`, AT_EMPTY_PATH.
-                let path = match b {
-                    0 if int(d) & libc::AT_EMPTY_PATH != 0 => Default::default(),
-                    _ => string(b)?,
-                };
+                let path = path_or_empty(b, int(d))?;
                 put_stat(c, self.fstatat(int(a), &path, int(d))?)
+            }
+            libc::SYS_statx => {
+                let path = path_or_empty(b, int(c))?;
+                memory.put(address(e), &self.statx(int(a), &path, int(c), d as u32)?).map(|()| 0)
             }
             libc::SYS_access => self.access(&string(a)?, b as u32).map(|()| 0),
             libc::SYS_faccessat => self.faccessat(int(a), &string(b)?, c as u32, 0).map(|()| 0),
@@ -123,11 +129,8 @@ impl System {
                 self.renameat2(int(a), &string(b)?, int(c), &string(d)?, e as u32).map(|()| 0)
             }
             libc::SYS_fchdir => self.fchdir(int(a)).map(|()| 0),
-            libc::SYS_getdents64 => {
-                let done =
-                    self.getdents64_into(int(a), || memory.sink(address(b), c as u32 as usize));
-                done.map(length)
-            }
+            libc::SYS_getdents64 => self.list(int(a), Dirent::Dirent64, b, c),
+            libc::SYS_getdents => self.list(int(a), Dirent::Dirent, b, c),
             libc::SYS_getcwd => {
                 let mut sink = memory.sink(address(a), address(b))?;
                 self.getcwd_into(&mut sink).map(length)
@@ -209,6 +212,11 @@ impl System {
 
     fn put_position(&self, address: u64, position: Option<i64>) -> Result<()> {
         position.map_or(Ok(()), |position| self.user_memory().put(address as usize, &position))
+    }
+
+    fn list(&self, fd: i32, layout: Dirent, to: u64, len: u64) -> Result<i64> {
+        let sink = || self.user_memory().sink(to as usize, len as u32 as usize);
+        self.getdents_into(fd, layout, sink).map(length)
     }
 
     fn read_at(&self, fd: i32, at: At, to: u64, len: u64) -> Result<i64> {

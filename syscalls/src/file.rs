@@ -4,6 +4,7 @@
 use anchorite_fs::sync::{AtomicU32, Mutex, Ordering};
 use anchorite_fs::{Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
 
+use crate::abi::{Dirent, put_dirent};
 use crate::console::Console;
 use crate::forward::HostFile;
 
@@ -196,21 +197,27 @@ impl OpenFile {
         Ok(*offset)
     }
 
-    /// `getdents64(2)`.
+    /// `getdents64(2)`, `getdents(2)`.
     ///
     /// # Errors
     /// ENOTDIR; ENOENT if the directory was removed; EINVAL if not one entry has room.
-    pub(crate) fn list(&self, caller: &Caller<'_>, sink: &mut Sink<'_>) -> Result<usize> {
+    pub(crate) fn list(
+        &self,
+        caller: &Caller<'_>,
+        layout: Dirent,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize> {
         let inode = match &self.object {
             Object::Inode(inode) if inode.is_directory() => inode,
-            Object::Host(file) => return file.list(sink),
+            Object::Host(file) if layout == Dirent::Dirent64 => return file.list(sink),
+            Object::Host(_) => return Err(Errno::ENOSYS),
             _ => return Err(Errno::ENOTDIR),
         };
         let mut cookie = self.offset.lock();
         let room = sink.remaining();
         let mut refused = false;
         inode.list(caller, *cookie, &mut |listed| {
-            refused = !crate::abi::put_dirent(&listed, sink);
+            refused = !put_dirent(layout, &listed, sink);
             if !refused {
                 *cookie = listed.next;
             }

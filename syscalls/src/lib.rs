@@ -25,9 +25,9 @@
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` |
 //! | fallocate, copy_file_range, sendfile, posix_fadvise, readahead | each its own | `calls::ranges` |
 //! | readv, writev, preadv, pwritev, and preadv2, pwritev2 without flags | `readv(2)` | `calls::vectors` |
-//! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64 | each its own | `calls::names` |
+//! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` |
-//! | stat, lstat, fstat, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` |
+//! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` |
 //! | getuid, setuid, and all their kin; getgroups, setgroups | `credentials(7)` | `calls::identity` |
 //! | getpid, gettid, sched_yield, clock_gettime, getrandom, uname, exit, exit_group | each its own | `calls::process` |

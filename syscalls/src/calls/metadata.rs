@@ -1,7 +1,7 @@
-//! Attributes: stat, lstat, fstat, newfstatat; access, faccessat, faccessat2; chmod,
+//! Attributes: stat, lstat, fstat, newfstatat, statx; access, faccessat, faccessat2; chmod,
 //! fchmod, fchmodat; chown, lchown, fchown, fchownat; umask; statfs, fstatfs.
 
-use anchorite_fs::{Access, Change};
+use anchorite_fs::{Access, Attributes, Change};
 
 use crate::file::Object;
 use crate::node::Files;
@@ -48,17 +48,21 @@ impl System {
     /// # Errors
     /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of the path.
     pub fn fstatat(&self, at: i32, path: &[u8], flags: i32) -> Result<libc::stat> {
-        if flags & !STAT_FLAGS != 0 {
+        self.attributes_at(at, path, flags).map(|attributes| abi::stat(&attributes))
+    }
+
+    /// `statx(2)`: all that there is to tell, whatever `mask` asks for, as it may.
+    ///
+    /// # Errors
+    /// EINVAL for a reserved bit in `mask` or other flags; EBADF and ENOTDIR for `at`;
+    /// those of the path.
+    pub fn statx(&self, at: i32, path: &[u8], flags: i32, mask: u32) -> Result<libc::statx> {
+        const BOTH: i32 = libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC;
+        const RESERVED: u32 = 1 << 31;
+        if mask & RESERVED != 0 || flags & BOTH == BOTH {
             return Err(Errno::EINVAL);
         }
-        if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 && at != libc::AT_FDCWD {
-            return self.fstat(at);
-        }
-        let last_link = last_link(flags);
-        self.as_caller(|caller| {
-            let place = self.place_at(caller, at, path, last_link, flags)?;
-            Ok(abi::stat(&place.node.attributes(last_link)?))
-        })
+        self.attributes_at(at, path, flags).map(|attributes| abi::statx(&attributes))
     }
 
     /// `access(2)`: whether the process may read (4), write (2), execute or search (1), or
@@ -171,6 +175,20 @@ impl System {
     pub fn fstatfs(&self, fd: i32) -> Result<libc::statfs64> {
         let file = self.file_or_path(fd)?;
         self.statfs_of(file.place.as_ref().ok_or(Errno::ENOSYS)?)
+    }
+
+    fn attributes_at(&self, at: i32, path: &[u8], flags: i32) -> Result<Attributes> {
+        if flags & !STAT_FLAGS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 && at != libc::AT_FDCWD {
+            return self.file_or_path(at)?.attributes();
+        }
+        let last_link = last_link(flags);
+        self.as_caller(|caller| {
+            let place = self.place_at(caller, at, path, last_link, flags)?;
+            place.node.attributes(last_link)
+        })
     }
 
     fn statfs_of(&self, place: &Place) -> Result<libc::statfs64> {

@@ -3,6 +3,7 @@
 
 use anchorite_fs::{Caller, EntryName, FileType, New, RenameMode, Sink};
 
+use crate::abi::Dirent;
 use crate::node::Files;
 use crate::system::System;
 use crate::user::PATH_MAX;
@@ -219,17 +220,18 @@ impl System {
     /// EBADF; ENOTDIR; ENOENT if the directory was removed; EINVAL if not one record has
     /// room.
     pub fn getdents64(&self, fd: i32, buf: &mut [u8]) -> Result<usize> {
-        self.getdents64_into(fd, || Ok(Sink::from(buf)))
+        self.getdents_into(fd, Dirent::Dirent64, || Ok(Sink::from(buf)))
     }
 
-    pub(crate) fn getdents64_into<'a>(
+    pub(crate) fn getdents_into<'a>(
         &self,
         fd: i32,
+        layout: Dirent,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
         let file = self.file(fd)?;
         let mut sink = sink()?;
-        self.as_caller(|caller| file.list(caller, &mut sink))
+        self.as_caller(|caller| file.list(caller, layout, &mut sink))
     }
 
     fn unlink_from(&self, at: i32, path: &[u8]) -> Result<()> {
