@@ -4,11 +4,31 @@
 //! An image that is started without [`FRAMED`] prints plain text, so it can be
 //! used under a stock hypervisor. With it, each message is one [`Kind`] of frame:
 //! an eight-byte header ([`header`]) and its payload.
+//!
+//! A boot command line separates words by spaces, and a hypervisor quotes only
+//! the environment in it (with a shell's rules); so a launcher escapes what an
+//! image must get unharmed:
+//!
+//! - with [`FRAMED`], each program argument, and each name and each value of the
+//!   environment, is [`escape`]d; without it they are taken as they are, with a
+//!   shell's quotes removed;
+//! - [`FORWARD`]'s directory is always escaped.
 #![no_std]
 #![forbid(unsafe_code)]
 
-/// Kernel argument: frame all output (see [`header`]) instead of printing it.
+extern crate alloc;
+
+mod escape;
+
+pub use escape::{escape, unescape};
+
+/// Kernel argument: frame all output (see [`header`]) instead of printing it,
+/// and [`unescape`] the program's arguments and environment.
 pub const FRAMED: &str = "anchorite.framed";
+/// Kernel argument: log one line about the machine, whose stable form is
+/// `machine: kvm=page-table|hardware tsc_khz=N hypercall_cycles=N
+/// hypercall_ns=N`. [`VERBOSE`] logs it as well.
+pub const MACHINE: &str = "anchorite.machine";
 /// Kernel argument: send the kernel's log.
 pub const VERBOSE: &str = "anchorite.verbose";
 /// Kernel argument, `anchorite.forward=GUEST_DIR`: mount the host's files below
@@ -38,7 +58,7 @@ pub enum Kind {
     Stdout = 1,
     /// The program's standard error.
     Stderr = 2,
-    /// The kernel's log: one line.
+    /// The kernel's log: one line, without its line feed.
     Log = 3,
     /// The end: the exit status as a little-endian `i32`. Nothing follows.
     Exit = 4,
