@@ -1,0 +1,325 @@
+//! The boot command line: `kernel arguments… env=NAME=VALUE… -- program
+//! arguments…`.
+//!
+//! Facts of uhyve 0.10 (`fdt.rs`): everything is joined by single spaces; only a
+//! variable's name and value are quoted, each by `shell_words::quote` (so
+//! `env='a b'='c d'`); arguments come as they were given, so a space inside one
+//! cannot be told from a space between two. [`anchorite_interface::escape`] is
+//! our own launcher's way around that, switched on by
+//! [`anchorite_interface::FRAMED`].
+//!
+//! Nothing here can fail: a word that cannot be unquoted or unescaped is taken
+//! as it is, since a program that gets an odd argument can say so, and a kernel
+//! that does not start cannot.
+
+use alloc::vec::Vec;
+
+use anchorite_interface::{FORWARD, FRAMED, MACHINE, VERBOSE, unescape};
+
+/// How output leaves the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// As the program wrote it.
+    #[default]
+    Plain,
+    /// In [`anchorite_interface`]'s frames.
+    Framed,
+}
+
+/// How much the kernel tells about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    #[default]
+    Quiet,
+    /// The `machine:` line.
+    Machine,
+    /// Everything.
+    Verbose,
+}
+
+/// A boot command line, taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// From [`FRAMED`].
+    pub format: Format,
+    /// From [`VERBOSE`] and [`MACHINE`].
+    pub log: LogLevel,
+    /// Directories to mount the host's files at ([`FORWARD`]).
+    pub forward: Vec<Vec<u8>>,
+    /// Kernel arguments that are none of ours.
+    pub unknown: Vec<Vec<u8>>,
+    /// Each `NAME=VALUE`.
+    pub env: Vec<Vec<u8>>,
+    /// The program's arguments, without its name.
+    pub args: Vec<Vec<u8>>,
+}
+
+/// Takes a boot command line apart.
+pub fn parse(line: &[u8]) -> CommandLine {
+    let (kernel, program) = split(line);
+    let mut found = CommandLine { format: format(line), ..CommandLine::default() };
+    for word in kernel {
+        if let Some((name, value)) = word.variable() {
+            found.env.push(variable(found.format, name, value));
+        } else if word.text == FRAMED.as_bytes() {
+        } else if word.text == VERBOSE.as_bytes() {
+            found.log = LogLevel::Verbose;
+        } else if word.text == MACHINE.as_bytes() {
+            found.log = found.log.max(LogLevel::Machine);
+        } else if let Some(dir) = forward(&word.text) {
+            found.forward.push(unescaped(dir));
+        } else {
+            found.unknown.push(word.text);
+        }
+    }
+    found.args = match found.format {
+        Format::Framed => program
+            .split(|byte| *byte == b' ')
+            .filter(|word| !word.is_empty())
+            .map(unescaped)
+            .collect(),
+        Format::Plain => words(program).map(|word| word.text).collect(),
+    };
+    found
+}
+
+/// The format that a boot command line asks for. Needs no heap, so that even an
+/// early failure can be told in it.
+pub fn format(line: &[u8]) -> Format {
+    let mut words = line.split(|byte| *byte == b' ').take_while(|word| *word != b"--");
+    match words.any(|word| word == FRAMED.as_bytes()) {
+        true => Format::Framed,
+        false => Format::Plain,
+    }
+}
+
+/// The directory of an `anchorite.forward=DIR`.
+fn forward(word: &[u8]) -> Option<&[u8]> {
+    word.strip_prefix(FORWARD.as_bytes())?.strip_prefix(b"=")
+}
+
+fn variable(format: Format, name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut entry = match format {
+        Format::Plain => name.to_vec(),
+        Format::Framed => unescaped(name),
+    };
+    entry.push(b'=');
+    match format {
+        Format::Plain => entry.extend_from_slice(value),
+        Format::Framed => entry.extend(unescaped(value)),
+    }
+    entry
+}
+
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    unescape(word).unwrap_or_else(|| word.to_vec())
+}
+
+/// The words before the first bare `--`, and the text after it.
+fn split(line: &[u8]) -> (Vec<Word>, &[u8]) {
+    let mut before = Vec::new();
+    let mut words = words(line);
+    while let Some(word) = words.next() {
+        if word.text == b"--" && word.quoted.is_none() {
+            return (before, words.rest);
+        }
+        before.push(word);
+    }
+    (before, &[])
+}
+
+/// A word with its quotes removed.
+struct Word {
+    text: Vec<u8>,
+    /// Where the first quoted or escaped byte stands in `text`.
+    quoted: Option<usize>,
+    /// Where the first unquoted `=` after `env=` stands in `text`.
+    equals: Option<usize>,
+}
+
+impl Word {
+    /// The name and the value of `env=NAME=VALUE`.
+    fn variable(&self) -> Option<(&[u8], &[u8])> {
+        let prefix = b"env=".len();
+        if !self.text.starts_with(b"env=") || self.quoted.is_some_and(|at| at < prefix) {
+            return None;
+        }
+        // A name with a `=` in it is quoted, so the first bare one ends it.
+        let equals = self.equals?;
+        Some((&self.text[prefix..equals], &self.text[equals + 1..]))
+    }
+}
+
+/// The words of `line`, by a shell's rules for blanks, quotes and backslashes.
+fn words(line: &[u8]) -> Words<'_> {
+    Words { rest: line }
+}
+
+struct Words<'a> {
+    rest: &'a [u8],
+}
+
+impl Iterator for Words<'_> {
+    type Item = Word;
+
+    fn next(&mut self) -> Option<Word> {
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
+        let start = self.rest.iter().position(|byte| !blank(byte))?;
+        let line = &self.rest[start..];
+        let (word, len) = unquote(line).unwrap_or_else(|| {
+            // A quote that is never closed is an apostrophe.
+            let len = line.iter().position(blank).unwrap_or(line.len());
+            let text = line[..len].to_vec();
+            let equals = text.iter().skip(4).position(|byte| *byte == b'=').map(|at| at + 4);
+            (Word { text, quoted: None, equals }, len)
+        });
+        self.rest = &line[len..];
+        Some(word)
+    }
+}
+
+/// The first word of `line`, which starts with no blank, and how many of
+/// `line`'s bytes it takes. `None` if a quote stays open.
+fn unquote(line: &[u8]) -> Option<(Word, usize)> {
+    let mut word = Word { text: Vec::new(), quoted: None, equals: None };
+    let mut at = 0;
+    while let Some(byte) = line.get(at).copied() {
+        at += 1;
+        match byte {
+            b' ' | b'\t' | b'\n' => return Some((word, at - 1)),
+            b'\'' => {
+                word.quoted.get_or_insert(word.text.len());
+                let len = line[at..].iter().position(|byte| *byte == b'\'')?;
+                word.text.extend_from_slice(&line[at..at + len]);
+                at += len + 1;
+            }
+            b'"' => {
+                word.quoted.get_or_insert(word.text.len());
+                at += double_quoted(&line[at..], &mut word.text)?;
+            }
+            b'\\' => {
+                word.quoted.get_or_insert(word.text.len());
+                match line.get(at) {
+                    Some(b'\n') => {}
+                    Some(next) => word.text.push(*next),
+                    None => word.text.push(b'\\'),
+                }
+                at += 1;
+            }
+            b'=' => {
+                if word.text.len() >= b"env=".len() {
+                    word.equals.get_or_insert(word.text.len());
+                }
+                word.text.push(byte);
+            }
+            _ => word.text.push(byte),
+        }
+    }
+    Some((word, line.len()))
+}
+
+/// Appends the text up to the closing `"`; returns the bytes taken with it.
+fn double_quoted(line: &[u8], text: &mut Vec<u8>) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match (line.get(at)?, line.get(at + 1)) {
+            (b'"', _) => return Some(at + 1),
+            (b'\\', Some(next @ (b'$' | b'`' | b'"' | b'\\'))) => {
+                text.push(*next);
+                at += 2;
+            }
+            (b'\\', Some(b'\n')) => at += 2,
+            (byte, _) => {
+                text.push(*byte);
+                at += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anchorite_interface::escape;
+    use std::string::String;
+    use std::{format, vec};
+
+    fn args(line: &str) -> Vec<String> {
+        parse(line.as_bytes()).args.into_iter().map(|arg| String::from_utf8(arg).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_empty_line_is_nothing() {
+        assert_eq!(parse(b""), CommandLine::default());
+        assert_eq!(parse(b"  \t\n "), CommandLine::default());
+        assert_eq!(parse(b"--"), CommandLine::default());
+    }
+
+    #[test]
+    fn kernel_arguments_stand_before_the_dashes() {
+        let found = parse(b"anchorite.verbose odd anchorite.forward=/a%20b anchorite.forward=/c -- anchorite.framed x");
+        assert_eq!(found.log, LogLevel::Verbose);
+        assert_eq!(found.format, Format::Plain);
+        assert_eq!(found.forward, [b"/a b".to_vec(), b"/c".to_vec()]);
+        assert_eq!(found.unknown, [b"odd".to_vec()]);
+        assert_eq!(found.args, [b"anchorite.framed".to_vec(), b"x".to_vec()]);
+    }
+
+    #[test]
+    fn plain_arguments_lose_a_shells_quotes() {
+        assert_eq!(args("-- a 'b c' \"d \\\" e\" f\\ g ''"), ["a", "b c", "d \" e", "f g", ""]);
+        assert_eq!(args("-- -- a#b #c"), ["--", "a#b", "#c"]);
+    }
+
+    #[test]
+    fn an_open_quote_is_an_apostrophe() {
+        assert_eq!(args("-- it's here"), ["it's", "here"]);
+        assert_eq!(args("-- \"x y"), ["\"x", "y"]);
+        assert_eq!(args("-- end\\"), ["end\\"]);
+    }
+
+    #[test]
+    fn the_environment_is_unquoted_as_uhyve_quotes_it() {
+        let line = b"env=A=1 env=B='two words' env='C D'='x=y' env=E='' env=F='it'\\''s' env=G='a -- b' -- z";
+        let found = parse(line);
+        let want: [&[u8]; 6] = [b"A=1", b"B=two words", b"C D=x=y", b"E=", b"F=it's", b"G=a -- b"];
+        assert_eq!(found.env, want.map(<[u8]>::to_vec));
+        assert_eq!(found.args, [b"z".to_vec()]);
+        assert!(found.unknown.is_empty());
+    }
+
+    #[test]
+    fn framed_words_come_back_whatever_they_hold() {
+        let words: [&[u8]; 8] =
+            [b"", b"--", b"a b", b"\n", b"\xff\x80", b"'\"\\", b"%", b"env=A=1"];
+        let mut line = String::from("anchorite.framed ");
+        for word in words {
+            // What shell_words::quote makes of a word with a `%` in it.
+            line += &format!("env='{}'='{}' ", escape(b"N ="), escape(word));
+        }
+        line += "--";
+        for word in words {
+            line += &format!(" {}", escape(word));
+        }
+        let found = parse(line.as_bytes());
+        assert_eq!(found.args, words.map(<[u8]>::to_vec));
+        assert_eq!(found.env, words.map(|word| [b"N ==", word].concat()));
+    }
+
+    #[test]
+    fn no_line_panics() {
+        let alphabet = b"a ='\"\\\n%-env4\xff";
+        let mut seed = 1u64;
+        for _ in 0..20_000 {
+            let mut line = vec![];
+            for _ in 0..seed % 24 {
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                line.push(alphabet[(seed >> 33) as usize % alphabet.len()]);
+            }
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407) >> 1;
+            parse(&line);
+            parse(&[b"anchorite.framed ", &line[..]].concat());
+        }
+    }
+}

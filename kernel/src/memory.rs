@@ -1,0 +1,328 @@
+//! The heap: all memory that the host gives and nothing else has taken.
+//!
+//! The allocator is `talc`. With two million live objects of 16 to 512 bytes,
+//! replaced in random order, one replacement took 508 ns with it, 1,184 ns with
+//! `rlsf` and 683 ns with glibc on the same machine (`buddy_system_allocator`
+//! frees in linear time, and was left out). But for a size above a few hundred
+//! bytes `talc` and `rlsf` look only into bins whose every block is large enough:
+//! a block of 4 KiB freed a moment ago is passed over for memory that was never
+//! touched, and the first touch of a page costs 10,000 to 31,000 cycles here, a
+//! second one 250. So [`Heap`] keeps what was freed last in short stacks, one for
+//! each exact size (`Recent`), and hands that out first (the same replacement:
+//! 331 ns; freeing and allocating one size: 6 ns, where `talc` takes 13). The rest
+//! goes back to `talc`, and everything does before an allocation may fail.
+//!
+//! Free memory is never written except for the allocator's own links.
+
+use core::alloc::Layout;
+use core::ops::Range;
+use core::ptr::{self, NonNull};
+
+use talc::DefaultBinning;
+use talc::base::Talc;
+use talc::source::Manual;
+
+/// Number of exact sizes whose freed blocks are kept.
+const STACKS: usize = 128;
+/// A stack keeps this many bytes, but at least one block …
+const STACK_BYTES: usize = 1 << 20;
+/// … unless blocks are larger than this.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+/// Blocks aligned to more than this go to `talc` at once.
+const ALIGN_MAX: usize = 4096;
+
+/// An allocator over claimed ranges.
+pub struct Heap {
+    talc: Talc<Manual, DefaultBinning>,
+    recent: [Recent; STACKS],
+    claimed_bytes: usize,
+}
+
+/// The blocks of one size that were freed last, linked through their first
+/// words. A stack belongs to whichever size uses it while it is not empty.
+#[derive(Clone, Copy)]
+struct Recent {
+    size: usize,
+    align: usize,
+    count: usize,
+    top: *mut u8,
+}
+
+// SAFETY: the pointers are to memory that the heap owns.
+unsafe impl Send for Heap {}
+
+impl Heap {
+    /// A heap without any memory.
+    pub const fn new() -> Self {
+        let empty = Recent { size: 0, align: 0, count: 0, top: ptr::null_mut() };
+        Self { talc: Talc::new(Manual), recent: [empty; STACKS], claimed_bytes: 0 }
+    }
+
+    /// Adds a range of memory; too small a range is left out.
+    ///
+    /// # Safety
+    /// The range is mapped, writable, and the heap's alone from now on.
+    pub unsafe fn claim(&mut self, range: Range<usize>) {
+        let len = range.len();
+        // SAFETY: by this function's contract.
+        if unsafe { self.talc.claim(range.start as *mut u8, len) }.is_some() {
+            self.claimed_bytes += len;
+        }
+    }
+
+    /// Bytes that were claimed.
+    pub fn claimed_bytes(&self) -> usize {
+        self.claimed_bytes
+    }
+
+    /// Allocates; `None` if there is no room.
+    ///
+    /// # Safety
+    /// `layout` has a size.
+    pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let layout = rounded(layout)?;
+        let stack = &mut self.recent[index(layout)];
+        if stack.count > 0 && stack.size == layout.size() && stack.align == layout.align() {
+            let block = stack.top;
+            // SAFETY: a kept block's first word is the next one.
+            stack.top = unsafe { block.cast::<*mut u8>().read() };
+            stack.count -= 1;
+            return NonNull::new(block);
+        }
+        // SAFETY: `layout` has a size.
+        if let Some(block) = unsafe { self.talc.allocate(layout) } {
+            return Some(block);
+        }
+        if self.flush() == 0 {
+            return None;
+        }
+        // SAFETY: `layout` has a size.
+        unsafe { self.talc.allocate(layout) }
+    }
+
+    /// Frees.
+    ///
+    /// # Safety
+    /// `block` came from [`Heap::allocate`] for this `layout`.
+    pub unsafe fn deallocate(&mut self, block: *mut u8, layout: Layout) {
+        let Some(layout) = rounded(layout) else {
+            return;
+        };
+        let stack = &mut self.recent[index(layout)];
+        if stack.count == 0 {
+            (stack.size, stack.align, stack.top) = (layout.size(), layout.align(), ptr::null_mut());
+        }
+        let keep = (STACK_BYTES / layout.size()).max(1);
+        if stack.size == layout.size()
+            && stack.align == layout.align()
+            && stack.count < keep
+            && layout.size() <= KEPT_BYTES_MAX
+            && layout.align() <= ALIGN_MAX
+        {
+            // SAFETY: the block is free, and `rounded` made it a word at least.
+            unsafe { block.cast::<*mut u8>().write(stack.top) };
+            stack.top = block;
+            stack.count += 1;
+        } else {
+            if stack.size != layout.size() || stack.align != layout.align() {
+                // Another size has this stack. It loses a block each time that
+                // it is in the way, so that a size no longer used makes room.
+                stack.drop_one(&mut self.talc);
+            }
+            // SAFETY: by this function's contract; `rounded` is the same again.
+            unsafe { self.talc.deallocate(block, layout) };
+        }
+    }
+
+    /// Makes `block` hold `size` bytes where it lies, if that can be.
+    ///
+    /// # Safety
+    /// `block` came from [`Heap::allocate`] for this `layout`; `size` is not 0.
+    pub unsafe fn resize(&mut self, block: *mut u8, layout: Layout, size: usize) -> bool {
+        let (Some(old), Some(new)) =
+            (rounded(layout), Layout::from_size_align(size, layout.align()).ok().and_then(rounded))
+        else {
+            return false;
+        };
+        // SAFETY: by this function's contract.
+        old.size() == new.size()
+            || unsafe { self.talc.try_realloc_in_place(block, old, new.size()) }
+    }
+
+    /// Gives every kept block back, and tells how many there were.
+    fn flush(&mut self) -> usize {
+        let mut flushed = 0;
+        for stack in &mut self.recent {
+            while stack.count > 0 {
+                stack.drop_one(&mut self.talc);
+                flushed += 1;
+            }
+        }
+        flushed
+    }
+}
+
+impl Recent {
+    /// Gives the top block back; there is one.
+    fn drop_one(&mut self, talc: &mut Talc<Manual, DefaultBinning>) {
+        let block = self.top;
+        // SAFETY: a stack's size and alignment are its blocks' own, and a kept
+        // block's first word is the next one.
+        unsafe {
+            self.top = block.cast::<*mut u8>().read();
+            talc.deallocate(block, Layout::from_size_align_unchecked(self.size, self.align));
+        }
+        self.count -= 1;
+    }
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The size that `talc` gives anyway (units of 32 bytes, less a word of its own),
+/// so that sizes that take the same room share a stack. `None` if that overflows.
+fn rounded(layout: Layout) -> Option<Layout> {
+    let size = layout.size().checked_add(8)?.checked_next_multiple_of(32)? - 8;
+    Layout::from_size_align(size, layout.align()).ok()
+}
+
+fn index(layout: Layout) -> usize {
+    // Neighbouring sizes and the usual powers of two spread over the stacks.
+    let mixed = (layout.size() as u64 ^ ((layout.align() as u64) << 40))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 57) as usize % STACKS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+
+    fn heap(bytes: usize) -> (Heap, Vec<u64>) {
+        let mut arena = Vec::with_capacity(bytes / 8);
+        arena.resize(bytes / 8, 0xaaaa_aaaa_aaaa_aaaa);
+        let start = arena.as_mut_ptr() as usize;
+        let mut heap = Heap::new();
+        // SAFETY: the arena outlives the heap in every test.
+        unsafe { heap.claim(start..start + bytes) };
+        (heap, arena)
+    }
+
+    #[test]
+    fn what_was_freed_last_is_handed_out_first() {
+        let (mut heap, _arena) = heap(32 << 20);
+        for (size, align) in
+            [(24, 8), (100, 8), (4096, 8), (4096, 4096), (4112, 16), (65536, 16), (3 << 20, 8)]
+        {
+            let layout = layout(size, align);
+            // SAFETY: sizes are not 0; each block is freed once.
+            unsafe {
+                let a = heap.allocate(layout).unwrap();
+                let b = heap.allocate(layout).unwrap();
+                heap.deallocate(a.as_ptr(), layout);
+                assert_eq!(heap.allocate(layout), Some(a), "{size}");
+                if size <= STACK_BYTES / 2 {
+                    heap.deallocate(b.as_ptr(), layout);
+                    heap.deallocate(a.as_ptr(), layout);
+                    assert_eq!(heap.allocate(layout), Some(a), "{size}");
+                    assert_eq!(heap.allocate(layout), Some(b), "{size}");
+                }
+                heap.deallocate(a.as_ptr(), layout);
+                heap.deallocate(b.as_ptr(), layout);
+            }
+        }
+    }
+
+    #[test]
+    fn kept_blocks_are_given_back_before_an_allocation_fails() {
+        let (mut heap, _arena) = heap(8 << 20);
+        let small = layout(4096, 8);
+        // SAFETY: sizes are not 0; each block is freed once.
+        unsafe {
+            let mut blocks = Vec::new();
+            while let Some(block) = heap.allocate(small) {
+                blocks.push(block);
+            }
+            assert!(blocks.len() > 2000, "{}", blocks.len());
+            for block in blocks {
+                heap.deallocate(block.as_ptr(), small);
+            }
+            let all = layout((8 << 20) - 8192, 8);
+            let block = heap.allocate(all).unwrap();
+            heap.deallocate(block.as_ptr(), all);
+        }
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_is_none() {
+        let (mut heap, _arena) = heap(1 << 20);
+        for size in [2 << 20, isize::MAX as usize - 4095, isize::MAX as usize - 7] {
+            // SAFETY: sizes are not 0.
+            assert_eq!(unsafe { heap.allocate(layout(size, 8)) }, None);
+        }
+        // SAFETY: sizes are not 0.
+        assert_eq!(unsafe { Heap::new().allocate(layout(1, 1)) }, None);
+    }
+
+    #[test]
+    fn random_blocks_never_overlap() {
+        let (mut heap, _arena) = heap(4 << 20);
+        let mut live: BTreeMap<usize, Layout> = BTreeMap::new();
+        let mut seed = 7u64;
+        let mut next = |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 11) as usize % below
+        };
+        for _ in 0..100_000 {
+            // SAFETY: blocks come from `allocate` and go once.
+            unsafe {
+                match next(5) {
+                    0..3 => {
+                        let (bits, align) = (next(17), 1 << next(13));
+                        let wanted = layout(1 + next(1 << bits), align);
+                        let Some(block) = heap.allocate(wanted) else { continue };
+                        let at = block.as_ptr() as usize;
+                        assert!(at.is_multiple_of(wanted.align()));
+                        let below = live.range(..at + wanted.size()).next_back();
+                        assert!(below.is_none_or(|(start, layout)| start + layout.size() <= at));
+                        block.as_ptr().write_bytes(0x5a, wanted.size());
+                        live.insert(at, wanted);
+                    }
+                    3 => {
+                        let Some((at, old)) =
+                            live.range(next(usize::MAX)..).next().or(live.iter().next())
+                        else {
+                            continue;
+                        };
+                        let (at, old) = (*at, *old);
+                        let size = 1 + next(old.size() * 2);
+                        if heap.resize(at as *mut u8, old, size) {
+                            let above = live.range(at + 1..).next();
+                            assert!(above.is_none_or(|(start, _)| at + size <= *start));
+                            live.insert(at, layout(size, old.align()));
+                        }
+                    }
+                    _ => {
+                        let nth = next(live.len() + 1);
+                        let Some((at, old)) = live.iter().nth(nth % live.len().max(1)) else {
+                            continue;
+                        };
+                        let (at, old) = (*at, *old);
+                        live.remove(&at);
+                        heap.deallocate(at as *mut u8, old);
+                    }
+                }
+            }
+        }
+    }
+}
