@@ -11,6 +11,28 @@
 //! - [`clock`]: time from the time-stamp counter
 //! - [`console`]: lines and frames
 //! - [`exception`]: what exceptions mean
+//!
+//! Bare-metal layers (feature `bare-metal`), from the machine up:
+//!
+//! - `hypercall`: the hypervisor
+//! - `output`, `heap`, `machine`: the one console, the one allocator, the facts
+//! - `cpu`: cores, and the way into ring 0
+//! - `trap`, `panic`: the ends that a program does not choose
+//! - `boot`: from the first instruction to a heap and a stack
+//! - `platform`, `host_files`: the call layer's two doors
+//! - `start`: from a heap and a stack to the program
+//! - `image`: the macro that makes a program an image
+//!
+//! **Rings.** Ring 0 holds the stub in `boot.s` only: the boot's first 200
+//! instructions, the entries of the exceptions, and one service (set the page
+//! tables). The library OS and the program share ring 3 and one address space;
+//! a system call is a function call.
+//!
+//! **Lock order.** The console's, the heap's and the host files' locks are
+//! leaves: whoever holds one takes no other and does not allocate. The host
+//! files' table allocates under its lock, so it comes before the heap's.
+//!
+//! `README.md` has the commands that build, check and start images.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -29,3 +51,42 @@ pub mod memory;
 pub mod paging;
 #[allow(unsafe_code)]
 pub mod strings;
+
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod boot;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod cpu;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod heap;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod host_files;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod hypercall;
+#[cfg(feature = "bare-metal")]
+pub mod image;
+#[cfg(feature = "bare-metal")]
+pub mod machine;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod output;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+mod panic;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod platform;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod start;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod trap;
+
+#[cfg(feature = "bare-metal")]
+#[doc(hidden)]
+pub use {anchorite_programs, hermit_entry};

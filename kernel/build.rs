@@ -1,0 +1,37 @@
+//! Links the images as what they are: bare-metal, static, position-independent
+//! executables that start at `_start`. Only binaries are linked so, and there
+//! are none without the feature `bare-metal`.
+//!
+//! The crate `libc` asks for the C library. An image has none, and must not get
+//! a part of the host's by accident: empty archives stand in for it, so that a
+//! function that is missing is an error of the linker's, and nobody needs the
+//! static C library installed.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let stand_ins = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for library in ["c", "m", "rt", "pthread", "util", "dl", "gcc_s", "gcc"] {
+        let archive = stand_ins.join(format!("lib{library}.a"));
+        fs::write(archive, "!<arch>\n").expect("cargo's OUT_DIR can be written");
+    }
+    println!("cargo::rustc-link-arg-bins=-L{}", stand_ins.display());
+    let arguments = [
+        "-nostartfiles",
+        "-nostdlib",
+        "-static-pie",
+        // Nothing remaps pages after relocation.
+        "-Wl,-z,norelro",
+        // Code has pages of its own, which the kernel maps without writing.
+        "-Wl,-z,separate-code",
+        "-Wl,-z,max-page-size=4096",
+        "-Wl,--build-id=none",
+        "-Wl,-e,_start",
+    ];
+    for argument in arguments {
+        println!("cargo::rustc-link-arg-bins={argument}");
+    }
+}

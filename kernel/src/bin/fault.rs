@@ -1,0 +1,165 @@
+//! The image of `fault`: a program that ends in every way that a program does
+//! not want to, for the tests of how that is reported.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::arch::asm;
+use core::hint::black_box;
+
+use anchorite_kernel::cpu::{self, Job};
+use anchorite_programs::{Context, Program};
+
+anchorite_kernel::image!(Program {
+    name: "fault",
+    summary: "ends as its argument says: wild-pointer, null-call, stack-overflow, panic, …",
+    main: fault,
+});
+
+fn fault(ctx: &Context<'_>) -> i32 {
+    let kind = ctx.args.get(1).copied().unwrap_or_default();
+    // What was written must arrive before the report, whole line or not.
+    let _ = ctx.sys.write(1, b"before the fault");
+    match kind {
+        b"wild-pointer" => write_to(0x5ead_beef_f000),
+        b"wild-read" => read_from(0x7000_1234_5678),
+        b"null-pointer" => read_from(8),
+        b"code-write" => write_to(fault as *const () as usize),
+        b"data-jump" => jump_to(black_box(&DATA).as_ptr() as usize),
+        b"non-canonical" => read_from(0x8000_0000_0000_0000),
+        b"null-call" => jump_to(0),
+        b"stack-overflow" => _ = overflow(black_box(1)),
+        b"division" => raise(Trap::Division),
+        b"invalid-opcode" => raise(Trap::InvalidOpcode),
+        b"breakpoint" => raise(Trap::Breakpoint),
+        b"privileged" => raise(Trap::Privileged),
+        b"simd" => raise(Trap::Simd),
+        b"bus" => raise(Trap::Alignment),
+        b"other-core" => other_core(),
+        b"in-reporter" => {
+            anchorite_kernel::trap::pretend_reporting();
+            write_to(0x5ead_beef_f000);
+        }
+        b"panic" => panic!("asked to panic: {}", ctx.args.len()),
+        b"panic-like-oom" => panic!("memory allocation of 7 bytes failed"),
+        b"out-of-memory" => exhaust(1 << 20),
+        b"out-of-memory-small" => exhaust(40),
+        b"out-of-memory-large" => drop(black_box(Vec::<u8>::with_capacity(1 << 46))),
+        b"fallible" => return fallible(ctx),
+        b"hang" => loop {
+            core::hint::spin_loop();
+        },
+        b"exit" => return status(ctx),
+        _ => {
+            let _ = ctx.sys.write(2, b"fault: no such kind of fault\n");
+            return 2;
+        }
+    }
+    0
+}
+
+static DATA: [u8; 4] = [0xc3; 4];
+
+fn write_to(address: usize) {
+    // SAFETY: none: this is the fault that was asked for.
+    unsafe { (black_box(address) as *mut u8).write_volatile(1) };
+}
+
+fn read_from(address: usize) {
+    // SAFETY: none: this is the fault that was asked for.
+    unsafe { (black_box(address) as *const u8).read_volatile() };
+}
+
+fn jump_to(address: usize) {
+    // SAFETY: none: this is the fault that was asked for.
+    unsafe { asm!("call {}", in(reg) address, clobber_abi("C")) };
+}
+
+#[expect(unconditional_recursion, reason = "that is the fault")]
+fn overflow(depth: u64) -> u64 {
+    let room = black_box([depth; 64]);
+    overflow(depth + 1) + room[depth as usize % 64]
+}
+
+/// Exceptions that are raised by an instruction of their own.
+enum Trap {
+    Division,
+    InvalidOpcode,
+    Breakpoint,
+    Privileged,
+    Simd,
+    Alignment,
+}
+
+fn raise(trap: Trap) {
+    let unmasked = 0u32;
+    // SAFETY: none of these comes back: each raises its exception, which is what
+    // is asked for. (Rust's own division checks first, and panics.)
+    unsafe {
+        match trap {
+            Trap::Division => {
+                asm!("div ecx", inout("eax") 1 => _, inout("edx") 0 => _, in("ecx") 0);
+            }
+            Trap::InvalidOpcode => asm!("ud2"),
+            Trap::Breakpoint => asm!("int3"),
+            Trap::Privileged => asm!("hlt"),
+            Trap::Simd => asm!(
+                "ldmxcsr [{}]",
+                "xorps xmm0, xmm0",
+                "divss xmm0, xmm0",
+                in(reg) &unmasked,
+                out("xmm0") _,
+            ),
+            Trap::Alignment => asm!(
+                "pushfq",
+                "or dword ptr [rsp], 0x40000",
+                "popfq",
+                "mov rax, [rsp + 1]",
+                out("rax") _,
+            ),
+        }
+    }
+}
+
+/// Lets the second core overflow its stack.
+fn other_core() {
+    let run = |depth| {
+        overflow(depth as u64);
+    };
+    let _ = cpu::hand(1, Box::new(Job { run, argument: 1 }));
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+fn exhaust(bytes: usize) {
+    loop {
+        core::mem::forget(black_box(Vec::<u8>::with_capacity(bytes)));
+    }
+}
+
+/// Takes all memory by allocations that may fail, gives it back, takes it again.
+fn fallible(ctx: &Context<'_>) -> i32 {
+    let mut counts = [0usize; 2];
+    for count in &mut counts {
+        let mut blocks: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let mut block = Vec::new();
+            if blocks.try_reserve(1).is_err() || block.try_reserve_exact(64 << 10).is_err() {
+                break;
+            }
+            blocks.push(block);
+        }
+        *count = blocks.len();
+    }
+    let _ = ctx.sys.write(1, alloc::format!("\n{counts:?} blocks of 64 KiB\n").as_bytes());
+    i32::from(counts[0] == 0 || counts[1] + 1 < counts[0])
+}
+
+fn status(ctx: &Context<'_>) -> i32 {
+    let text = ctx.args.get(2).copied().unwrap_or(b"0");
+    core::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}

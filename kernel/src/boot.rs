@@ -1,0 +1,391 @@
+//! From the first instruction to a heap and a stack for the program.
+//!
+//! `boot.s` does in ring 0 what only ring 0 can do, and as little
+//! of it as it can (where KVM is page-table virtualised, ring 0 is interpreted).
+//! Then, in ring 3 on the boot stack, `enter_boot_core` fills the exception
+//! table, reads boot info, builds the page tables, and divides memory:
+//!
+//! | from the start of memory | mapped |
+//! |---|---|
+//! | the hypervisor's: boot info, device tree, its page tables | read, write; the heap's in the end |
+//! | the image: code | read, execute |
+//! | the image: everything else | read, write |
+//! | a Hermit image, if there is one | read |
+//! | page tables, the program's stack, the other cores' structures and stacks | read, write; an unmapped guard below each stack |
+//! | the heap | read, write |
+//!
+//! Nothing is mapped at address 0, and nothing but code can be executed. The
+//! image's constants are mapped for writing although they are constants: a
+//! program may name them in a call, and [`anchorite_syscalls::Platform`] promises
+//! that what it may name can be written.
+
+use alloc::vec::Vec;
+use core::arch::global_asm;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ops::Range;
+use core::slice;
+
+use anchorite_interface::STATUS_ISLE_FAILED;
+use hermit_entry::boot_info::{BootInfo, PlatformInfo, RawBootInfo};
+use spin::Mutex;
+
+use crate::bootinfo::{DeviceTree, Layout, PAGE_BYTES};
+use crate::clock::Scale;
+use crate::cpu::{self, Core, MAX_CORES, Stack};
+use crate::machine::{self, Kvm, Machine};
+use crate::paging::{Access, Frames, LARGE_PAGE_BYTES, OutOfFrames, PageTables};
+use crate::trap::{self, Frame};
+use crate::{cmdline, heap, output, start};
+
+global_asm!(
+    include_str!("boot.s"),
+    boot_core = sym cpu::BOOT_CORE,
+    enter_boot_core = sym enter_boot_core,
+    enter_other_core = sym cpu::enter_other_core,
+    cores = sym cpu::CORES,
+    max_cores = const MAX_CORES,
+    core_entry_top = const Core::ENTRY_TOP,
+    core_gdt = const Core::GDT,
+    core_reporting = const Core::REPORTING,
+    core_report_top = const Core::REPORT_TOP,
+    core_trap_top = const Core::TRAP_TOP,
+    core_tss = const Core::TSS,
+    frame_bytes = const size_of::<Frame>(),
+    frame_cs = const Frame::CS,
+    idt = sym trap::IDT,
+    idt_limit = const trap::IDT_LIMIT,
+    last_words = sym trap::LAST_WORDS,
+    last_words_status = const trap::LAST_STATUS,
+    report = sym trap::report,
+    root = sym cpu::ROOT,
+);
+
+/// Bytes of the program's stack: a sixteenth of memory within these bounds.
+const STACK_BYTES: Range<u64> = 1 << 20..8 << 20;
+/// Bytes of another core's stack.
+const CORE_STACK_BYTES: u64 = 64 << 10;
+/// Bytes of another core's reporter's stack.
+const REPORT_STACK_BYTES: u64 = 16 << 10;
+/// Bytes that are not mapped below a stack.
+const GUARD_BYTES: u64 = 4 * PAGE_BYTES;
+/// Page tables of the image's own, for mapping the first few MiB: the upper three
+/// levels (the last two twice, if an upper entry's end lies in there), and a
+/// table for each 2 MiB that are not mapped as one.
+const POOL_FRAMES: usize = 12;
+/// A device tree larger than this is not read. uhyve's has 16 KiB at most.
+const DEVICE_TREE_BYTES: u64 = 1 << 20;
+
+/// What the boot hands to [`start`].
+#[derive(Debug)]
+pub struct Handover {
+    /// The device tree, in memory that becomes the heap's once the other cores
+    /// no longer need it: what is wanted of it must be copied before.
+    pub tree: DeviceTree<'static>,
+    /// The hypervisor's memory below the image.
+    pub reclaimable: Range<usize>,
+    /// What a program's pointers may name, apart from `reclaimable`.
+    pub user_memory: Vec<Range<usize>>,
+}
+
+/// Set once by the boot, taken once by [`start`].
+pub static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
+
+/// The first core's first function in ring 3, on the boot stack.
+extern "C" fn enter_boot_core(
+    _core: &'static Core,
+    raw: &'static RawBootInfo,
+    started: u64,
+    ring_0_counts: u32,
+) -> ! {
+    // SAFETY: the first and only call, on the only core that runs.
+    unsafe { trap::install() };
+    let info = BootInfo::from(*raw);
+    let memory = info.hardware_info.phys_addr_range;
+    let image = info.load_info.kernel_image_addr_range;
+    let tree = info.hardware_info.device_tree.map_or(0, |address| address.get());
+    let tree = device_tree(tree, &memory, &image);
+    let format = cmdline::format(tree.bootargs);
+    output::set_format(format);
+    // SAFETY: this is the only core that runs.
+    unsafe { trap::set_format(format) };
+
+    let PlatformInfo::Uhyve { num_cpus, cpu_freq, boot_time, .. } = info.platform_info else {
+        fail(format_args!("this image knows the hypervisor uhyve only"));
+    };
+    let layout = match Layout::check(memory, image, tree.initrd.clone()) {
+        Ok(layout) => layout,
+        Err(reason) => fail(format_args!("{reason}")),
+    };
+    let khz = cpu_freq.map(|khz| khz.get()).or(tree.tsc_khz).unwrap_or(0);
+    machine::set(Machine {
+        memory: layout.memory.clone(),
+        image: layout.image.clone(),
+        kvm: Kvm::from_counts(ring_0_counts),
+        cores: num_cpus.get(),
+        scale: Scale::new(khz),
+        started,
+        boot_time_ns: boot_time.unix_timestamp_nanos(),
+    });
+
+    let cores = num_cpus.get().min(MAX_CORES as u64) as usize;
+    // SAFETY: called once, on the only core that runs, and `layout` was checked.
+    let (stack, handover) = unsafe { divide(&layout, cores, tree) };
+    *HANDOVER.lock() = Some(handover);
+    // SAFETY: a new stack; nothing on the boot stack is needed any more.
+    unsafe { cpu::run_on_stack(stack.top, start::start) }
+}
+
+/// Ends a machine that cannot be started.
+pub fn fail(reason: fmt::Arguments<'_>) -> ! {
+    output::report(format_args!("anchorite: cannot start: {reason}\n"));
+    output::exit(STATUS_ISLE_FAILED)
+}
+
+/// The device tree at `address`; an empty one if that is not in the memory below
+/// the image, which is all that is mapped yet.
+fn device_tree(address: u64, memory: &Range<u64>, image: &Range<u64>) -> DeviceTree<'static> {
+    if address < memory.start || address >= image.start {
+        return DeviceTree::default();
+    }
+    let len = (image.start - address).min(DEVICE_TREE_BYTES) as usize;
+    // SAFETY: mapped memory that only the hypervisor wrote, before the start; it
+    // is given to the heap only after `start` has copied what it needs.
+    DeviceTree::parse(unsafe { slice::from_raw_parts(address as *const u8, len) })
+}
+
+/// Builds the page tables, makes the stacks and the other cores' structures,
+/// starts those cores, and gives all memory that is left to the heap.
+///
+/// # Safety
+/// Called once, on the only core that runs; `layout` tells the truth.
+unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (Stack, Handover) {
+    let Layout { memory, image, initrd } = layout;
+    let code = code(image);
+    let mut pages = Pages {
+        // SAFETY: called once, so the pool has one user.
+        pool: unsafe { &mut *POOL.0.get() }.iter_mut(),
+        tables: 0..0,
+        free: layout.heap(layout.free_start())[0].clone(),
+    };
+
+    // First a window that holds the image and the page tables to come: those
+    // must be mapped while they are written.
+    let free = layout.free_start();
+    let window_end = (free.next_multiple_of(LARGE_PAGE_BYTES) + LARGE_PAGE_BYTES).min(memory.end);
+    let window = map_to(window_end, &code, memory, &mut pages);
+    // SAFETY: the window holds everything that runs or is used now.
+    unsafe { cpu::set_page_tables(window.unwrap_or_else(|_| too_small()).root()) };
+
+    // Then all memory, in tables of its own: a write to a table that is in use
+    // costs an exit where KVM is page-table virtualised.
+    pages.pool = [].iter_mut();
+    let mut tables = map_to(memory.end, &code, memory, &mut pages).unwrap_or_else(|_| too_small());
+    let mut map = |range: Range<usize>, access, pages: &mut Pages| {
+        let range = range.start as u64..range.end as u64;
+        tables.map(range, access, pages).unwrap_or_else(|_| too_small());
+    };
+    map(addresses(initrd.clone()), Access::Read, &mut pages);
+    let stack_bytes = (memory.end - memory.start) / 16;
+    let stack_bytes = stack_bytes.clamp(STACK_BYTES.start, STACK_BYTES.end);
+    pages.reserve_tables(stack_bytes, cores as u64 - 1);
+    let stack = pages.stack(stack_bytes);
+    let guard = stack.guard.clone();
+    map(guard.clone(), Access::None, &mut pages);
+    // SAFETY: no exception has been reported yet, or this would not run.
+    unsafe { cpu::set_boot_core_guard(guard) };
+    let mut others = [const { None }; MAX_CORES];
+    for place in others.iter_mut().take(cores).skip(1) {
+        let core = pages.take(size_of::<Core>() as u64) as *mut Core;
+        let stack = pages.stack(CORE_STACK_BYTES);
+        let report = pages.stack(REPORT_STACK_BYTES);
+        map(stack.guard.clone(), Access::None, &mut pages);
+        map(report.guard.clone(), Access::None, &mut pages);
+        *place = Some((core, stack, report));
+    }
+    let root = tables.root();
+    // SAFETY: all memory is mapped but the guards, which nothing uses.
+    unsafe { cpu::set_page_tables(root) };
+
+    let heaps = layout.heap(pages.free.start).map(addresses);
+    for range in &heaps {
+        // SAFETY: mapped memory that nothing has taken.
+        unsafe { heap::claim(range.clone()) };
+    }
+    let mut guards = Vec::from([stack.guard.clone()]);
+    for (id, core) in (0..).zip(others) {
+        let Some((core, stack, report)) = core else {
+            continue;
+        };
+        // In the order of their addresses.
+        guards.extend([stack.guard.clone(), report.guard]);
+        // SAFETY: new pages, mapped by now, and stacks made for this core.
+        unsafe { Core::write(core, id, &stack, report.top) };
+        cpu::start(id, core, root);
+    }
+
+    let [first, second] = heaps;
+    // The program's stack and the heap are one range, but for the guards.
+    let mut user_memory: Vec<_> =
+        [image.start..code.start, code.end..image.end].map(addresses).into();
+    let mut start = free as usize;
+    for guard in guards {
+        user_memory.push(start..guard.start);
+        start = guard.end;
+    }
+    user_memory.extend([start..first.end, second]);
+    user_memory.retain(|range| !range.is_empty());
+    let reclaimable = addresses(memory.start..image.start);
+    (stack, Handover { tree, reclaimable, user_memory })
+}
+
+/// New page tables for memory up to `end`, a part of which is `code`.
+fn map_to(
+    end: u64,
+    code: &Range<u64>,
+    memory: &Range<u64>,
+    pages: &mut Pages,
+) -> Result<PageTables, OutOfFrames> {
+    let mut tables = PageTables::new(pages)?;
+    tables.map(memory.start..code.start, Access::ReadWrite, pages)?;
+    tables.map(code.clone(), Access::ReadExecute, pages)?;
+    tables.map(code.end..end, Access::ReadWrite, pages)?;
+    Ok(tables)
+}
+
+fn too_small() -> ! {
+    fail(format_args!("this machine has too little memory; give it more with --memory"))
+}
+
+fn addresses(range: Range<u64>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+/// The pages of the image that hold code, by the ELF header at its start.
+fn code(image: &Range<u64>) -> Range<u64> {
+    const EXECUTABLE: u32 = 1;
+    const LOAD: u32 = 1;
+    // SAFETY: the image is mapped, and starts with its ELF header and program
+    // headers, since the linker puts them into the first segment.
+    let (header, at) = unsafe {
+        let header = &*(image.start as *const ElfHeader);
+        (header, image.start + header.program_headers)
+    };
+    if header.magic != *b"\x7fELF"
+        || header.program_header_bytes as usize != size_of::<ProgramHeader>()
+    {
+        fail(format_args!("the image does not start with its ELF header"));
+    }
+    // SAFETY: as above.
+    let segments = unsafe {
+        slice::from_raw_parts(at as *const ProgramHeader, usize::from(header.program_header_count))
+    };
+    let code =
+        segments.iter().find(|segment| segment.kind == LOAD && segment.flags & EXECUTABLE != 0);
+    let Some(code) = code else {
+        fail(format_args!("the image has no code"));
+    };
+    let start = image.start + code.address;
+    start & !(PAGE_BYTES - 1)..(start + code.memory_bytes).next_multiple_of(PAGE_BYTES)
+}
+
+/// An ELF header, as far as it is read.
+#[repr(C)]
+struct ElfHeader {
+    magic: [u8; 4],
+    _identification: [u8; 12],
+    _kind: [u16; 2],
+    _version: u32,
+    _entry: u64,
+    program_headers: u64,
+    _section_headers: u64,
+    _flags: u32,
+    _header_bytes: u16,
+    program_header_bytes: u16,
+    program_header_count: u16,
+}
+
+#[repr(C)]
+struct ProgramHeader {
+    kind: u32,
+    flags: u32,
+    _offset: u64,
+    address: u64,
+    _physical: u64,
+    _file_bytes: u64,
+    memory_bytes: u64,
+    _align: u64,
+}
+
+#[repr(C, align(4096))]
+struct Page([u8; PAGE_BYTES as usize]);
+
+struct Pool(UnsafeCell<[Page; POOL_FRAMES]>);
+
+// SAFETY: used by `divide` only, which runs once; the tables made of it belong
+// to the page tables from then on.
+unsafe impl Sync for Pool {}
+
+static POOL: Pool = Pool(UnsafeCell::new([const { Page([0; PAGE_BYTES as usize]) }; POOL_FRAMES]));
+
+/// Pages that nothing has taken yet.
+struct Pages {
+    /// Zeroed ones in the image, first.
+    pool: slice::IterMut<'static, Page>,
+    /// Then those kept for tables.
+    tables: Range<u64>,
+    /// Then those after the image.
+    free: Range<u64>,
+}
+
+impl Pages {
+    /// Takes whole pages for `bytes`, as they are.
+    fn take(&mut self, bytes: u64) -> u64 {
+        let start = self.free.start;
+        let end = start.saturating_add(bytes.next_multiple_of(PAGE_BYTES));
+        if end > self.free.end {
+            too_small();
+        }
+        self.free.start = end;
+        start
+    }
+
+    /// Keeps enough pages for the tables that the guards below the stacks split
+    /// large pages into: those have to be within the window, unlike the stacks.
+    fn reserve_tables(&mut self, stack_bytes: u64, other_cores: u64) {
+        let core_bytes = (size_of::<Core>() as u64).next_multiple_of(PAGE_BYTES)
+            + 2 * GUARD_BYTES
+            + CORE_STACK_BYTES
+            + REPORT_STACK_BYTES;
+        let bytes = GUARD_BYTES + stack_bytes + other_cores * core_bytes;
+        let guards = 1 + 2 * other_cores;
+        let tables = (2 * guards).min(bytes / LARGE_PAGE_BYTES + 2);
+        let start = self.take(tables * PAGE_BYTES);
+        self.tables = start..self.free.start;
+    }
+
+    /// Takes a stack of `bytes` and its guard, which is still mapped.
+    fn stack(&mut self, bytes: u64) -> Stack {
+        let guard = self.take(GUARD_BYTES) as usize;
+        let start = self.take(bytes) as usize;
+        Stack { guard: guard..start, top: start + bytes as usize }
+    }
+}
+
+impl Frames for Pages {
+    fn take(&mut self) -> Option<u64> {
+        if let Some(page) = self.pool.next() {
+            return Some(page.0.as_mut_ptr() as u64);
+        }
+        let from = if self.tables.is_empty() { &mut self.free } else { &mut self.tables };
+        if from.is_empty() {
+            return None;
+        }
+        let page = from.start;
+        from.start += PAGE_BYTES;
+        // SAFETY: a page of ours, which the window holds: it reaches a large page
+        // beyond the first free page, which is room for tables for 500 GiB.
+        unsafe { (page as *mut u8).write_bytes(0, PAGE_BYTES as usize) };
+        Some(page)
+    }
+}

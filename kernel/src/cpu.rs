@@ -1,0 +1,287 @@
+//! What each core has of its own, and what ring 3 may ask ring 0 for.
+//!
+//! A [`Core`] holds its descriptor table, task segment, trap stack and mailbox.
+//! `gs` points to it in ring 3 (the boot stub sets the base; `rdgsbase` may be
+//! missing). The first core's is a static, since it is needed before there is
+//! memory; the others' are made by the first core, put into `CORES`, and taken
+//! up there by the cores, which wait in the stub.
+//!
+//! A core's life: *waiting in ring 0* for its entry in `CORES`, then *online*:
+//! waiting in ring 3 for a [`Job`] in its mailbox, running it, and waiting again.
+//! Nothing hands out jobs yet.
+//!
+//! Locking: a mailbox is one atomic pointer; everything else of a core is
+//! written before the core starts, or by the core itself.
+
+use alloc::boxed::Box;
+use core::arch::asm;
+use core::cell::UnsafeCell;
+use core::mem::offset_of;
+use core::ops::Range;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// Cores beyond this number stay halted.
+pub const MAX_CORES: usize = 64;
+/// Bytes of a core's trap stack. Ring 0 needs 224; the reporter runs elsewhere.
+const TRAP_STACK_BYTES: usize = 1024;
+/// Bytes of the first core's boot stack and its reporter's stack together.
+pub const BOOT_STACK_BYTES: usize = 32 * 1024;
+
+/// A core.
+#[repr(C, align(64))]
+pub struct Core {
+    /// Its own address, for [`current`]: `gs:0`.
+    this: *const Core,
+    /// Its number, from 0.
+    id: u32,
+    /// Not 0 once its reporter has started. Only ring 0 writes it.
+    reporting: u32,
+    /// Initial stack pointer in ring 3.
+    entry_top: *const u8,
+    /// The reporter's initial stack pointer.
+    report_top: *const u8,
+    /// The unmapped range below the stack that this core runs on.
+    guard: Range<usize>,
+    mailbox: AtomicPtr<Job>,
+    gdt: [u64; 8],
+    tss: TaskSegment,
+    trap_stack: TrapStack,
+    /// Marks the end of the trap stack.
+    trap_top: [u64; 2],
+}
+
+#[repr(C, align(16))]
+struct TrapStack([u8; TRAP_STACK_BYTES]);
+
+/// A task segment whose I/O bitmap lets ring 3 use every port.
+#[repr(C, align(16))]
+struct TaskSegment {
+    /// Stack pointers, which the stub fills in, and at byte 102 the offset of
+    /// the bitmap.
+    fields: [u8; 104],
+    ports: [u8; 8192],
+    /// The byte of ones that has to follow the bitmap.
+    end: u8,
+}
+
+/// Work for another core.
+pub struct Job {
+    /// What to run.
+    pub run: fn(usize),
+    /// What to give it.
+    pub argument: usize,
+}
+
+impl Core {
+    pub(crate) const ENTRY_TOP: usize = offset_of!(Self, entry_top);
+    pub(crate) const GDT: usize = offset_of!(Self, gdt);
+    pub(crate) const REPORTING: usize = offset_of!(Self, reporting);
+    pub(crate) const REPORT_TOP: usize = offset_of!(Self, report_top);
+    pub(crate) const TRAP_TOP: usize = offset_of!(Self, trap_top);
+    pub(crate) const TSS: usize = offset_of!(Self, tss);
+
+    const fn new(id: u32) -> Self {
+        let mut fields = [0; 104];
+        fields[102] = 104;
+        Self {
+            this: ptr::null(),
+            id,
+            reporting: 0,
+            entry_top: ptr::null(),
+            report_top: ptr::null(),
+            guard: 0..0,
+            mailbox: AtomicPtr::new(ptr::null_mut()),
+            gdt: [
+                0,
+                0x00af_9b00_0000_ffff, // 0x08: code, ring 0
+                0x00cf_9300_0000_ffff, // 0x10: data, ring 0
+                0,
+                0x00cf_f300_0000_ffff, // 0x20: data, ring 3
+                0x00af_fb00_0000_ffff, // 0x28: code, ring 3
+                0x0000_8900_0000_2068, // 0x30: task segment of 104 + 8192 + 1 bytes
+                0,
+            ],
+            tss: TaskSegment { fields, ports: [0; 8192], end: 0xff },
+            trap_stack: TrapStack([0; TRAP_STACK_BYTES]),
+            trap_top: [0; 2],
+        }
+    }
+
+    /// A core's number, from 0.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The unmapped range below the stack that this core runs on.
+    pub fn guard(&self) -> Range<usize> {
+        self.guard.clone()
+    }
+
+    /// Writes a core other than the first at `place`.
+    ///
+    /// # Safety
+    /// `place` is writable for a `Core`, aligned, and used for nothing else; the
+    /// stacks end at the given addresses, which are multiples of 16.
+    pub unsafe fn write(place: *mut Self, id: u32, stack: &Stack, report_top: usize) {
+        let core = Self {
+            this: place,
+            entry_top: call_aligned(stack.top as *const u8),
+            report_top: call_aligned(report_top as *const u8),
+            guard: stack.guard.clone(),
+            ..Self::new(id)
+        };
+        // SAFETY: by this function's contract.
+        unsafe { place.write(core) };
+    }
+}
+
+const _: () = assert!(Core::TRAP_TOP.is_multiple_of(16) && Core::TSS.is_multiple_of(16));
+const _: () = assert!(offset_of!(Core, this) == 0);
+
+/// A stack with an unmapped range below it.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// Not mapped.
+    pub guard: Range<usize>,
+    /// Where it ends; it grows down from here.
+    pub top: usize,
+}
+
+/// What a stack pointer is at a function's first instruction.
+const fn call_aligned(top: *const u8) -> *const u8 {
+    top.wrapping_sub(8)
+}
+
+/// The first core's structure. Only the boot stub, and [`set_boot_core_guard`]
+/// on that core, write it. Its reporter has the lower half of the boot stack.
+pub(crate) static BOOT_CORE: BootCore = BootCore(UnsafeCell::new(Core {
+    this: BOOT_CORE.0.get(),
+    entry_top: call_aligned(BOOT_STACK.0.get().cast::<u8>().wrapping_add(BOOT_STACK_BYTES)),
+    report_top: call_aligned(BOOT_STACK.0.get().cast::<u8>().wrapping_add(BOOT_STACK_BYTES / 2)),
+    ..Core::new(0)
+}));
+
+#[repr(transparent)]
+pub(crate) struct BootCore(UnsafeCell<Core>);
+
+// SAFETY: see `BOOT_CORE`.
+unsafe impl Sync for BootCore {}
+
+#[repr(C, align(4096))]
+pub(crate) struct BootStack(UnsafeCell<[u8; BOOT_STACK_BYTES]>);
+
+// SAFETY: used as a stack by the first core only.
+unsafe impl Sync for BootStack {}
+
+pub(crate) static BOOT_STACK: BootStack = BootStack(UnsafeCell::new([0; BOOT_STACK_BYTES]));
+
+/// The cores' structures; the boot stub reads them. The first entry is unused.
+pub(crate) static CORES: [AtomicPtr<Core>; MAX_CORES] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; MAX_CORES];
+
+/// The page tables that cores other than the first start with.
+pub(crate) static ROOT: AtomicU64 = AtomicU64::new(0);
+
+/// How many cores run in ring 3.
+static ONLINE: AtomicU32 = AtomicU32::new(1);
+
+/// Tells the first core what stack it runs on from now on.
+///
+/// # Safety
+/// On the first core, before it has anything that looks at its guard.
+pub unsafe fn set_boot_core_guard(guard: Range<usize>) {
+    // SAFETY: by this function's contract.
+    unsafe { (*BOOT_CORE.0.get()).guard = guard };
+}
+
+/// The core that this runs on.
+pub fn current() -> &'static Core {
+    let core: *const Core;
+    // SAFETY: the boot stub made `gs` point to this core's structure, which
+    // lives for ever and whose first word is its own address.
+    unsafe {
+        asm!("mov {}, gs:[0]", out(reg) core, options(nostack, readonly, preserves_flags, pure));
+        &*core
+    }
+}
+
+/// Publishes a core's structure: the core, if it exists, comes online on the page
+/// tables at `root`.
+pub fn start(id: u32, core: *mut Core, root: u64) {
+    ROOT.store(root, Ordering::Release);
+    CORES[id as usize].store(core, Ordering::Release);
+}
+
+/// How many cores run in ring 3.
+pub fn online() -> u32 {
+    ONLINE.load(Ordering::Acquire)
+}
+
+/// Gives `job` to core `id`; gives it back if there is no such core or its
+/// mailbox is full.
+///
+/// # Errors
+/// The job.
+pub fn hand(id: usize, job: Box<Job>) -> Result<(), Box<Job>> {
+    let core = CORES.get(id).map_or(ptr::null_mut(), |core| core.load(Ordering::Acquire));
+    if core.is_null() {
+        return Err(job);
+    }
+    let job = Box::into_raw(job);
+    // SAFETY: a published structure lives for ever.
+    let mailbox = unsafe { &(*core).mailbox };
+    match mailbox.compare_exchange(ptr::null_mut(), job, Ordering::Release, Ordering::Relaxed) {
+        Ok(_) => Ok(()),
+        // SAFETY: the pointer is the box's, and no one else has it.
+        Err(_) => Err(unsafe { Box::from_raw(job) }),
+    }
+}
+
+/// Where a core other than the first arrives in ring 3.
+pub(crate) extern "C" fn enter_other_core(core: &'static Core) -> ! {
+    ONLINE.fetch_add(1, Ordering::Release);
+    loop {
+        let job = core.mailbox.swap(ptr::null_mut(), Ordering::Acquire);
+        if job.is_null() {
+            core::hint::spin_loop();
+        } else {
+            // SAFETY: `hand` made the pointer of a box and left it to us.
+            let job = unsafe { Box::from_raw(job) };
+            (job.run)(job.argument);
+        }
+    }
+}
+
+/// Uses the page tables at `root` from now on, without anything remembered of
+/// those before.
+///
+/// # Safety
+/// They map all that this core uses as it is used.
+pub unsafe fn set_page_tables(root: u64) {
+    unsafe extern "C" {
+        /// In the trap stub.
+        fn anchorite_set_page_tables(root: u64);
+    }
+    // SAFETY: by this function's contract.
+    unsafe { anchorite_set_page_tables(root) };
+}
+
+/// Runs `run` on the stack that ends at `top`, for ever.
+///
+/// # Safety
+/// `top` is a multiple of 16 and ends a writable stack that nothing else uses.
+pub unsafe fn run_on_stack(top: usize, run: extern "C" fn() -> !) -> ! {
+    // SAFETY: by this function's contract; what this stack held is given up.
+    unsafe {
+        asm!(
+            "mov rsp, {top}",
+            "xor ebp, ebp",
+            "call {run}",
+            "ud2",
+            top = in(reg) top,
+            run = in(reg) run,
+            options(noreturn),
+        )
+    }
+}

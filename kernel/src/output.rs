@@ -1,0 +1,106 @@
+//! The machine's one console, its lock, and formatted text on it.
+//!
+//! Locking: the console's lock is a leaf: nothing else is locked while it is
+//! held. A report of a failure waits for it only so long ([`with_anyhow`]),
+//! since the failure may have happened under it.
+
+use core::fmt::{self, Write};
+
+use anchorite_interface::Kind;
+use spin::Mutex;
+
+use crate::cmdline::Format;
+use crate::console::Console;
+use crate::hypercall::{self, Serial};
+
+static CONSOLE: Mutex<Console<Serial>> = Mutex::new(Console::new(Serial));
+
+/// How often a report of a failure tries to get the lock.
+const TRIES: u32 = 1_000_000;
+
+/// Runs `act` on the console.
+pub fn with<R>(act: impl FnOnce(&mut Console<Serial>) -> R) -> R {
+    act(&mut CONSOLE.lock())
+}
+
+/// Runs `act` on the console even if whoever has its lock never gives it back.
+/// What the console holds then is at worst a line that is sent twice.
+pub fn with_anyhow<R>(act: impl FnOnce(&mut Console<Serial>) -> R) -> R {
+    for _ in 0..TRIES {
+        if let Some(mut console) = CONSOLE.try_lock() {
+            return act(&mut console);
+        }
+        core::hint::spin_loop();
+    }
+    // SAFETY: the machine is about to end, and the lock's owner is this very
+    // core, below the failure, or one that has not moved for millions of cycles.
+    unsafe { CONSOLE.force_unlock() };
+    act(&mut CONSOLE.lock())
+}
+
+/// Chooses the format, before anything is written.
+pub fn set_format(format: Format) {
+    with(|console| console.set_format(format));
+}
+
+/// Writes `text` to standard error in as few sends as may be; for reports of
+/// failures.
+pub fn report(text: fmt::Arguments<'_>) {
+    write(Kind::Stderr, text);
+}
+
+/// Logs one line.
+pub fn log(line: fmt::Arguments<'_>) {
+    write(Kind::Log, line);
+}
+
+fn write(kind: Kind, text: fmt::Arguments<'_>) {
+    let mut pieces = Pieces { kind, bytes: [0; PIECE_BYTES], len: 0 };
+    // Pieces never fail; a formatter that does has told what it could.
+    let _ = pieces.write_fmt(text);
+    pieces.flush();
+}
+
+/// Ends the machine: everything that waits, the exit record, and the end.
+pub fn exit(status: i32) -> ! {
+    with_anyhow(|console| console.exit(status));
+    hypercall::exit(status)
+}
+
+const PIECE_BYTES: usize = 2048;
+
+/// Gathers text, so that it leaves in pieces as large as may be.
+struct Pieces {
+    kind: Kind,
+    bytes: [u8; PIECE_BYTES],
+    len: usize,
+}
+
+impl Pieces {
+    fn flush(&mut self) {
+        let bytes = &self.bytes[..self.len];
+        if !bytes.is_empty() {
+            with_anyhow(|console| match self.kind {
+                Kind::Log => console.log(bytes),
+                _ => console.stderr(bytes),
+            });
+        }
+        self.len = 0;
+    }
+}
+
+impl Write for Pieces {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            if self.len == PIECE_BYTES {
+                self.flush();
+            }
+            let len = rest.len().min(PIECE_BYTES - self.len);
+            self.bytes[self.len..][..len].copy_from_slice(&rest[..len]);
+            self.len += len;
+            rest = &rest[len..];
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! [`Platform`] on bare metal: the call layer's door to this kernel.
+
+use alloc::vec::Vec;
+use core::arch::x86_64::{__cpuid, _rdtsc};
+use core::ops::Range;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use anchorite_syscalls::{Errno, Platform, Result, Stream};
+use libc::timespec;
+
+use crate::clock::seconds_and_nanoseconds;
+use crate::{cpu, machine, output};
+
+/// The time-stamp counter.
+pub fn time_stamp() -> u64 {
+    // SAFETY: the boot stub leaves the counter readable in ring 3.
+    unsafe { _rdtsc() }
+}
+
+/// The platform.
+#[derive(Debug)]
+pub struct BareMetal {
+    user_memory: Vec<Range<usize>>,
+}
+
+impl BareMetal {
+    /// For programs whose pointers may name `user_memory`.
+    pub fn new(user_memory: Vec<Range<usize>>) -> Self {
+        Self { user_memory }
+    }
+}
+
+impl Platform for BareMetal {
+    fn user_memory(&self) -> &[Range<usize>] {
+        &self.user_memory
+    }
+
+    fn write_console(&self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        output::with(|console| match stream {
+            Stream::Stdout => console.stdout(bytes),
+            Stream::Stderr => console.stderr(bytes),
+        });
+        Ok(())
+    }
+
+    /// uhyve 0.10 panics at SerialReadBuffer: there is no input.
+    fn read_console(&self, _: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn realtime(&self) -> timespec {
+        let start = machine::get().map_or(0, |machine| machine.boot_time_ns);
+        let (tv_sec, tv_nsec) = seconds_and_nanoseconds(start + i128::from(machine::uptime_ns()));
+        timespec { tv_sec, tv_nsec }
+    }
+
+    /// Since the kernel's first instruction. The counter is one for all cores
+    /// and never set back, as KVM has it.
+    fn monotonic(&self) -> timespec {
+        let (tv_sec, tv_nsec) = seconds_and_nanoseconds(i128::from(machine::uptime_ns()));
+        timespec { tv_sec, tv_nsec }
+    }
+
+    fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
+        if !has_random() {
+            return Err(Errno::ENOSYS);
+        }
+        for chunk in buf.chunks_mut(8) {
+            // SAFETY: CPUID says that the instruction is there.
+            let word = unsafe { random() }.ok_or(Errno::ENOSYS)?;
+            chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+
+    /// One thread runs on each core, so there is no other.
+    fn yield_now(&self) {
+        core::hint::spin_loop();
+    }
+
+    fn thread_id(&self) -> u32 {
+        cpu::current().id() + 1
+    }
+
+    fn exit(&self, status: i32) -> ! {
+        output::exit(status & 0xff)
+    }
+}
+
+/// Whether there is RDRAND. CPUID leaves the machine, so it is asked once.
+fn has_random() -> bool {
+    const UNKNOWN: u8 = 0;
+    const ABSENT: u8 = 1;
+    const PRESENT: u8 = 2;
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if ANSWER.load(Ordering::Relaxed) == UNKNOWN {
+        const RDRAND: u32 = 1 << 30;
+        let answer = if __cpuid(1).ecx & RDRAND != 0 { PRESENT } else { ABSENT };
+        ANSWER.store(answer, Ordering::Relaxed);
+    }
+    ANSWER.load(Ordering::Relaxed) == PRESENT
+}
+
+/// A random word; `None` if the source stays dry for ten tries, after which
+/// Intel's manual calls it broken.
+///
+/// # Safety
+/// There is RDRAND.
+#[target_feature(enable = "rdrand")]
+unsafe fn random() -> Option<u64> {
+    (0..10).find_map(|_| {
+        let mut word = 0;
+        (core::arch::x86_64::_rdrand64_step(&mut word) == 1).then_some(word)
+    })
+}

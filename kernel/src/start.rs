@@ -1,0 +1,124 @@
+//! From a heap and a stack to the program, and to its end.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use anchorite_interface::FORWARD;
+use anchorite_programs::{Context, Program};
+use anchorite_syscalls::{Limits, Platform, System};
+
+use crate::boot::{HANDOVER, Handover, fail};
+use crate::cmdline::{self, CommandLine, LogLevel};
+use crate::cpu::{self, MAX_CORES};
+use crate::host_files::UhyveFiles;
+use crate::machine::{self, Machine};
+use crate::platform::{self, BareMetal};
+use crate::{heap, output};
+
+/// How long the other cores are waited for.
+const CORES_WAIT_NS: u64 = 500_000_000;
+
+unsafe extern "Rust" {
+    /// The image's program; [`crate::image!`] defines it.
+    safe fn anchorite_image_program() -> &'static Program;
+}
+
+/// The first function on the program's stack.
+pub extern "C" fn start() -> ! {
+    let handover = HANDOVER.lock().take();
+    let (Some(machine), Some(handover)) = (machine::get(), handover) else {
+        fail(format_args!("the boot left nothing to start with"));
+    };
+    let Handover { tree, reclaimable, user_memory } = handover;
+    let line = cmdline::parse(tree.bootargs);
+    let mounts = tree.mounts.to_vec();
+    let mut user_memory: Vec<_> =
+        user_memory.into_iter().filter(|range| !range.is_empty()).collect();
+
+    // Cores that are not online yet still run on the hypervisor's page tables.
+    wait_for_cores(machine);
+    if u64::from(cpu::online()) == machine.cores {
+        // SAFETY: mapped memory that nothing uses any more: what was in it is
+        // copied, and every core has its own tables.
+        unsafe { heap::claim(reclaimable.clone()) };
+        user_memory.push(reclaimable);
+    }
+
+    let platform = Arc::new(BareMetal::new(user_memory));
+    let memory_bytes = machine.memory.end - machine.memory.start;
+    let limits = Limits { size_bytes: memory_bytes / 2, inodes: memory_bytes / 1024 };
+    let system = match System::new(platform.clone(), limits) {
+        Ok(system) => system,
+        Err(error) => fail(format_args!("the ramdisk: {}", error.message())),
+    };
+    forward(&system, machine, &line, &mounts);
+
+    let program = anchorite_image_program();
+    let mut args = Vec::with_capacity(1 + line.args.len());
+    args.push(program.name.as_bytes());
+    args.extend(line.args.iter().map(Vec::as_slice));
+    let env: Vec<&[u8]> = line.env.iter().map(Vec::as_slice).collect();
+
+    let booted_ns = machine::uptime_ns();
+    log(machine, &line, booted_ns);
+    let status = (program.main)(&Context { sys: &system, args: &args, env: &env });
+    platform.exit(status)
+}
+
+/// Mounts the host's files wherever the command line asks for them.
+fn forward(system: &System, machine: &Machine, line: &CommandLine, mounts: &[u8]) {
+    if line.forward.is_empty() {
+        return;
+    }
+    let memory = machine.memory.start as usize..machine.memory.end as usize;
+    let files = Arc::new(UhyveFiles::new(memory, mounts));
+    for dir in &line.forward {
+        if let Err(error) = system.mount_host(dir, files.clone()) {
+            fail(format_args!(
+                "{FORWARD}={}: the host's files cannot be mounted there: {}",
+                dir.escape_ascii(),
+                error.message(),
+            ));
+        }
+    }
+}
+
+/// Waits until every core is online, or too long.
+fn wait_for_cores(machine: &Machine) {
+    let wanted = machine.cores.min(MAX_CORES as u64);
+    let start = platform::time_stamp();
+    while u64::from(cpu::online()) < wanted
+        && machine.scale.nanoseconds(platform::time_stamp() - start) < CORES_WAIT_NS
+    {
+        core::hint::spin_loop();
+    }
+}
+
+fn log(machine: &Machine, line: &CommandLine, booted_ns: u64) {
+    if line.log == LogLevel::Quiet {
+        return;
+    }
+    output::log(format_args!("{}", machine::Line(machine)));
+    if line.log < LogLevel::Verbose {
+        return;
+    }
+    let bytes = machine.memory.end - machine.memory.start;
+    output::log(format_args!(
+        "memory: {} MiB at {:#x}, {} KiB of it heap; the image at {:#x}",
+        bytes >> 20,
+        machine.memory.start,
+        heap::claimed_bytes() >> 10,
+        machine.image.start,
+    ));
+    match (u64::from(cpu::online()), machine.cores) {
+        (online, cores) if online == cores => output::log(format_args!("cores: {online} online")),
+        (online, cores) => output::log(format_args!("cores: {online} online of {cores}")),
+    }
+    for word in &line.unknown {
+        output::log(format_args!("unknown kernel argument: {}", word.escape_ascii()));
+    }
+    output::log(format_args!(
+        "boot: {} us from the first instruction to the program, without this log",
+        booted_ns / 1000,
+    ));
+}
