@@ -1,9 +1,14 @@
 //! Hypercalls of uhyve's interface, version 2.
 //!
 //! A hypercall is an `out` of four bytes to a port that is its number, with the
-//! physical address of its parameters in `rdi`. The task segment lets ring 3 do
-//! that itself; memory is mapped to itself, so a pointer is a physical address,
-//! and whatever is contiguous here is contiguous there.
+//! physical address of its parameters in `rdi`. Memory is mapped to itself, so a
+//! pointer is a physical address, and whatever is contiguous here is contiguous
+//! there.
+//!
+//! The task segment lets ring 3 do the `out` itself. That takes 143,000 cycles
+//! where KVM is page-table virtualised (uhyve 0.10), of which an `out` in ring 0
+//! would be 22,000 only; but the way into ring 0 and back costs more than that
+//! saves: 180,000 cycles in all by an exception, 245,000 by `syscall` and `iretq`.
 
 use core::arch::asm;
 
