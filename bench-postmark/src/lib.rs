@@ -63,10 +63,12 @@ mod settings;
 mod show;
 mod stdio;
 mod workload;
+#[cfg(test)]
+mod workload_tests;
 
 pub use anchorite_syscalls::{Errno, Result};
 pub use calls::{Calls, Stat};
 pub use random::Random;
-pub use report::{Counts, Outcome, Report, Times};
+pub use report::{Counts, Data, Outcome, Report, Times};
 pub use session::{main, main_with};
 pub use settings::{Buffering, Format, Location, Settings};

@@ -28,8 +28,10 @@ pub struct File {
 
 /// The files that exist.
 pub struct Pool {
+    /// The slots that have been taken at least once; there is room for all.
     /// Without meaning where `free` says so.
     files: Vec<File>,
+    slots: usize,
     free: FreeSlots,
     live: usize,
     /// The slot after the one taken last.
@@ -44,17 +46,9 @@ impl Pool {
     pub fn new(slots: usize) -> Result<Pool> {
         let mut files = Vec::new();
         files.try_reserve_exact(slots).map_err(|_| Errno::ENOMEM)?;
-        files.resize(
-            slots,
-            File {
-                number: 0,
-                size: 0,
-                location: 0,
-                subdirectory: 0,
-            },
-        );
         Ok(Pool {
             files,
+            slots,
             free: FreeSlots::all(slots)?,
             live: 0,
             next: 0,
@@ -63,7 +57,7 @@ impl Pool {
 
     /// How many slots there are.
     pub fn slots(&self) -> usize {
-        self.files.len()
+        self.slots
     }
 
     /// Whether there is no file.
@@ -73,7 +67,7 @@ impl Pool {
 
     /// Whether there is no free slot.
     pub fn is_full(&self) -> bool {
-        self.live == self.files.len()
+        self.live == self.slots
     }
 
     /// The file in `slot`.
@@ -89,7 +83,12 @@ impl Pool {
             self.free.first().expect("a slot is free: not full")
         };
         self.free.remove(slot);
-        self.files[slot] = file;
+        // A slot is the first free one or follows a taken one, so it is at
+        // most one beyond those that were taken.
+        match self.files.get_mut(slot) {
+            Some(place) => *place = file,
+            None => self.files.push(file),
+        }
         self.live += 1;
         self.next = slot + 1;
     }
@@ -109,7 +108,7 @@ impl Pool {
     /// Draws slots until one has a file. The table is not empty.
     pub fn choose(&self, random: &mut Random) -> usize {
         // The slots are twice an `i32`, checked not to overflow.
-        let slots = self.files.len() as i32;
+        let slots = self.slots as i32;
         loop {
             let slot = random.below(slots) as usize;
             if !self.free.contains(slot) {

@@ -109,7 +109,11 @@ mod tests {
         for (seed, seen) in SEEN {
             let mut random = Random::new(seed);
             for (i, byte) in seen.iter().enumerate() {
-                assert_eq!(b' ' + random.below(95) as u8, *byte, "seed {seed}, draw {i}");
+                assert_eq!(
+                    b' ' + random.below(95) as u8,
+                    *byte,
+                    "seed {seed}, draw {i}"
+                );
             }
         }
     }

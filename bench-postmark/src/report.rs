@@ -33,6 +33,16 @@ pub struct Counts {
     pub bytes_written: u64,
 }
 
+/// Bytes read and written, summed up file by file in the original's `float`s,
+/// which above 16 MiB are no longer exact: its reports show these sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Data {
+    /// Bytes read.
+    pub read: f32,
+    /// Bytes written.
+    pub written: f32,
+}
+
 /// How long a run took, in nanoseconds. Making and removing subdirectories is
 /// not part of it, as in the original.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,12 +68,14 @@ pub enum Outcome {
 }
 
 /// A run's result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Report {
     /// `set transactions`, as it was for this run.
     pub transactions: u64,
     /// What was done.
     pub counts: Counts,
+    /// The bytes read and written as the original sums them up and shows them.
+    pub data: Data,
     /// How long it took.
     pub times: Times,
     /// Whether it was all done.
@@ -93,16 +105,19 @@ impl Report {
     }
 
     fn tell_verbosely(&self, out: &mut dyn Write) -> fmt::Result {
-        let Report { counts, times, .. } = self;
+        let Report {
+            counts,
+            data,
+            times,
+            ..
+        } = self;
         let Times {
             total_ns,
             creation_ns,
             transactions_ns,
             deletion_ns,
         } = *times;
-        let whole = |count: u64, ns: u64| rate(count, ns) as u64;
-        let size = |bytes: u64| Scaled(bytes as f64);
-        let size_rate = |bytes: u64| Scaled(rate(bytes, total_ns));
+        let whole = |count: u64, ns: u64| rate(count as f64, ns) as u64;
         writeln!(out, "Time:")?;
         writeln!(out, "\t{:.3} seconds total", self.total_seconds())?;
         writeln!(
@@ -114,50 +129,84 @@ impl Report {
         writeln!(out, "\nFiles:")?;
         for (tabs, words, files, count, ns) in [
             ("\t", "created", "", counts.created, total_ns),
-            ("\t\t", "Creation alone:", " files", counts.created_alone, creation_ns),
-            ("\t\t", MIXED, " files", counts.created_mixed, transactions_ns),
+            (
+                "\t\t",
+                "Creation alone:",
+                " files",
+                counts.created_alone,
+                creation_ns,
+            ),
+            (
+                "\t\t",
+                MIXED,
+                " files",
+                counts.created_mixed,
+                transactions_ns,
+            ),
             ("\t", "read", "", counts.read, transactions_ns),
             ("\t", "appended", "", counts.appended, transactions_ns),
             ("\t", "deleted", "", counts.deleted, total_ns),
-            ("\t\t", "Deletion alone:", " files", counts.deleted_alone, deletion_ns),
-            ("\t\t", MIXED, " files", counts.deleted_mixed, transactions_ns),
+            (
+                "\t\t",
+                "Deletion alone:",
+                " files",
+                counts.deleted_alone,
+                deletion_ns,
+            ),
+            (
+                "\t\t",
+                MIXED,
+                " files",
+                counts.deleted_mixed,
+                transactions_ns,
+            ),
         ] {
             let per_second = whole(count, ns);
             if files.is_empty() {
                 writeln!(out, "{tabs}{count} {words} ({per_second} per second)")?;
             } else {
-                writeln!(out, "{tabs}{words} {count}{files} ({per_second} per second)")?;
+                writeln!(
+                    out,
+                    "{tabs}{words} {count}{files} ({per_second} per second)"
+                )?;
             }
         }
         writeln!(out, "\nData:")?;
-        for (bytes, word) in [(counts.bytes_read, "read"), (counts.bytes_written, "written")] {
-            writeln!(out, "\t{} {word} ({} per second)", size(bytes), size_rate(bytes))?;
+        for (bytes, word) in [(data.read, "read"), (data.written, "written")] {
+            let bytes = f64::from(bytes);
+            let per_second = Scaled(rate(bytes, total_ns));
+            writeln!(out, "\t{} {word} ({per_second} per second)", Scaled(bytes))?;
         }
         Ok(())
     }
 
     fn tell_tersely(&self, out: &mut dyn Write) -> fmt::Result {
-        let Report { counts, times, .. } = self;
+        let Report {
+            counts,
+            data,
+            times,
+            ..
+        } = self;
         write!(
             out,
             "{:.3} {:.3}",
             self.total_seconds(),
             self.transaction_seconds()
         )?;
-        for (count, ns) in [
-            (self.transactions, times.transactions_ns),
-            (counts.created, times.total_ns),
-            (counts.created_alone, times.creation_ns),
-            (counts.created_mixed, times.transactions_ns),
-            (counts.read, times.transactions_ns),
-            (counts.appended, times.transactions_ns),
-            (counts.deleted, times.total_ns),
-            (counts.deleted_alone, times.deletion_ns),
-            (counts.deleted_mixed, times.transactions_ns),
-            (counts.bytes_read, times.total_ns),
-            (counts.bytes_written, times.total_ns),
+        for (amount, ns) in [
+            (self.transactions as f64, times.transactions_ns),
+            (counts.created as f64, times.total_ns),
+            (counts.created_alone as f64, times.creation_ns),
+            (counts.created_mixed as f64, times.transactions_ns),
+            (counts.read as f64, times.transactions_ns),
+            (counts.appended as f64, times.transactions_ns),
+            (counts.deleted as f64, times.total_ns),
+            (counts.deleted_alone as f64, times.deletion_ns),
+            (counts.deleted_mixed as f64, times.transactions_ns),
+            (f64::from(data.read), times.total_ns),
+            (f64::from(data.written), times.total_ns),
         ] {
-            write!(out, " {:.2}", rate(count, ns))?;
+            write!(out, " {:.2}", rate(amount, ns))?;
         }
         writeln!(out)
     }
@@ -168,7 +217,11 @@ impl Report {
     /// Those of `out`.
     pub fn tell_json(&self, out: &mut dyn Write) -> fmt::Result {
         let Report { counts, times, .. } = self;
-        write!(out, "{{\"out_of_files\":{}", self.outcome == Outcome::OutOfFiles)?;
+        write!(
+            out,
+            "{{\"out_of_files\":{}",
+            self.outcome == Outcome::OutOfFiles
+        )?;
         for (name, value) in [
             ("transactions", self.transactions),
             ("created", counts.created),
@@ -233,8 +286,8 @@ fn seconds(ns: u64) -> f64 {
 }
 
 /// How many a second. A phase shorter than the clock's tick took 1 ns.
-fn rate(count: u64, ns: u64) -> f64 {
-    count as f64 * 1e9 / ns.max(1) as f64
+fn rate(amount: f64, ns: u64) -> f64 {
+    amount * 1e9 / ns.max(1) as f64
 }
 
 #[cfg(test)]
@@ -255,6 +308,10 @@ mod tests {
             deleted_mixed: 236,
             bytes_read: 1_426_063,
             bytes_written: 900,
+        },
+        data: Data {
+            read: 1_426_063.0,
+            written: 900.0,
         },
         times: Times {
             total_ns: 2_000_400_000,
@@ -283,7 +340,7 @@ mod tests {
              \t243 read (243 per second)\n"
         ));
         assert!(text.ends_with(
-            "\nData:\n\t1.36 megabytes read (696.17 kilobytes per second)\n\
+            "\nData:\n\t1.36 megabytes read (696.18 kilobytes per second)\n\
              \t0.88 kilobytes written (0.44 kilobytes per second)\n"
         ));
     }

@@ -162,20 +162,25 @@ impl<'c, C: Calls, O: FnMut(&Report)> Session<'c, C, O> {
 
     /// Opens a file of commands, to be read next; whether that worked.
     fn open(&mut self, path: &[u8]) -> bool {
-        if self.files.len() >= MOST_OPEN_FILES || self.files.try_reserve(1).is_err() {
+        if self.files.try_reserve(1).is_err() {
             return false;
         }
         let Ok(mut file) = Stream::new() else {
             return false;
         };
-        let opened = file.open(self.calls, path, Mode::Read).is_ok();
-        if opened {
-            self.console.print_bytes(b"Reading configuration from file '");
-            self.console.print_bytes(path);
-            self.console.print_bytes(b"'\n");
-            self.files.push(file);
+        if file.open(self.calls, path, Mode::Read).is_err() {
+            return false;
         }
-        opened
+        if self.files.len() >= MOST_OPEN_FILES {
+            let _ = file.close_reading(self.calls);
+            return false;
+        }
+        self.console
+            .print_bytes(b"Reading configuration from file '");
+        self.console.print_bytes(path);
+        self.console.print_bytes(b"'\n");
+        self.files.push(file);
+        true
     }
 
     fn execute(&mut self, line: &[u8]) -> Next {
@@ -220,12 +225,13 @@ impl<'c, C: Calls, O: FnMut(&Report)> Session<'c, C, O> {
         match set {
             Ok(()) => {}
             Err(Complaint::Sentence(text)) => self.console.error(&[text.as_bytes()]),
-            Err(Complaint::Weight(text)) => self
-                .console
-                .error(&[b"ignoring invalid weight '", text, b"'"]),
-            Err(Complaint::NoLocation(path)) => self
-                .console
-                .error(&[b"cannot find location '", path, b"'"]),
+            Err(Complaint::Weight(text)) => {
+                self.console
+                    .error(&[b"ignoring invalid weight '", text, b"'"])
+            }
+            Err(Complaint::NoLocation(path)) => {
+                self.console.error(&[b"cannot find location '", path, b"'"])
+            }
         }
         Next::Go
     }
@@ -260,16 +266,22 @@ impl<'c, C: Calls, O: FnMut(&Report)> Session<'c, C, O> {
         (self.on_report)(&report);
         if self.style == Style::Json {
             let _ = report.tell_json(&mut self.console);
-        } else if report.outcome == Outcome::Complete {
-            let format = self.settings.format;
-            match self.output_file(argument) {
-                None => {
-                    let _ = report.tell(format, &mut self.console);
-                }
-                Some(mut file) => {
+            return;
+        }
+        let file = self.output_file(argument);
+        // The file is opened even if there is nothing to tell.
+        let told = report.outcome == Outcome::Complete;
+        let format = self.settings.format;
+        match file {
+            None if told => {
+                let _ = report.tell(format, &mut self.console);
+            }
+            None => {}
+            Some(mut file) => {
+                if told {
                     let _ = report.tell(format, &mut Sink::File(self.calls, &mut file));
-                    let _ = file.close_writing(self.calls);
                 }
+                let _ = file.close_writing(self.calls);
             }
         }
     }

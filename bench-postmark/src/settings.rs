@@ -124,7 +124,9 @@ impl Settings {
         let argument = argument.unwrap_or_default();
         let low = integer(argument);
         if low <= 0 {
-            return Err(Complaint::Sentence("no file size low or high bounds specified"));
+            return Err(Complaint::Sentence(
+                "no file size low or high bounds specified",
+            ));
         }
         let space = argument.iter().position(|byte| *byte == b' ');
         self.size_low = low;
@@ -144,15 +146,31 @@ impl Settings {
         const BIAS: &str = "no bias specified (0-10 for greater chance,-1 to disable)";
         let (setting, least, most, sentence) = match which {
             Number::Files => (&mut self.number, 1, i32::MAX, "invalid number of files"),
-            Number::Seed => (&mut self.seed, 1, i32::MAX, "invalid seed for random numbers"),
-            Number::Transactions => {
-                (&mut self.transactions, 1, i32::MAX, "no transactions specified")
-            }
-            Number::Subdirectories => {
-                (&mut self.subdirectories, 1, i32::MAX, "invalid number of subdirectories")
-            }
+            Number::Seed => (
+                &mut self.seed,
+                1,
+                i32::MAX,
+                "invalid seed for random numbers",
+            ),
+            Number::Transactions => (
+                &mut self.transactions,
+                1,
+                i32::MAX,
+                "no transactions specified",
+            ),
+            Number::Subdirectories => (
+                &mut self.subdirectories,
+                1,
+                i32::MAX,
+                "invalid number of subdirectories",
+            ),
             Number::Read => (&mut self.read_block, 1, i32::MAX, "invalid read block size"),
-            Number::Write => (&mut self.write_block, 1, i32::MAX, "invalid write block size"),
+            Number::Write => (
+                &mut self.write_block,
+                1,
+                i32::MAX,
+                "invalid write block size",
+            ),
             Number::BiasRead => (&mut self.bias_read, -1, 10, BIAS),
             Number::BiasCreate => (&mut self.bias_create, -1, 10, BIAS),
         };
@@ -171,7 +189,11 @@ impl Settings {
         self.buffering = match argument {
             Some(b"true") => Buffering::Stdio,
             Some(b"false") => Buffering::Raw,
-            _ => return Err(Complaint::Sentence("no buffering mode (true/false) specified")),
+            _ => {
+                return Err(Complaint::Sentence(
+                    "no buffering mode (true/false) specified",
+                ));
+            }
         };
         Ok(())
     }
@@ -214,7 +236,8 @@ impl Settings {
     pub fn delete_location<'a>(&mut self, path: Option<&'a [u8]>) -> Result<(), Complaint<'a>> {
         let path = path.ok_or(Complaint::Sentence("no directory name specified"))?;
         let found = self.locations.iter().position(|each| each.path == path);
-        self.locations.remove(found.ok_or(Complaint::NoLocation(path))?);
+        self.locations
+            .remove(found.ok_or(Complaint::NoLocation(path))?);
         Ok(())
     }
 
@@ -318,7 +341,11 @@ mod tests {
         };
         assert_eq!(
             names(&settings),
-            [(b"/a b".to_vec(), 3), (b"/c".to_vec(), 1), (b"/d".to_vec(), 1)]
+            [
+                (b"/a b".to_vec(), 3),
+                (b"/c".to_vec(), 1),
+                (b"/d".to_vec(), 1)
+            ]
         );
         assert_eq!(
             settings.set_location(Some(b"-/c 1")),

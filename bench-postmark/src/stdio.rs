@@ -144,8 +144,7 @@ impl Stream {
         while done < buffer.len() {
             let wanted = buffer.len() - done;
             let here = wanted.min(self.end - self.start);
-            buffer[done..done + here]
-                .copy_from_slice(&self.memory[self.start..self.start + here]);
+            buffer[done..done + here].copy_from_slice(&self.memory[self.start..self.start + here]);
             self.start += here;
             done += here;
             let wanted = wanted - here;
@@ -161,7 +160,7 @@ impl Stream {
             self.start = 0;
             self.end = 0;
             match calls.read(self.fd, &mut buffer[done..done + self.whole_blocks(wanted)]) {
-                Ok(count) if count > 0 => done += count,
+                Ok(count) if count > 0 => done += count.min(wanted),
                 _ => {
                     self.at_end = true;
                     break;

@@ -17,7 +17,7 @@ use crate::Calls;
 use crate::console::Console;
 use crate::pool::{File, Pool};
 use crate::random::Random;
-use crate::report::{Counts, Outcome, Report, Times};
+use crate::report::{Counts, Data, Outcome, Report, Times};
 use crate::settings::{Buffering, Location, Settings};
 use crate::stdio::{LINE_BYTES, Mode, Stream, remove};
 
@@ -78,6 +78,7 @@ pub fn run<'c, C: Calls>(
     Some(Report {
         transactions: u64::from(settings.transactions.unsigned_abs()),
         counts,
+        data: work.data,
         times: Times {
             total_ns: end_ns.saturating_sub(start_ns),
             creation_ns: transactions_ns.saturating_sub(start_ns),
@@ -105,15 +106,12 @@ struct Work<'a, 'c, C: Calls> {
     /// The next file's name.
     next_number: u32,
     counts: Counts,
+    data: Data,
 }
 
 impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
     /// Takes all the memory that the run needs, and says so if it is too much.
-    fn new(
-        calls: &'c C,
-        settings: &'a Settings,
-        console: &'a mut Console<'c, C>,
-    ) -> Option<Self> {
+    fn new(calls: &'c C, settings: &'a Settings, console: &'a mut Console<'c, C>) -> Option<Self> {
         let mut random = Random::new(settings.seed.unsigned_abs());
         // Draws: one for each byte of twice the greatest size.
         let source_bytes = settings.size_high.wrapping_mul(2);
@@ -125,10 +123,11 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
         };
         // Below 95, so it fits.
         source.extend((0..source_bytes).map(|_| b' ' + random.below(95) as u8));
-        let Some(mut target) = room(settings.read_block) else {
+        // No file is larger, so no more is ever asked for at once.
+        let target_bytes = settings.read_block.min(settings.size_high);
+        let Some(mut target) = room(target_bytes) else {
             console.error_fmt(format_args!(
-                "failed to allocate read buffer of size {}",
-                settings.read_block
+                "failed to allocate read buffer of size {target_bytes}"
             ));
             return None;
         };
@@ -155,6 +154,7 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
             weights,
             next_number: 1,
             counts: Counts::default(),
+            data: Data::default(),
         })
     }
 
@@ -279,7 +279,7 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
         };
         let path = self.path(&file);
         let size = file.size.unsigned_abs() as usize;
-        let block = self.target.len();
+        let block = self.settings.read_block.unsigned_abs().max(1) as usize;
         let opened = match self.settings.buffering {
             Buffering::Stdio => match self.stream.open(self.calls, &path, Mode::Read) {
                 Ok(()) => {
@@ -297,10 +297,13 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
             Buffering::Raw => match self.calls.open(&path, libc::O_RDONLY, 0o644) {
                 Ok(fd) => {
                     let mut left = size;
-                    while left > 0 {
+                    loop {
                         let count = left.min(block);
                         let _ = self.calls.read(fd, &mut self.target[..count]);
                         left -= count;
+                        if count < block {
+                            break;
+                        }
                     }
                     let _ = self.calls.close(fd);
                     true
@@ -311,6 +314,7 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
         if opened {
             self.counts.read += 1;
             self.counts.bytes_read += size as u64;
+            self.data.read += size as f32;
         } else {
             self.console
                 .error(&[b"cannot open '", &path, b"' for reading"]);
@@ -375,15 +379,20 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
         }
         let _ = self.stream.close_writing(self.calls);
         self.counts.bytes_written += bytes as u64;
+        self.data.written += bytes as f32;
     }
 
     /// Writes the source's first `bytes` to the open file and closes it.
     fn write_raw(&mut self, fd: i32, bytes: usize) {
-        for part in self.source[..bytes].chunks(self.write_block()) {
+        let blocks = self.source[..bytes].chunks_exact(self.write_block());
+        let rest = blocks.remainder();
+        // The rest is written even if there is none.
+        for part in blocks.chain([rest]) {
             let _ = self.calls.write(fd, part);
         }
         let _ = self.calls.close(fd);
         self.counts.bytes_written += bytes as u64;
+        self.data.written += bytes as f32;
     }
 
     /// Never 0, as `set write` sees to.

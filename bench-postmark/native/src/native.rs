@@ -1,7 +1,8 @@
 //! The calls themselves: the crate's only unsafe code.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Instant;
@@ -73,18 +74,24 @@ impl Calls for Native {
     }
 
     fn unlink(&self, path: &[u8]) -> Result<()> {
-        // SAFETY: `path` ends with a NUL and lives through the call.
-        with_c_path(path, |path| check(unsafe { libc::unlink(path) } as isize)).map(drop)
+        with_c_path(path, |path| {
+            // SAFETY: `path` ends with a NUL and lives through the call.
+            check(unsafe { libc::unlink(path) } as isize).map(drop)
+        })
     }
 
     fn mkdir(&self, path: &[u8], mode: u32) -> Result<()> {
-        // SAFETY: `path` ends with a NUL and lives through the call.
-        with_c_path(path, |path| check(unsafe { libc::mkdir(path, mode) } as isize)).map(drop)
+        with_c_path(path, |path| {
+            // SAFETY: `path` ends with a NUL and lives through the call.
+            check(unsafe { libc::mkdir(path, mode) } as isize).map(drop)
+        })
     }
 
     fn rmdir(&self, path: &[u8]) -> Result<()> {
-        // SAFETY: `path` ends with a NUL and lives through the call.
-        with_c_path(path, |path| check(unsafe { libc::rmdir(path) } as isize)).map(drop)
+        with_c_path(path, |path| {
+            // SAFETY: `path` ends with a NUL and lives through the call.
+            check(unsafe { libc::rmdir(path) } as isize).map(drop)
+        })
     }
 
     fn getcwd(&self, buffer: &mut [u8]) -> Result<usize> {
@@ -103,16 +110,13 @@ impl Calls for Native {
     }
 
     fn shell(&self, command: &[u8]) -> Result<()> {
-        use std::os::unix::ffi::OsStrExt;
-        let mut shell = Command::new("sh");
-        if command.is_empty() {
-            let interactive = std::env::var_os("SHELL").ok_or(Errno::ENOENT)?;
-            shell.arg("-c").arg(interactive);
+        let command = if command.is_empty() {
+            std::env::var_os("SHELL").ok_or(Errno::ENOENT)?
         } else {
-            shell
-                .arg("-c")
-                .arg(std::ffi::OsStr::from_bytes(command));
-        }
+            OsStr::from_bytes(command).to_owned()
+        };
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(command);
         match shell.arg0("sh").status() {
             Ok(_) => Ok(()),
             Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
