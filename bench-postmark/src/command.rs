@@ -8,46 +8,14 @@
 /// order in which a line is compared with them.
 pub const COMMANDS: [(&str, &str, Verb); 17] = [
     ("set size", "Sets low and high bounds of files", Verb::Size),
-    (
-        "set number",
-        "Sets number of simultaneous files",
-        Verb::Number(Number::Files),
-    ),
-    (
-        "set seed",
-        "Sets seed for random number generator",
-        Verb::Number(Number::Seed),
-    ),
-    (
-        "set transactions",
-        "Sets number of transactions",
-        Verb::Number(Number::Transactions),
-    ),
-    (
-        "set location",
-        "Sets location of working files",
-        Verb::Location,
-    ),
-    (
-        "set subdirectories",
-        "Sets number of subdirectories",
-        Verb::Number(Number::Subdirectories),
-    ),
-    (
-        "set read",
-        "Sets read block size",
-        Verb::Number(Number::Read),
-    ),
-    (
-        "set write",
-        "Sets write block size",
-        Verb::Number(Number::Write),
-    ),
-    (
-        "set buffering",
-        "Sets usage of buffered I/O",
-        Verb::Buffering,
-    ),
+    ("set number", "Sets number of simultaneous files", Verb::Number(Number::Files)),
+    ("set seed", "Sets seed for random number generator", Verb::Number(Number::Seed)),
+    ("set transactions", "Sets number of transactions", Verb::Number(Number::Transactions)),
+    ("set location", "Sets location of working files", Verb::Location),
+    ("set subdirectories", "Sets number of subdirectories", Verb::Number(Number::Subdirectories)),
+    ("set read", "Sets read block size", Verb::Number(Number::Read)),
+    ("set write", "Sets write block size", Verb::Number(Number::Write)),
+    ("set buffering", "Sets usage of buffered I/O", Verb::Buffering),
     (
         "set bias read",
         "Sets the chance of choosing read over append",
@@ -58,11 +26,7 @@ pub const COMMANDS: [(&str, &str, Verb); 17] = [
         "Sets the chance of choosing create over delete",
         Verb::Number(Number::BiasCreate),
     ),
-    (
-        "set report",
-        "Choose verbose or terse report format",
-        Verb::Report,
-    ),
+    ("set report", "Choose verbose or terse report format", Verb::Report),
     ("run", "Runs one iteration of benchmark", Verb::Run),
     ("load", "Read configuration file", Verb::Load),
     ("show", "Displays current configuration", Verb::Show),
@@ -160,29 +124,14 @@ mod tests {
         assert_eq!(parse("runx\n"), Some((Verb::Run, Some(""))));
         assert_eq!(parse("runaway\n"), Some((Verb::Run, Some("way"))));
         assert_eq!(parse("set size 5\n"), Some((Verb::Size, Some("5"))));
-        assert_eq!(
-            parse("set numberX9\n"),
-            Some((Verb::Number(Number::Files), Some("9")))
-        );
-        for line in [
-            "ru\n",
-            "set\n",
-            " run\n",
-            "\n",
-            "Run\n",
-            "exitx\n",
-            "exit now\n",
-            "del\n",
-        ] {
+        assert_eq!(parse("set numberX9\n"), Some((Verb::Number(Number::Files), Some("9"))));
+        for line in ["ru\n", "set\n", " run\n", "\n", "Run\n", "exitx\n", "exit now\n", "del\n"] {
             assert_eq!(parse(line), None, "{line:?}");
         }
         assert_eq!(parse("exit\n"), Some((Verb::Quit, None)));
         assert_eq!(parse("!ls -l\n"), Some((Verb::Shell, Some("ls -l"))));
         assert_eq!(parse("!\n"), Some((Verb::Shell, None)));
-        assert_eq!(
-            parse("del location /a\n"),
-            Some((Verb::DeleteLocation, Some("/a")))
-        );
+        assert_eq!(parse("del location /a\n"), Some((Verb::DeleteLocation, Some("/a"))));
     }
 
     #[test]

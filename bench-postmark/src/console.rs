@@ -26,11 +26,7 @@ impl<'c, C: Calls> Console<'c, C> {
     /// # Errors
     /// ENOMEM.
     pub fn new(calls: &'c C) -> Result<Console<'c, C>> {
-        Ok(Console {
-            calls,
-            output: Stream::on(1)?,
-            message: Vec::new(),
-        })
+        Ok(Console { calls, output: Stream::on(1)?, message: Vec::new() })
     }
 
     /// Prints.
@@ -52,9 +48,7 @@ impl<'c, C: Calls> Console<'c, C> {
     pub fn error(&mut self, pieces: &[&[u8]]) {
         self.message.clear();
         self.message.extend_from_slice(b"Error: ");
-        pieces
-            .iter()
-            .for_each(|piece| self.message.extend_from_slice(piece));
+        pieces.iter().for_each(|piece| self.message.extend_from_slice(piece));
         self.message.push(b'\n');
         let _ = send(self.calls, 2, &self.message);
     }

@@ -102,11 +102,7 @@ mod tests {
             let mut plain: BTreeSet<usize> = (0..slots).collect();
             let mut random = crate::Random::new(slots as u32 + 1);
             for step in 0..2000 {
-                assert_eq!(
-                    free.first(),
-                    plain.first().copied(),
-                    "{slots} slots, {step}"
-                );
+                assert_eq!(free.first(), plain.first().copied(), "{slots} slots, {step}");
                 if slots == 0 {
                     continue;
                 }

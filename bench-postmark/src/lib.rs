@@ -62,6 +62,8 @@ mod session;
 mod settings;
 mod show;
 mod stdio;
+#[cfg(test)]
+mod stdio_tests;
 mod workload;
 #[cfg(test)]
 mod workload_tests;

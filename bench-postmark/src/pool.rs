@@ -46,13 +46,7 @@ impl Pool {
     pub fn new(slots: usize) -> Result<Pool> {
         let mut files = Vec::new();
         files.try_reserve_exact(slots).map_err(|_| Errno::ENOMEM)?;
-        Ok(Pool {
-            files,
-            slots,
-            free: FreeSlots::all(slots)?,
-            live: 0,
-            next: 0,
-        })
+        Ok(Pool { files, slots, free: FreeSlots::all(slots)?, live: 0, next: 0 })
     }
 
     /// How many slots there are.
@@ -123,18 +117,11 @@ mod tests {
     use super::*;
 
     fn file(number: u32) -> File {
-        File {
-            number,
-            size: 1,
-            location: 0,
-            subdirectory: 0,
-        }
+        File { number, size: 1, location: 0, subdirectory: 0 }
     }
 
     fn numbers(pool: &Pool) -> Vec<u32> {
-        (0..pool.slots())
-            .map(|slot| pool.get(slot).map_or(0, |file| file.number))
-            .collect()
+        (0..pool.slots()).map(|slot| pool.get(slot).map_or(0, |file| file.number)).collect()
     }
 
     #[test]

@@ -105,18 +105,8 @@ impl Report {
     }
 
     fn tell_verbosely(&self, out: &mut dyn Write) -> fmt::Result {
-        let Report {
-            counts,
-            data,
-            times,
-            ..
-        } = self;
-        let Times {
-            total_ns,
-            creation_ns,
-            transactions_ns,
-            deletion_ns,
-        } = *times;
+        let Report { counts, data, times, .. } = self;
+        let Times { total_ns, creation_ns, transactions_ns, deletion_ns } = *times;
         let whole = |count: u64, ns: u64| rate(count as f64, ns) as u64;
         writeln!(out, "Time:")?;
         writeln!(out, "\t{:.3} seconds total", self.total_seconds())?;
@@ -129,46 +119,19 @@ impl Report {
         writeln!(out, "\nFiles:")?;
         for (tabs, words, files, count, ns) in [
             ("\t", "created", "", counts.created, total_ns),
-            (
-                "\t\t",
-                "Creation alone:",
-                " files",
-                counts.created_alone,
-                creation_ns,
-            ),
-            (
-                "\t\t",
-                MIXED,
-                " files",
-                counts.created_mixed,
-                transactions_ns,
-            ),
+            ("\t\t", "Creation alone:", " files", counts.created_alone, creation_ns),
+            ("\t\t", MIXED, " files", counts.created_mixed, transactions_ns),
             ("\t", "read", "", counts.read, transactions_ns),
             ("\t", "appended", "", counts.appended, transactions_ns),
             ("\t", "deleted", "", counts.deleted, total_ns),
-            (
-                "\t\t",
-                "Deletion alone:",
-                " files",
-                counts.deleted_alone,
-                deletion_ns,
-            ),
-            (
-                "\t\t",
-                MIXED,
-                " files",
-                counts.deleted_mixed,
-                transactions_ns,
-            ),
+            ("\t\t", "Deletion alone:", " files", counts.deleted_alone, deletion_ns),
+            ("\t\t", MIXED, " files", counts.deleted_mixed, transactions_ns),
         ] {
             let per_second = whole(count, ns);
             if files.is_empty() {
                 writeln!(out, "{tabs}{count} {words} ({per_second} per second)")?;
             } else {
-                writeln!(
-                    out,
-                    "{tabs}{words} {count}{files} ({per_second} per second)"
-                )?;
+                writeln!(out, "{tabs}{words} {count}{files} ({per_second} per second)")?;
             }
         }
         writeln!(out, "\nData:")?;
@@ -181,18 +144,8 @@ impl Report {
     }
 
     fn tell_tersely(&self, out: &mut dyn Write) -> fmt::Result {
-        let Report {
-            counts,
-            data,
-            times,
-            ..
-        } = self;
-        write!(
-            out,
-            "{:.3} {:.3}",
-            self.total_seconds(),
-            self.transaction_seconds()
-        )?;
+        let Report { counts, data, times, .. } = self;
+        write!(out, "{:.3} {:.3}", self.total_seconds(), self.transaction_seconds())?;
         for (amount, ns) in [
             (self.transactions as f64, times.transactions_ns),
             (counts.created as f64, times.total_ns),
@@ -217,11 +170,7 @@ impl Report {
     /// Those of `out`.
     pub fn tell_json(&self, out: &mut dyn Write) -> fmt::Result {
         let Report { counts, times, .. } = self;
-        write!(
-            out,
-            "{{\"out_of_files\":{}",
-            self.outcome == Outcome::OutOfFiles
-        )?;
+        write!(out, "{{\"out_of_files\":{}", self.outcome == Outcome::OutOfFiles)?;
         for (name, value) in [
             ("transactions", self.transactions),
             ("created", counts.created),
@@ -309,10 +258,7 @@ mod tests {
             bytes_read: 1_426_063,
             bytes_written: 900,
         },
-        data: Data {
-            read: 1_426_063.0,
-            written: 900.0,
-        },
+        data: Data { read: 1_426_063.0, written: 900.0 },
         times: Times {
             total_ns: 2_000_400_000,
             creation_ns: 500_000_000,

@@ -175,8 +175,7 @@ impl<'c, C: Calls, O: FnMut(&Report)> Session<'c, C, O> {
             let _ = file.close_reading(self.calls);
             return false;
         }
-        self.console
-            .print_bytes(b"Reading configuration from file '");
+        self.console.print_bytes(b"Reading configuration from file '");
         self.console.print_bytes(path);
         self.console.print_bytes(b"'\n");
         self.files.push(file);
@@ -226,8 +225,7 @@ impl<'c, C: Calls, O: FnMut(&Report)> Session<'c, C, O> {
             Ok(()) => {}
             Err(Complaint::Sentence(text)) => self.console.error(&[text.as_bytes()]),
             Err(Complaint::Weight(text)) => {
-                self.console
-                    .error(&[b"ignoring invalid weight '", text, b"'"])
+                self.console.error(&[b"ignoring invalid weight '", text, b"'"])
             }
             Err(Complaint::NoLocation(path)) => {
                 self.console.error(&[b"cannot find location '", path, b"'"])
@@ -254,8 +252,7 @@ impl<'c, C: Calls, O: FnMut(&Report)> Session<'c, C, O> {
     }
 
     fn complain_of_file(&mut self, path: &[u8]) {
-        self.console
-            .error(&[b"cannot read configuration file '", path, b"'"]);
+        self.console.error(&[b"cannot read configuration file '", path, b"'"]);
     }
 
     /// `run`.
@@ -304,8 +301,7 @@ impl<'c, C: Calls, O: FnMut(&Report)> Session<'c, C, O> {
             Ok(file)
         });
         if file.is_err() {
-            self.console
-                .error(&[b"Cannot direct output to file '", path, b"'"]);
+            self.console.error(&[b"Cannot direct output to file '", path, b"'"]);
         }
         file.ok()
     }

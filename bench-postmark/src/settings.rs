@@ -124,9 +124,7 @@ impl Settings {
         let argument = argument.unwrap_or_default();
         let low = integer(argument);
         if low <= 0 {
-            return Err(Complaint::Sentence(
-                "no file size low or high bounds specified",
-            ));
+            return Err(Complaint::Sentence("no file size low or high bounds specified"));
         }
         let space = argument.iter().position(|byte| *byte == b' ');
         self.size_low = low;
@@ -146,31 +144,15 @@ impl Settings {
         const BIAS: &str = "no bias specified (0-10 for greater chance,-1 to disable)";
         let (setting, least, most, sentence) = match which {
             Number::Files => (&mut self.number, 1, i32::MAX, "invalid number of files"),
-            Number::Seed => (
-                &mut self.seed,
-                1,
-                i32::MAX,
-                "invalid seed for random numbers",
-            ),
-            Number::Transactions => (
-                &mut self.transactions,
-                1,
-                i32::MAX,
-                "no transactions specified",
-            ),
-            Number::Subdirectories => (
-                &mut self.subdirectories,
-                1,
-                i32::MAX,
-                "invalid number of subdirectories",
-            ),
+            Number::Seed => (&mut self.seed, 1, i32::MAX, "invalid seed for random numbers"),
+            Number::Transactions => {
+                (&mut self.transactions, 1, i32::MAX, "no transactions specified")
+            }
+            Number::Subdirectories => {
+                (&mut self.subdirectories, 1, i32::MAX, "invalid number of subdirectories")
+            }
             Number::Read => (&mut self.read_block, 1, i32::MAX, "invalid read block size"),
-            Number::Write => (
-                &mut self.write_block,
-                1,
-                i32::MAX,
-                "invalid write block size",
-            ),
+            Number::Write => (&mut self.write_block, 1, i32::MAX, "invalid write block size"),
             Number::BiasRead => (&mut self.bias_read, -1, 10, BIAS),
             Number::BiasCreate => (&mut self.bias_create, -1, 10, BIAS),
         };
@@ -190,9 +172,7 @@ impl Settings {
             Some(b"true") => Buffering::Stdio,
             Some(b"false") => Buffering::Raw,
             _ => {
-                return Err(Complaint::Sentence(
-                    "no buffering mode (true/false) specified",
-                ));
+                return Err(Complaint::Sentence("no buffering mode (true/false) specified"));
             }
         };
         Ok(())
@@ -236,8 +216,7 @@ impl Settings {
     pub fn delete_location<'a>(&mut self, path: Option<&'a [u8]>) -> Result<(), Complaint<'a>> {
         let path = path.ok_or(Complaint::Sentence("no directory name specified"))?;
         let found = self.locations.iter().position(|each| each.path == path);
-        self.locations
-            .remove(found.ok_or(Complaint::NoLocation(path))?);
+        self.locations.remove(found.ok_or(Complaint::NoLocation(path))?);
         Ok(())
     }
 
@@ -251,10 +230,7 @@ impl Settings {
                 _ => (&text[..at], 1, Err(Complaint::Weight(&text[at + 1..]))),
             },
         };
-        self.locations.push(Location {
-            path: path.to_vec(),
-            weight,
-        });
+        self.locations.push(Location { path: path.to_vec(), weight });
         result
     }
 }
@@ -273,11 +249,7 @@ pub fn integer(text: &[u8]) -> i32 {
     for digit in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
         let digit = i64::from(digit - b'0');
         value = value.saturating_mul(10);
-        value = if negative {
-            value.saturating_sub(digit)
-        } else {
-            value.saturating_add(digit)
-        };
+        value = if negative { value.saturating_sub(digit) } else { value.saturating_add(digit) };
     }
     // The low half, as the original's assignment to an `int` keeps.
     value as i32
@@ -331,26 +303,16 @@ mod tests {
         assert!(settings.set_location(None).is_err());
         settings.set_location(Some(b"/a b 3")).unwrap();
         settings.set_location(Some(b"+/c")).unwrap();
-        assert_eq!(
-            settings.set_location(Some(b"+/d x")),
-            Err(Complaint::Weight(b"x"))
-        );
+        assert_eq!(settings.set_location(Some(b"+/d x")), Err(Complaint::Weight(b"x")));
         let names = |settings: &Settings| -> Vec<(Vec<u8>, i32)> {
             let all = settings.locations.iter();
             all.map(|each| (each.path.clone(), each.weight)).collect()
         };
         assert_eq!(
             names(&settings),
-            [
-                (b"/a b".to_vec(), 3),
-                (b"/c".to_vec(), 1),
-                (b"/d".to_vec(), 1)
-            ]
+            [(b"/a b".to_vec(), 3), (b"/c".to_vec(), 1), (b"/d".to_vec(), 1)]
         );
-        assert_eq!(
-            settings.set_location(Some(b"-/c 1")),
-            Err(Complaint::NoLocation(b"/c 1"))
-        );
+        assert_eq!(settings.set_location(Some(b"-/c 1")), Err(Complaint::NoLocation(b"/c 1")));
         settings.set_location(Some(b"-/c")).unwrap();
         settings.delete_location(Some(b"/a b")).unwrap();
         assert_eq!(names(&settings), [(b"/d".to_vec(), 1)]);

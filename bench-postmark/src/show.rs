@@ -44,10 +44,7 @@ pub fn show<'c, C: Calls>(
     if settings.size_low == settings.size_high {
         put(console, format_args!("Files are {low} in size\n"));
     } else {
-        put(
-            console,
-            format_args!("Files range between {low} and {high} in size\n"),
-        );
+        put(console, format_args!("Files range between {low} and {high} in size\n"));
     }
     let ending = if locations.len() > 1 { "ies" } else { "y" };
     put(console, format_args!("Working director{ending}: "));
@@ -67,9 +64,7 @@ pub fn show<'c, C: Calls>(
     let mut put = |text: Arguments<'_>| sink(calls, console, &mut file).print(text);
     if subdirectories > 0 {
         let ending = if subdirectories > 1 { "ies" } else { "y" };
-        put(format_args!(
-            "{subdirectories} subdirector{ending} will be used\n"
-        ));
+        put(format_args!("{subdirectories} subdirector{ending} will be used\n"));
     }
     put(format_args!(
         "Block sizes are: read={}, write={}\n\

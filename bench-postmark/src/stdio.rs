@@ -68,9 +68,7 @@ impl Stream {
     /// ENOMEM.
     pub fn new() -> Result<Stream> {
         let mut memory = Vec::new();
-        memory
-            .try_reserve_exact(MOST_BYTES)
-            .map_err(|_| Errno::ENOMEM)?;
+        memory.try_reserve_exact(MOST_BYTES).map_err(|_| Errno::ENOMEM)?;
         memory.resize(MOST_BYTES, 0);
         Ok(Stream {
             fd: -1,
@@ -262,21 +260,14 @@ impl Stream {
         }
         self.start = 0;
         // A call that says more than it was asked for is not believed.
-        self.end = calls
-            .read(self.fd, &mut self.memory[..self.size])
-            .unwrap_or(0)
-            .min(self.size);
+        self.end = calls.read(self.fd, &mut self.memory[..self.size]).unwrap_or(0).min(self.size);
         self.at_end = self.end == 0;
         !self.at_end
     }
 
     /// How much of a transfer of `bytes` goes past the buffer.
     fn whole_blocks(&self, bytes: usize) -> usize {
-        if self.size >= BLOCKS_FROM_BYTES {
-            bytes - bytes % self.size
-        } else {
-            bytes
-        }
+        if self.size >= BLOCKS_FROM_BYTES { bytes - bytes % self.size } else { bytes }
     }
 
     /// Writes to a terminal: whole lines at once, the rest later.

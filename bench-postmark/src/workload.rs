@@ -116,9 +116,8 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
         // Draws: one for each byte of twice the greatest size.
         let source_bytes = settings.size_high.wrapping_mul(2);
         let Some(mut source) = room(source_bytes) else {
-            console.error_fmt(format_args!(
-                "failed to allocate source file of size {source_bytes}"
-            ));
+            console
+                .error_fmt(format_args!("failed to allocate source file of size {source_bytes}"));
             return None;
         };
         // Below 95, so it fits.
@@ -126,9 +125,8 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
         // No file is larger, so no more is ever asked for at once.
         let target_bytes = settings.read_block.min(settings.size_high);
         let Some(mut target) = room(target_bytes) else {
-            console.error_fmt(format_args!(
-                "failed to allocate read buffer of size {target_bytes}"
-            ));
+            console
+                .error_fmt(format_args!("failed to allocate read buffer of size {target_bytes}"));
             return None;
         };
         target.resize(target.capacity(), 0);
@@ -180,12 +178,7 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
 
     /// Makes the transactions.
     fn transact(&mut self) -> Outcome {
-        let Settings {
-            transactions,
-            bias_read,
-            bias_create,
-            ..
-        } = *self.settings;
+        let Settings { transactions, bias_read, bias_create, .. } = *self.settings;
         let dot_every = (transactions / DOTS).max(1);
         for transaction in 0..transactions {
             if self.pool.is_empty() {
@@ -230,11 +223,7 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
             several @ 2.. => self.random.below(several).unsigned_abs(),
             _ => 0,
         };
-        let Settings {
-            size_low,
-            size_high,
-            ..
-        } = *self.settings;
+        let Settings { size_low, size_high, .. } = *self.settings;
         let file = File {
             number: self.next_number,
             size: size_low + self.random.below(size_high - size_low),
@@ -265,8 +254,7 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
             }
         };
         if !opened {
-            self.console
-                .error(&[b"cannot open '", &path, b"' for writing"]);
+            self.console.error(&[b"cannot open '", &path, b"' for writing"]);
         }
         true
     }
@@ -316,8 +304,7 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
             self.counts.bytes_read += size as u64;
             self.data.read += size as f32;
         } else {
-            self.console
-                .error(&[b"cannot open '", &path, b"' for reading"]);
+            self.console.error(&[b"cannot open '", &path, b"' for reading"]);
         }
     }
 
@@ -332,18 +319,14 @@ impl<'a, 'c, C: Calls> Work<'a, 'c, C> {
         }
         let path = self.path(&file);
         let opened = match self.settings.buffering {
-            Buffering::Stdio => self
-                .stream
-                .open(self.calls, &path, Mode::Append)
-                .map(|()| -1),
+            Buffering::Stdio => self.stream.open(self.calls, &path, Mode::Append).map(|()| -1),
             Buffering::Raw => {
                 let flags = libc::O_RDWR | libc::O_APPEND;
                 self.calls.open(&path, flags, 0o644)
             }
         };
         let Ok(fd) = opened else {
-            self.console
-                .error(&[b"cannot open '", &path, b"' for append"]);
+            self.console.error(&[b"cannot open '", &path, b"' for append"]);
             return;
         };
         // Draws: how much, at least 1 byte.
@@ -439,9 +422,7 @@ fn room(bytes: i32) -> Option<Vec<u8>> {
 
 /// The sum of the weights; `None` where the original's `int` overflows.
 fn total_weight(locations: &[Location]) -> Option<i32> {
-    locations
-        .iter()
-        .try_fold(0i32, |sum, location| sum.checked_add(location.weight))
+    locations.iter().try_fold(0i32, |sum, location| sum.checked_add(location.weight))
 }
 
 /// Appends `LOCATION/`, if there is that location.

@@ -34,10 +34,8 @@ impl Calls for Nothing<'_> {
     }
     fn read(&self, fd: i32, buffer: &mut [u8]) -> Result<usize> {
         if fd == 0 {
-            let (now, later) = self
-                .script
-                .get()
-                .split_at(buffer.len().min(self.script.get().len()));
+            let (now, later) =
+                self.script.get().split_at(buffer.len().min(self.script.get().len()));
             buffer[..now.len()].copy_from_slice(now);
             self.script.set(later);
             return Ok(now.len());
@@ -45,20 +43,13 @@ impl Calls for Nothing<'_> {
         self.answer(buffer.len())
     }
     fn write(&self, fd: i32, bytes: &[u8]) -> Result<usize> {
-        if fd < 3 {
-            Ok(bytes.len())
-        } else {
-            self.answer(bytes.len())
-        }
+        if fd < 3 { Ok(bytes.len()) } else { self.answer(bytes.len()) }
     }
     fn lseek(&self, _: i32, _: i64, _: i32) -> Result<u64> {
         self.answer(0)
     }
     fn fstat(&self, fd: i32) -> Result<Stat> {
-        let stat = Stat {
-            mode: libc::S_IFREG,
-            block_size: 4096,
-        };
+        let stat = Stat { mode: libc::S_IFREG, block_size: 4096 };
         if fd < 3 { Ok(stat) } else { self.answer(stat) }
     }
     fn unlink(&self, _: &[u8]) -> Result<()> {
@@ -80,11 +71,7 @@ impl Calls for Nothing<'_> {
 }
 
 fn reports(script: &str, failure: Option<Errno>) -> Vec<Report> {
-    let calls = Nothing {
-        script: Cell::new(script.as_bytes()),
-        ns: Cell::new(0),
-        failure,
-    };
+    let calls = Nothing { script: Cell::new(script.as_bytes()), ns: Cell::new(0), failure };
     let mut reports = Vec::new();
     assert_eq!(main_with(&calls, &[], |report| reports.push(*report)), 0);
     reports

@@ -20,9 +20,7 @@ pub struct Native {
 impl Native {
     /// Everything is the process's: there is nothing to set up.
     pub fn new() -> Native {
-        Native {
-            start: Instant::now(),
-        }
+        Native { start: Instant::now() }
     }
 }
 
@@ -67,10 +65,7 @@ impl Calls for Native {
         let mut stat: libc::stat = unsafe { std::mem::zeroed() };
         // SAFETY: `stat` is valid for the write of a `stat`.
         check(unsafe { libc::fstat(fd, &mut stat) } as isize)?;
-        Ok(Stat {
-            mode: stat.st_mode,
-            block_size: stat.st_blksize,
-        })
+        Ok(Stat { mode: stat.st_mode, block_size: stat.st_blksize })
     }
 
     fn unlink(&self, path: &[u8]) -> Result<()> {

@@ -40,18 +40,9 @@ const SEEDS: [i32; 24] = [
 /// What each seed is run with. Directories `a`, `b` and `c` exist.
 const CONFIGURATIONS: [(&str, &str); 14] = [
     ("the defaults", "set transactions 300\nset number 200\n"),
-    (
-        "no buffering",
-        "set buffering false\nset number 50\nset transactions 200\n",
-    ),
-    (
-        "subdirectories",
-        "set subdirectories 7\nset number 30\nset transactions 150\n",
-    ),
-    (
-        "one subdirectory",
-        "set subdirectories 1\nset number 30\nset transactions 100\n",
-    ),
+    ("no buffering", "set buffering false\nset number 50\nset transactions 200\n"),
+    ("subdirectories", "set subdirectories 7\nset number 30\nset transactions 150\n"),
+    ("one subdirectory", "set subdirectories 1\nset number 30\nset transactions 100\n"),
     (
         "small blocks",
         "set read 100\nset write 7\nset size 1 5000\nset number 20\nset transactions 99\n",
@@ -69,10 +60,7 @@ const CONFIGURATIONS: [(&str, &str); 14] = [
         "large blocks with buffering",
         "set read 8192\nset write 10000\nset size 3000 40000\nset number 20\nset transactions 60\n",
     ),
-    (
-        "biases",
-        "set bias read 8\nset bias create 3\nset number 60\nset transactions 200\n",
-    ),
+    ("biases", "set bias read 8\nset bias create 3\nset number 60\nset transactions 200\n"),
     (
         "a full table",
         "set bias create 9\nset bias read 1\nset number 10\nset transactions 200\nset size 9 99\n",
@@ -81,10 +69,7 @@ const CONFIGURATIONS: [(&str, &str); 14] = [
         "biases off",
         "set bias create 5\nset bias read -1\nset number 40\nset transactions 400\nset size 9 99\n",
     ),
-    (
-        "running out of files",
-        "set bias create 1\nset number 20\nset transactions 200\n",
-    ),
+    ("running out of files", "set bias create 1\nset number 20\nset transactions 200\n"),
     (
         "weighted locations",
         "set location a 3\nset location +b/ 1\nset location +c 5\nset number 30\n\
@@ -154,23 +139,13 @@ fn commands_and_mistakes_are_answered_alike() {
     }
     let loads = "load one\nset number 9\nshow\nload two\nload one\nquit\nshow\n";
     let case = Case::new("files that load files", loads)
-        .file(
-            "one",
-            "set number 8\nload two\nset seed 3\nquit\nset seed 4\n",
-        )
+        .file("one", "set number 8\nload two\nset seed 3\nquit\nset seed 4\n")
         .file("two", "show\nquit\nset number 1\n");
     case.compare(&original);
-    let long = format!(
-        "set location {}\nset number {}\nshow\n",
-        "a".repeat(70),
-        "1".repeat(700)
-    );
+    let long = format!("set location {}\nset number {}\nshow\n", "a".repeat(70), "1".repeat(700));
     Case::new("lines longer than a line", &long).compare(&original);
-    Case::new(
-        "bytes that are no text",
-        "\u{e9}\nset number 5\0 6\n\0\nhelp\0\nshow\n",
-    )
-    .compare(&original);
+    Case::new("bytes that are no text", "\u{e9}\nset number 5\0 6\n\0\nhelp\0\nshow\n")
+        .compare(&original);
 }
 
 #[test]
@@ -202,15 +177,11 @@ fn the_same_system_calls_are_made() {
     if !strace() {
         return;
     }
-    let scripts = CONFIGURATIONS
-        .iter()
-        .map(|(name, script)| (*name, format!("{script}run\n")));
+    let scripts = CONFIGURATIONS.iter().map(|(name, script)| (*name, format!("{script}run\n")));
     let commands = [("commands", format!("{COMMANDS}quit\nmore\n"))];
     for (name, script) in scripts.chain(commands) {
         let script = script.replace("transactions 300", "transactions 40");
-        let case = Case::new(name, &script)
-            .file("config", "set number 12\n")
-            .args(&["config"]);
+        let case = Case::new(name, &script).file("config", "set number 12\n").args(&["config"]);
         let expected = trace(&original.0, &case);
         let ours = trace(OURS, &case);
         assert!(expected.len() > 50, "{name}: {expected:?}");
@@ -226,9 +197,7 @@ fn seconds_are_real_with_three_decimals_and_rates_agree_with_them() {
     let script = "set number 2000\nset transactions 2000\nrun\nset report terse\nrun\n";
     let text = run(OURS, &Case::new("seconds", script)).output;
     let after = |words: &str| -> &str {
-        let at = text
-            .find(words)
-            .unwrap_or_else(|| panic!("{words} in {text}"));
+        let at = text.find(words).unwrap_or_else(|| panic!("{words} in {text}"));
         text[..at].rsplit(['\t', '(', ' ']).next().unwrap()
     };
     let total = after(" seconds total");
@@ -238,10 +207,7 @@ fn seconds_are_real_with_three_decimals_and_rates_agree_with_them() {
     let rate = text[start..].split(['(', ' ']).nth(4).unwrap();
     let rate: f64 = rate.parse().unwrap();
     // The printed seconds are rounded to half a millisecond.
-    assert!(
-        (rate + 1.0) * (seconds + 0.0006) >= 2000.0,
-        "{rate} {seconds}"
-    );
+    assert!((rate + 1.0) * (seconds + 0.0006) >= 2000.0, "{rate} {seconds}");
     assert!(rate * (seconds - 0.0006) <= 2000.0, "{rate} {seconds}");
     let terse = text.lines().rev().nth(1).unwrap();
     assert_eq!(terse.split(' ').count(), 13, "{terse}");
@@ -249,15 +215,9 @@ fn seconds_are_real_with_three_decimals_and_rates_agree_with_them() {
 
 #[test]
 fn json_is_one_line_with_the_counts() {
-    let case = Case::new("json", "")
-        .file("config", "run\nquit\n")
-        .args(&["--json", "config"]);
+    let case = Case::new("json", "").file("config", "run\nquit\n").args(&["--json", "config"]);
     let side = run(OURS, &case);
-    let lines: Vec<&str> = side
-        .output
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .collect();
+    let lines: Vec<&str> = side.output.lines().filter(|line| line.starts_with('{')).collect();
     assert_eq!(lines.len(), 1, "{}", side.output);
     assert!(lines[0].ends_with('}'));
     for part in [
@@ -271,10 +231,7 @@ fn json_is_one_line_with_the_counts() {
     let case = Case::new("json without a file", "").args(&["--json", "nofile"]);
     let side = run(OURS, &case);
     assert_eq!(side.status, Some(1));
-    assert_eq!(
-        side.errors,
-        "Error: cannot read configuration file 'nofile'\n"
-    );
+    assert_eq!(side.errors, "Error: cannot read configuration file 'nofile'\n");
 }
 
 #[test]
@@ -282,17 +239,8 @@ fn deviations_are_as_documented() {
     let script = "set transactions 3\nset number 5\nset location a 2\nset location +b\n\
                   del location a\ndel location\ndel location c\nshow\nrun\n";
     let side = run(OURS, &Case::new("deviations", script));
-    assert!(
-        side.output
-            .contains("Working directory: \n\tb (weight=1)\n"),
-        "{}",
-        side.output
-    );
-    assert!(
-        side.output.contains("Performing transactions...Done\n"),
-        "{}",
-        side.output
-    );
+    assert!(side.output.contains("Working directory: \n\tb (weight=1)\n"), "{}", side.output);
+    assert!(side.output.contains("Performing transactions...Done\n"), "{}", side.output);
     assert_eq!(
         side.errors,
         "Error: no directory name specified\nError: cannot find location 'c'\n"
@@ -300,19 +248,13 @@ fn deviations_are_as_documented() {
     let long = "long".repeat(40);
     let script = format!("set location {long}\nset number 3\nset transactions 10\nrun\n");
     let side = run(OURS, &Case::new("a long location", &script));
-    assert!(
-        side.errors
-            .contains(&format!("cannot open '{long}/1' for writing"))
-    );
+    assert!(side.errors.contains(&format!("cannot open '{long}/1' for writing")));
     for (script, error) in [
         (
             "set size 1 2000000000\nrun\n",
             "Error: failed to allocate source file of size -294967296\n",
         ),
-        (
-            "set number 2000000000\nrun\n",
-            "Error: Failed to allocate table for -294967296 files\n",
-        ),
+        ("set number 2000000000\nrun\n", "Error: Failed to allocate table for -294967296 files\n"),
         (
             "set location a 2147483647\nset location +b 1\nrun\n",
             "Error: cannot build weighted index of locations\n",

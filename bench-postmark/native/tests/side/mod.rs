@@ -42,10 +42,8 @@ pub fn original() -> Option<Original> {
 
 /// Whether calls can be traced; if not, that is said.
 pub fn strace() -> bool {
-    let status = Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .stderr(Stdio::null())
-        .status();
+    let status =
+        Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
     needed(status.is_ok_and(|status| status.success()), "strace")
 }
 
@@ -71,7 +69,7 @@ impl Case {
             script: script.into(),
             args: Vec::new(),
             files: Vec::new(),
-            directory: std::env::temp_dir().join(directory),
+            directory: scratch().join(directory),
         }
     }
 
@@ -101,6 +99,12 @@ impl Case {
         }
         expected
     }
+}
+
+/// Memory, if there is a file system in it: a disk takes most of the time.
+fn scratch() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.into() } else { std::env::temp_dir() }
 }
 
 /// Runs `program` on `case`.
