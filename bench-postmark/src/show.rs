@@ -46,13 +46,13 @@ pub fn show<'c, C: Calls>(
     } else {
         put(console, format_args!("Files range between {low} and {high} in size\n"));
     }
+    // Asked before the words, as the original does: the buffer may go between.
+    let mut path = [0; PATH_BYTES];
+    let length =
+        if locations.is_empty() { calls.getcwd(&mut path).unwrap_or(0).min(PATH_BYTES) } else { 0 };
     let ending = if locations.len() > 1 { "ies" } else { "y" };
     put(console, format_args!("Working director{ending}: "));
-    if locations.is_empty() {
-        let mut path = [0; PATH_BYTES];
-        let length = calls.getcwd(&mut path).unwrap_or(0).min(PATH_BYTES);
-        sink(calls, console, &mut file).print_bytes(&path[..length]);
-    }
+    sink(calls, console, &mut file).print_bytes(&path[..length]);
     sink(calls, console, &mut file).print_bytes(b"\n");
     for location in locations {
         // The original prints these to the standard output, even if the rest
