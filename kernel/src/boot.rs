@@ -125,7 +125,8 @@ extern "C" fn enter_boot_core(
         cores: num_cpus.get(),
         scale: Scale::new(khz),
         started,
-        boot_time_ns: boot_time.unix_timestamp_nanos(),
+        // A host whose clock is beyond what 64 bits hold tells no time worth having.
+        boot_time_ns: i64::try_from(boot_time.unix_timestamp_nanos()).unwrap_or(0),
     });
 
     let cores = num_cpus.get().min(MAX_CORES as u64) as usize;

@@ -58,7 +58,7 @@ pub struct Machine {
     /// The time-stamp counter at the kernel's first instruction.
     pub started: u64,
     /// Nanoseconds since 1970 at that time.
-    pub boot_time_ns: i128,
+    pub boot_time_ns: i64,
 }
 
 static MACHINE: Once<Machine> = Once::new();

@@ -50,14 +50,15 @@ impl Platform for BareMetal {
 
     fn realtime(&self) -> timespec {
         let start = machine::get().map_or(0, |machine| machine.boot_time_ns);
-        let (tv_sec, tv_nsec) = seconds_and_nanoseconds(start + i128::from(machine::uptime_ns()));
+        let (tv_sec, tv_nsec) =
+            seconds_and_nanoseconds(start.saturating_add_unsigned(machine::uptime_ns()));
         timespec { tv_sec, tv_nsec }
     }
 
     /// Since the kernel's first instruction. The counter is one for all cores
     /// and never set back, as KVM has it.
     fn monotonic(&self) -> timespec {
-        let (tv_sec, tv_nsec) = seconds_and_nanoseconds(i128::from(machine::uptime_ns()));
+        let (tv_sec, tv_nsec) = seconds_and_nanoseconds(machine::uptime_ns() as i64);
         timespec { tv_sec, tv_nsec }
     }
 
