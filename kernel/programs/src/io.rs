@@ -111,7 +111,7 @@ impl<T> ToDo<T> for Result<T, Errno> {
 }
 
 /// Runs a program's body; a failure becomes a sentence on standard error and a status.
-pub fn run(context: &Context<'_>, body: fn(&Context<'_>) -> Result<(), Failure>) -> i32 {
+pub fn run(context: &Context<'_>, body: impl FnOnce(&Context<'_>) -> Result<(), Failure>) -> i32 {
     let Err(failure) = body(context) else { return 0 };
     let name = context.args.first().copied().unwrap_or(b"program");
     let mut stderr = Text::stderr(context);

@@ -12,16 +12,18 @@
 mod hello;
 pub mod io;
 mod many;
+mod postmark;
 mod tree;
 
 use anchorite_syscalls::System;
 
 pub use hello::HELLO;
 pub use many::MANY;
+pub use postmark::POSTMARK;
 pub use tree::TREE;
 
 /// All programs, in alphabetical order.
-pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &TREE];
+pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &POSTMARK, &TREE];
 
 /// What a program is started with.
 #[derive(Clone, Copy)]

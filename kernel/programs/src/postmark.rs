@@ -1,0 +1,85 @@
+//! `postmark`: the benchmark, over the calls of the system that it is in.
+
+use anchorite_postmark::{Calls, Stat};
+use anchorite_syscalls::{Result, System};
+
+use crate::io::{Failure, ToDo, run};
+use crate::{Context, Program};
+
+/// See the module.
+pub const POSTMARK: Program = Program {
+    name: "postmark",
+    summary: "[--directory DIR] [--json] [COMMANDS]: the PostMark benchmark, many small files",
+    main: |context| {
+        let mut status = 0;
+        let called = run(context, |context| {
+            status = postmark(context)?;
+            Ok(())
+        });
+        if called == 0 { status } else { called }
+    },
+};
+
+fn postmark(context: &Context<'_>) -> core::result::Result<i32, Failure> {
+    let args = match context.args {
+        [_, b"--directory", directory, rest @ ..] => {
+            context.sys.chdir(directory).to_do("change to the directory")?;
+            rest
+        }
+        [_, rest @ ..] => rest,
+        [] => &[],
+    };
+    Ok(anchorite_postmark::main(&Guest(context.sys), args))
+}
+
+/// PostMark's calls as the system's.
+struct Guest<'a>(&'a System);
+
+impl Calls for Guest<'_> {
+    fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
+        self.0.open(path, flags, mode)
+    }
+
+    fn close(&self, fd: i32) -> Result<()> {
+        self.0.close(fd)
+    }
+
+    fn read(&self, fd: i32, buffer: &mut [u8]) -> Result<usize> {
+        self.0.read(fd, buffer)
+    }
+
+    fn write(&self, fd: i32, bytes: &[u8]) -> Result<usize> {
+        self.0.write(fd, bytes)
+    }
+
+    fn lseek(&self, fd: i32, offset: i64, whence: i32) -> Result<u64> {
+        self.0.lseek(fd, offset, whence)
+    }
+
+    fn fstat(&self, fd: i32) -> Result<Stat> {
+        let stat = self.0.fstat(fd)?;
+        Ok(Stat { mode: stat.st_mode, block_size: stat.st_blksize })
+    }
+
+    fn unlink(&self, path: &[u8]) -> Result<()> {
+        self.0.unlink(path)
+    }
+
+    fn mkdir(&self, path: &[u8], mode: u32) -> Result<()> {
+        self.0.mkdir(path, mode)
+    }
+
+    fn rmdir(&self, path: &[u8]) -> Result<()> {
+        self.0.rmdir(path)
+    }
+
+    fn getcwd(&self, buffer: &mut [u8]) -> Result<usize> {
+        // The system counts the NUL, PostMark does not.
+        self.0.getcwd(buffer).map(|len| len.saturating_sub(1))
+    }
+
+    fn now_ns(&self) -> u64 {
+        let now = self.0.clock_gettime(libc::CLOCK_MONOTONIC);
+        now.map_or(0, |now| now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+    }
+}
