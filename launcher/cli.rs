@@ -1,0 +1,182 @@
+//! The command line: what `anchorite` understands, and what the `HERMIT_*`
+//! variables set where an option does not.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::{Failure, Result};
+use crate::forward::Forward;
+use crate::isle::Isle;
+use crate::order::{self, Order, Variable, Verbosity, Word};
+use crate::size;
+
+/// A Rust unikernel with its files inside: start guest programs, compare them.
+///
+/// Without a subcommand: runs postmark on the ramdisk inside the unikernel, inside
+/// the unikernel with each call forwarded to the host, and natively on Linux, in
+/// two configurations, and prints one table.
+#[derive(Parser)]
+#[command(name = "anchorite", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The subcommands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start one guest program; its output and exit status are this command's
+    Run(RunArgs),
+    /// Run a benchmark each way and compare
+    Compare(CompareArgs),
+    /// Name the guest programs
+    List,
+}
+
+/// `anchorite run`.
+#[derive(Args)]
+pub struct RunArgs {
+    /// What the guest lives on: uhyve, hosted or qemu [env: HERMIT_ISLE] [default: uhyve where
+    /// /dev/kvm can be used, else hosted]
+    #[arg(long, value_name = "ISLE")]
+    isle: Option<String>,
+    /// Cores [env: HERMIT_CPUS] [default: 1]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    cpus: Option<String>,
+    /// Memory, such as 512M or 2G: at least 16M, a multiple of 2M, under 60G, taken lazily from
+    /// the host [env: HERMIT_MEM] [default: 2G]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    memory: Option<String>,
+    /// Show HOST_DIR to the guest at GUEST_DIR [default: /host], each call forwarded
+    #[arg(long, value_name = "HOST_DIR[:GUEST_DIR]")]
+    forward: Vec<OsString>,
+    /// Set a variable of the program's environment
+    #[arg(long, value_name = "K=V")]
+    env: Vec<OsString>,
+    /// Send the kernel's log to standard error as it happens [env: HERMIT_VERBOSE]
+    #[arg(long)]
+    verbose: bool,
+    /// The program, and its arguments
+    #[arg(
+        required = true,
+        value_name = "PROGRAM",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    program: Vec<OsString>,
+}
+
+/// `anchorite compare`.
+#[derive(Args)]
+pub struct CompareArgs {
+    /// What to compare by.
+    #[command(subcommand)]
+    pub benchmark: Benchmark,
+}
+
+/// The benchmarks.
+#[derive(Subcommand)]
+pub enum Benchmark {
+    /// Small files created, read, appended to and deleted, as a mail server does
+    Postmark(PostmarkArgs),
+}
+
+/// `anchorite compare postmark`.
+#[derive(Args)]
+pub struct PostmarkArgs {
+    /// A host file of postmark commands, without `run` and `quit` [default: postmark's own
+    /// configuration]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How often to run each way; the table shows medians
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
+    #[arg(long, value_name = "DIR")]
+    pub native_dir: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Cli {
+    /// Reads this process's command line; prints help or the version itself.
+    pub fn read() -> Result<Self> {
+        Self::try_parse().map_err(|error| {
+            if error.use_stderr() {
+                // Its first paragraph says what is wrong; the rest is a help text.
+                let text = error.render().to_string();
+                let what = text.split("\n\n").next().unwrap_or_default();
+                let what = what.strip_prefix("error: ").unwrap_or(what);
+                let words: Vec<_> = what.split_whitespace().collect();
+                return Failure::usage(format!("{}: see anchorite --help", words.join(" ")));
+            }
+            // Help and version are what was asked for.
+            let _ = error.print();
+            Failure { status: 0, sentence: None }
+        })
+    }
+}
+
+impl RunArgs {
+    /// The order that these options and the environment make, and its isle.
+    pub fn order(&self) -> Result<(Order, Option<Isle>)> {
+        let isle = setting(&self.isle, "--isle", "HERMIT_ISLE", Isle::parse)?;
+        let Some((program, args)) = self.program.split_first() else {
+            return Err(Failure::usage("give a program to run"));
+        };
+        let program = program.to_string_lossy();
+        if program.starts_with('-') {
+            // Options end where the program begins, so this is none of its own.
+            return Err(Failure::usage(format!(
+                "there is no option {program}: see anchorite run --help"
+            )));
+        }
+        let mut order = Order::new(&program);
+        order.args = args.iter().map(|arg| Word::from(arg.as_os_str())).collect();
+        if let Some(cpus) = setting(&self.cpus, "--cpus", "HERMIT_CPUS", order::parse_cpus)? {
+            order.cpus = cpus;
+        }
+        if let Some(bytes) = setting(&self.memory, "--memory", "HERMIT_MEM", size::parse)? {
+            order.memory_bytes = bytes;
+        }
+        for argument in &self.forward {
+            order.forwards.push(Forward::parse(argument)?);
+        }
+        for argument in &self.env {
+            let variable = Variable::parse(argument)?;
+            // The last one of a name wins, as with env(1).
+            order.env.retain(|earlier| earlier.name != variable.name);
+            order.env.push(variable);
+        }
+        if self.verbose || is_on(env::var_os("HERMIT_VERBOSE").as_deref()) {
+            order.verbosity = Verbosity::Log;
+        }
+        Ok((order, isle))
+    }
+}
+
+/// A value from its option, or else from its variable, unless that is empty.
+fn setting<T>(
+    option: &Option<String>,
+    option_name: &str,
+    variable: &str,
+    parse: impl Fn(&str, &str) -> Result<T>,
+) -> Result<Option<T>> {
+    if let Some(text) = option {
+        return parse(option_name, text).map(Some);
+    }
+    match env::var_os(variable) {
+        Some(text) if !text.is_empty() => parse(variable, &text.to_string_lossy()).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a variable that turns something on does.
+fn is_on(value: Option<&OsStr>) -> bool {
+    value.is_some_and(|value| !["", "0", "false", "no", "off"].iter().any(|off| value == *off))
+}

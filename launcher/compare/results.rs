@@ -1,0 +1,231 @@
+//! What postmark reported: one run's [`Outcome`], one way's [`WayResults`].
+
+use serde::{Deserialize, Serialize};
+
+use super::Comparison;
+use super::ways::Way;
+use crate::failure::{Failure, Result};
+
+/// Exit status of a comparison whose counts differ.
+const STATUS_DIFFERENT: u8 = 1;
+
+/// What postmark did; the same for the same configuration, whatever it runs on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Files created.
+    pub created: u64,
+    /// Of these, before the transactions.
+    pub created_alone: u64,
+    /// Of these, among the transactions.
+    pub created_mixed: u64,
+    /// Files read.
+    pub read: u64,
+    /// Files appended to.
+    pub appended: u64,
+    /// Files deleted.
+    pub deleted: u64,
+    /// Of these, after the transactions.
+    pub deleted_alone: u64,
+    /// Of these, among the transactions.
+    pub deleted_mixed: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+}
+
+impl Counts {
+    /// All of them, by the names of the JSON.
+    pub fn fields(&self) -> [(&'static str, u64); 10] {
+        [
+            ("created", self.created),
+            ("created_alone", self.created_alone),
+            ("created_mixed", self.created_mixed),
+            ("read", self.read),
+            ("appended", self.appended),
+            ("deleted", self.deleted),
+            ("deleted_alone", self.deleted_alone),
+            ("deleted_mixed", self.deleted_mixed),
+            ("bytes_read", self.bytes_read),
+            ("bytes_written", self.bytes_written),
+        ]
+    }
+}
+
+/// One run, as `postmark --json` prints it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Outcome {
+    /// What it did.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// It ended early, with no file left to work on.
+    pub out_of_files: bool,
+    /// Seconds from its first call to its last.
+    pub total_seconds: f64,
+    /// Of these, the transactions'.
+    pub transaction_seconds: f64,
+    /// Transactions.
+    pub transactions: u64,
+}
+
+/// Every run of one way.
+#[derive(Clone, Debug, Serialize)]
+pub struct WayResults {
+    /// Which.
+    pub way: Way,
+    /// What it ran on.
+    pub isle: &'static str,
+    /// Each run's total.
+    pub seconds: Vec<f64>,
+    /// Of the median run.
+    pub transactions_per_second: f64,
+    /// The same in every run.
+    pub counts: Option<Counts>,
+    /// Each run's transactions per second.
+    #[serde(skip)]
+    rates: Vec<f64>,
+}
+
+impl WayResults {
+    /// Without a run.
+    pub fn new(way: Way, isle: &'static str) -> Self {
+        WayResults {
+            way,
+            isle,
+            seconds: Vec::new(),
+            transactions_per_second: 0.0,
+            counts: None,
+            rates: Vec::new(),
+        }
+    }
+
+    /// Adds a run.
+    ///
+    /// # Errors
+    /// It did something else than the runs before.
+    pub fn push(&mut self, outcome: Outcome) -> Result<()> {
+        if let Some(before) = &self.counts
+            && *before != outcome.counts
+        {
+            let (title, what) = (self.way.title(), difference(before, &outcome.counts));
+            return Err(Failure::new(
+                STATUS_DIFFERENT,
+                format!("two runs of postmark ({title}) differ: {what}"),
+            ));
+        }
+        self.counts = Some(outcome.counts);
+        self.seconds.push(outcome.total_seconds);
+        // A clock's tick may be longer than a short run.
+        let seconds = outcome.transaction_seconds.max(1e-9);
+        self.rates.push(outcome.transactions as f64 / seconds);
+        self.transactions_per_second = median(&self.rates);
+        Ok(())
+    }
+
+    /// The median run's seconds.
+    pub fn median_seconds(&self) -> f64 {
+        median(&self.seconds)
+    }
+}
+
+/// Checks that every way did the same.
+///
+/// # Errors
+/// Which count differs, and how.
+pub fn check_counts(comparison: &Comparison) -> Result<()> {
+    let mut ways = comparison.ways.iter();
+    let Some((first, counts)) = ways.next().and_then(|way| Some((way, way.counts.as_ref()?)))
+    else {
+        return Err(Failure::isle("no run of postmark gave counts"));
+    };
+    for way in ways {
+        if way.counts.as_ref() != Some(counts) {
+            let what = match &way.counts {
+                Some(other) => difference(counts, other),
+                None => "there are none".to_owned(),
+            };
+            return Err(Failure::new(
+                STATUS_DIFFERENT,
+                format!(
+                    "the counts of {} and {} differ, so their times do not compare: {what}",
+                    first.way.title(),
+                    way.way.title()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The middle one; of an even number the mean of the two in the middle.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => sorted[odd / 2],
+        even => (sorted[even / 2 - 1] + sorted[even / 2]) / 2.0,
+    }
+}
+
+fn difference(one: &Counts, other: &Counts) -> String {
+    one.fields()
+        .iter()
+        .zip(other.fields())
+        .filter(|((_, a), (_, b))| a != b)
+        .map(|((name, a), (_, b))| format!("{name} is {a} and {b}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(created: u64, seconds: f64) -> Outcome {
+        Outcome {
+            counts: Counts {
+                created,
+                created_alone: 1,
+                created_mixed: 2,
+                read: 3,
+                appended: 4,
+                deleted: 5,
+                deleted_alone: 6,
+                deleted_mixed: 7,
+                bytes_read: 8,
+                bytes_written: 9,
+            },
+            out_of_files: false,
+            total_seconds: seconds,
+            transaction_seconds: seconds / 2.0,
+            transactions: 500,
+        }
+    }
+
+    #[test]
+    fn medians_are_taken_over_runs() {
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        let mut results = WayResults::new(Way::Native, "linux");
+        for seconds in [1.0, 4.0, 2.0] {
+            results.push(outcome(764, seconds)).unwrap();
+        }
+        assert_eq!(results.median_seconds(), 2.0);
+        assert_eq!(results.transactions_per_second, 500.0);
+    }
+
+    #[test]
+    fn counts_that_differ_are_an_error_that_names_them() {
+        let mut results = WayResults::new(Way::Native, "linux");
+        results.push(outcome(764, 1.0)).unwrap();
+        let failure = results.push(outcome(763, 1.0)).unwrap_err();
+        assert!(failure.to_string().contains("created is 764 and 763"), "{failure}");
+
+        let mut other = WayResults::new(Way::Ramdisk, "uhyve");
+        other.push(outcome(763, 1.0)).unwrap();
+        let comparison = Comparison { title: String::new(), ways: vec![results, other] };
+        assert_eq!(check_counts(&comparison).unwrap_err().status, STATUS_DIFFERENT);
+    }
+}

@@ -1,0 +1,242 @@
+//! [`Way`]: one of the three grounds that the same postmark runs on, and how it is
+//! run there once. Each run is a process of its own.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Stdio;
+
+use serde::Serialize;
+
+use super::Configuration;
+use super::results::Outcome;
+use super::scratch::{Fresh, Scratch};
+use crate::failure::{Failure, Result};
+use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
+use crate::isle::Isle;
+use crate::machine::{Kvm, available_memory_bytes};
+use crate::order::{Order, Verbosity, Word};
+use crate::size::{DEFAULT_BYTES, GIB, STEP_BYTES};
+use crate::supervise::{Captured, die_with_parent, this_executable};
+
+/// The program that is compared.
+const PROGRAM: &str = "postmark";
+/// Its options: results as JSON; where to work.
+const JSON: &str = "--json";
+const DIRECTORY: &str = "--directory";
+/// Where a guest sees its configuration.
+const GUEST_CONFIG_DIR: &str = "/config";
+/// The configuration's name in its directory.
+const CONFIG_NAME: &str = "postmark.cfg";
+/// The most memory that a comparison gives its guest.
+const MAX_GUEST_BYTES: u64 = 32 * GIB;
+
+/// Exit status of a comparison in which postmark failed.
+const STATUS_FAILED: u8 = 1;
+
+/// The hidden subcommand that runs postmark natively.
+pub const NATIVE_COMMAND: &str = "__native-postmark";
+
+/// Where postmark's calls go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// To the ramdisk inside the unikernel.
+    Ramdisk,
+    /// Out of the unikernel to the host, one hypercall each.
+    Forwarded,
+    /// To Linux.
+    Native,
+}
+
+impl Way {
+    /// How tables call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Way::Ramdisk => "ramdisk",
+            Way::Forwarded => "forwarded",
+            Way::Native => "native",
+        }
+    }
+
+    /// What it runs on, where guests run on `isle`.
+    pub fn isle_name(self, isle: Isle) -> &'static str {
+        match self {
+            Way::Ramdisk | Way::Forwarded => isle.name(),
+            Way::Native => "linux",
+        }
+    }
+}
+
+/// What every run of one configuration needs.
+pub struct Ground<'a> {
+    isle: Isle,
+    scratch: &'a Scratch,
+    /// A directory with a copy of the configuration.
+    config: Fresh,
+}
+
+impl<'a> Ground<'a> {
+    /// Puts a copy of the configuration where a guest can read it.
+    pub fn new(isle: Isle, scratch: &'a Scratch, subject: &Configuration) -> Result<Self> {
+        let config = scratch.fresh()?;
+        let path = config.path().join(CONFIG_NAME);
+        let commands = to_be_run(subject.commands.as_deref().unwrap_or_default());
+        std::fs::write(&path, commands).map_err(|error| {
+            Failure::isle(format!(
+                "{} cannot be written ({}): make room there",
+                path.display(),
+                describe(&error)
+            ))
+        })?;
+        Ok(Ground { isle, scratch, config })
+    }
+
+    /// Runs postmark once, one way.
+    pub fn run(&self, way: Way) -> Result<(Outcome, Option<Kvm>)> {
+        match way {
+            Way::Ramdisk => self.run_guest(way, "/", None),
+            Way::Forwarded => {
+                let files = self.scratch.fresh()?;
+                self.run_guest(way, DEFAULT_GUEST_DIR, Some(&files))
+            }
+            Way::Native => {
+                let files = self.scratch.fresh()?;
+                self.run_native(&files).map(|outcome| (outcome, None))
+            }
+        }
+    }
+
+    fn run_guest(
+        &self,
+        way: Way,
+        directory: &str,
+        files: Option<&Fresh>,
+    ) -> Result<(Outcome, Option<Kvm>)> {
+        let mut order = Order::new(PROGRAM);
+        order.verbosity = Verbosity::Machine;
+        order.memory_bytes = guest_memory_bytes();
+        order.args = [DIRECTORY, directory, JSON].map(Word::from).to_vec();
+        let config = Forward::new(self.config.path(), GUEST_CONFIG_DIR, Access::ReadOnly)?;
+        order.forwards.push(config);
+        let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");
+        order.args.push(Word::from(path.as_str()));
+        if let Some(files) = files {
+            let mount = Forward::new(files.path(), directory, Access::ReadWrite)?;
+            order.forwards.push(mount);
+        }
+        let mut output = Captured::default();
+        let status = self.isle.run(&order, &mut output)?;
+        let outcome = read(way, status, &output.stdout, &output.stderr)?;
+        let kvm = output.log.iter().find_map(|line| Kvm::parse(line));
+        Ok((outcome, kvm))
+    }
+
+    fn run_native(&self, files: &Fresh) -> Result<Outcome> {
+        let mut command = this_executable();
+        command
+            .arg(NATIVE_COMMAND)
+            .arg(std::process::id().to_string())
+            .args([OsStr::new(DIRECTORY), files.path().as_os_str(), OsStr::new(JSON)])
+            .arg(self.config.path().join(CONFIG_NAME));
+        let output = command.stdin(Stdio::null()).output().map_err(|error| {
+            Failure::isle(format!("the native run cannot be started ({})", describe(&error)))
+        })?;
+        let status = output.status.code().unwrap_or(128);
+        read(Way::Native, status, &output.stdout, &output.stderr)
+    }
+}
+
+/// The hidden subcommand: postmark on this host's own calls.
+pub fn native_main(parent: &str, args: &[String]) -> ! {
+    die_with_parent(parent);
+    let mut args = args;
+    if let [option, directory, rest @ ..] = args
+        && option == DIRECTORY
+    {
+        if let Err(error) = std::env::set_current_dir(directory) {
+            eprintln!("{directory}: {}", describe(&error));
+            std::process::exit(1);
+        }
+        args = rest;
+    }
+    std::process::exit(anchorite_postmark_native::main(args.iter().map(OsString::from)))
+}
+
+/// The commands as postmark gets them. A configuration may end in `run` and
+/// `quit`, as for postmark itself, or leave that to us.
+fn to_be_run(commands: &[u8]) -> Vec<u8> {
+    // As postmark has it, a line is the command that it begins with.
+    let is = |line: &[u8], command: &str| line.starts_with(command.as_bytes());
+    let lines = || commands.split(|&byte| byte == b'\n');
+    let mut text = Vec::new();
+    let runs = lines().any(|line| is(line, "run"));
+    for line in lines().filter(|line| !line.is_empty()) {
+        if !runs && (is(line, "quit") || is(line, "exit")) {
+            break;
+        }
+        text.extend_from_slice(line);
+        text.push(b'\n');
+    }
+    if !runs {
+        text.extend_from_slice(b"run\n");
+    }
+    text.extend_from_slice(b"quit\n");
+    text
+}
+
+/// Reads what one run of postmark printed.
+fn read(way: Way, status: i32, stdout: &[u8], stderr: &[u8]) -> Result<Outcome> {
+    let title = way.title();
+    let told = String::from_utf8_lossy(stderr);
+    let stdout = String::from_utf8_lossy(stdout);
+    let mut outcomes = stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let outcome: Option<Outcome> = outcomes.next();
+
+    // What cannot be forwarded (removing a directory) postmark reports and goes
+    // on; anything else would be an error of the configuration's.
+    let complaint = told.lines().find(|line| way != Way::Forwarded && line.starts_with("Error: "));
+    let why = complaint.or_else(|| told.lines().rev().find(|line| !line.trim().is_empty()));
+    let failed = |what: String| {
+        let why = why.unwrap_or("it does not say why");
+        Err(Failure::new(STATUS_FAILED, format!("postmark ({title}) {what}: {why}")))
+    };
+    match outcome {
+        _ if status != 0 => failed(format!("ended with status {status}")),
+        _ if complaint.is_some() => failed("cannot do what it was told".to_owned()),
+        None => failed("ended without results".to_owned()),
+        Some(_) if outcomes.next().is_some() => Err(Failure::usage(format!(
+            "the configuration runs postmark ({title}) more than once: leave one `run` in it"
+        ))),
+        Some(outcome) if outcome.out_of_files => Err(Failure::usage(format!(
+            "postmark ({title}) ran out of files: give the configuration more files or fewer \
+             transactions"
+        ))),
+        Some(outcome) => Ok(outcome),
+    }
+}
+
+/// Half of what the host can spare, since a ramdisk's files are memory; the host
+/// gives only what is used.
+fn guest_memory_bytes() -> u64 {
+    let half = available_memory_bytes().unwrap_or(0) / 2;
+    let bytes = half.clamp(DEFAULT_BYTES, MAX_GUEST_BYTES);
+    bytes / STEP_BYTES * STEP_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_run_once_however_it_ends() {
+        for (commands, text) in [
+            ("", "run\nquit\n"),
+            ("set seed 7", "set seed 7\nrun\nquit\n"),
+            ("set seed 7\nrun\nquit\n", "set seed 7\nrun\nquit\nquit\n"),
+            ("set seed 7\nquit\n", "set seed 7\nrun\nquit\n"),
+            ("run", "run\nquit\n"),
+        ] {
+            let given = to_be_run(commands.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&given), text, "{commands:?}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The isle hosted, from inside: a process of this host that runs a program's
+//! portable part over the same call layer and ramdisk, and speaks to the launcher
+//! as a guest does.
+//!
+//! [`main`] is the hidden subcommand's. [`Process`] is the ground under the call
+//! layer, [`HostDir`] the files below one forwarded directory.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::exit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{mem, panic, thread};
+
+use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
+use anchorite_programs::Context;
+use anchorite_syscalls::{Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System};
+use libc::timespec;
+
+use crate::forward::Forward;
+use crate::order::{Order, Verbosity};
+use crate::programs;
+use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
+
+/// Bytes of memory for each inode that a ramdisk may have.
+const BYTES_PER_INODE: u64 = 4096;
+
+/// Runs the order that the launcher `parent` gives as JSON, and never returns.
+pub fn main(parent: &str, order: &str) -> ! {
+    die_with_parent(parent);
+    let order: Order = match serde_json::from_str(order) {
+        Ok(order) => order,
+        Err(error) => fail(&format!("the isle's order cannot be read ({error})")),
+    };
+    let Some(program) = programs::find(&order.program) else {
+        fail(&format!("there is no program `{}`", order.program));
+    };
+    panic::set_hook(Box::new(|info| {
+        let _ = send(Kind::Stderr, format!("{info}\n").as_bytes());
+        end(STATUS_PANIC)
+    }));
+    if order.verbosity == Verbosity::Log {
+        let line = format!("hosted: {} starts in process {}", program.name, std::process::id());
+        let _ = send(Kind::Log, line.as_bytes());
+    }
+
+    let limits =
+        Limits { size_bytes: order.memory_bytes, inodes: order.memory_bytes / BYTES_PER_INODE };
+    let sys = match System::new(Arc::new(Process), limits) {
+        Ok(sys) => sys,
+        Err(errno) => fail(&format!("the ramdisk cannot be made ({errno}): take more --memory")),
+    };
+    for forward in &order.forwards {
+        let mounted = HostDir::open(forward)
+            .and_then(|host| sys.mount_host(forward.guest.as_bytes(), Arc::new(host)));
+        if let Err(errno) = mounted {
+            fail(&format!(
+                "{} cannot be forwarded to {} ({errno}): see whether it can be read",
+                forward.host.display(),
+                forward.guest
+            ));
+        }
+    }
+
+    let mut args = vec![order.program.as_bytes()];
+    args.extend(order.args.iter().map(|arg| arg.bytes()));
+    let env: Vec<Vec<u8>> = order
+        .env
+        .iter()
+        .map(|variable| [variable.name.bytes(), b"=", variable.value.bytes()].concat())
+        .collect();
+    let env: Vec<&[u8]> = env.iter().map(Vec::as_slice).collect();
+    let status = (program.main)(&Context { sys: &sys, args: &args, env: &env });
+    end(status)
+}
+
+/// A host process as the ground under the call layer.
+struct Process;
+
+impl Platform for Process {
+    fn user_memory(&self) -> &[Range<usize>] {
+        // Programs here call the system by its typed interface; raw pointers
+        // would be the host's.
+        &[]
+    }
+
+    fn write_console(&self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        let kind = match stream {
+            Stream::Stdout => Kind::Stdout,
+            Stream::Stderr => Kind::Stderr,
+        };
+        send(kind, bytes).map_err(|_| Errno::EIO)
+    }
+
+    fn read_console(&self, buf: &mut [u8]) -> Result<usize> {
+        io::stdin().read(buf).map_err(|_| Errno::EIO)
+    }
+
+    fn realtime(&self) -> timespec {
+        clock(libc::CLOCK_REALTIME)
+    }
+
+    fn monotonic(&self) -> timespec {
+        clock(libc::CLOCK_MONOTONIC)
+    }
+
+    fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            let rest = &mut buf[filled..];
+            // SAFETY: `rest` is valid for writes of its length.
+            let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+            match check(got as i64) {
+                Ok(got) => filled += got as usize,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn yield_now(&self) {
+        thread::yield_now();
+    }
+
+    fn thread_id(&self) -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        thread_local! {
+            static OWN: Cell<u32> = const { Cell::new(0) };
+        }
+        if OWN.get() == 0 {
+            OWN.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        OWN.get()
+    }
+
+    fn exit(&self, status: i32) -> ! {
+        end(status)
+    }
+}
+
+/// The files below one forwarded directory.
+struct HostDir {
+    /// Where the guest sees it, such as `/host`.
+    guest: Vec<u8>,
+    /// The directory.
+    root: OwnedFd,
+}
+
+impl HostDir {
+    fn open(forward: &Forward) -> Result<Self> {
+        let path = forward.host.to_string_lossy().into_owned();
+        let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+        let flags = nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC;
+        let root = nix::fcntl::open(path.as_c_str(), flags, nix::sys::stat::Mode::empty())
+            .map_err(|error| Errno::from_raw(error as i32))?;
+        Ok(HostDir { guest: forward.guest.clone().into_bytes(), root })
+    }
+
+    /// The path relative to the directory; ENOENT outside it.
+    fn relative(&self, path: &CStr) -> Result<CString> {
+        let rest = path
+            .to_bytes()
+            .strip_prefix(self.guest.as_slice())
+            .filter(|rest| rest.first().is_none_or(|&byte| byte == b'/'))
+            .ok_or(Errno::ENOENT)?;
+        let from = rest.iter().position(|&byte| byte != b'/').unwrap_or(rest.len());
+        let rest = match &rest[from..] {
+            [] => b".",
+            rest => rest,
+        };
+        CString::new(rest).map_err(|_| Errno::EINVAL)
+    }
+
+    fn stat_at(&self, path: &CStr, flags: i32) -> Result<libc::stat> {
+        let path = self.relative(path)?;
+        // SAFETY: all-zero bytes are a valid `stat`.
+        let mut stat: libc::stat = unsafe { mem::zeroed() };
+        // SAFETY: `path` ends in NUL and `stat` is valid for writes.
+        let done = unsafe { libc::fstatat(self.root.as_raw_fd(), path.as_ptr(), &mut stat, flags) };
+        check(done.into()).map(|_| stat)
+    }
+}
+
+impl HostFiles for HostDir {
+    fn open(&self, path: &CStr, flags: i32, mode: u32) -> Result<HostFd> {
+        let path = self.relative(path)?;
+        let flags = flags | libc::O_CLOEXEC;
+        // SAFETY: `path` ends in NUL.
+        let fd = unsafe { libc::openat(self.root.as_raw_fd(), path.as_ptr(), flags, mode) };
+        check(fd.into()).map(|fd| HostFd(fd as i32))
+    }
+
+    unsafe fn read(&self, fd: HostFd, buf: *mut u8, len: usize) -> Result<usize> {
+        // SAFETY: `buf` is valid for writes of `len` bytes, by the caller.
+        let got = unsafe { libc::read(fd.0, buf.cast(), len) };
+        check(got as i64).map(|got| got as usize)
+    }
+
+    unsafe fn write(&self, fd: HostFd, buf: *const u8, len: usize) -> Result<usize> {
+        // SAFETY: `buf` is valid for reads of `len` bytes, by the caller.
+        let put = unsafe { libc::write(fd.0, buf.cast(), len) };
+        check(put as i64).map(|put| put as usize)
+    }
+
+    fn lseek(&self, fd: HostFd, offset: i64, whence: i32) -> Result<u64> {
+        // SAFETY: no memory is involved.
+        let at = unsafe { libc::lseek(fd.0, offset, whence) };
+        check(at).map(|at| at as u64)
+    }
+
+    fn close(&self, fd: HostFd) -> Result<()> {
+        // SAFETY: the call layer closes only what `open` here returned, once.
+        let done = unsafe { libc::close(fd.0) };
+        check(done.into()).map(drop)
+    }
+
+    fn unlink(&self, path: &CStr) -> Result<()> {
+        let path = self.relative(path)?;
+        // SAFETY: `path` ends in NUL.
+        let done = unsafe { libc::unlinkat(self.root.as_raw_fd(), path.as_ptr(), 0) };
+        check(done.into()).map(drop)
+    }
+
+    fn mkdir(&self, path: &CStr, mode: u32) -> Result<()> {
+        let path = self.relative(path)?;
+        // SAFETY: `path` ends in NUL.
+        let done = unsafe { libc::mkdirat(self.root.as_raw_fd(), path.as_ptr(), mode) };
+        check(done.into()).map(drop)
+    }
+
+    fn stat(&self, path: &CStr) -> Result<libc::stat> {
+        self.stat_at(path, 0)
+    }
+
+    fn lstat(&self, path: &CStr) -> Result<libc::stat> {
+        self.stat_at(path, libc::AT_SYMLINK_NOFOLLOW)
+    }
+
+    fn fstat(&self, fd: HostFd) -> Result<libc::stat> {
+        // SAFETY: all-zero bytes are a valid `stat`.
+        let mut stat: libc::stat = unsafe { mem::zeroed() };
+        // SAFETY: `stat` is valid for writes.
+        let done = unsafe { libc::fstat(fd.0, &mut stat) };
+        check(done.into()).map(|_| stat)
+    }
+
+    fn getdents64(&self, fd: HostFd, buf: &mut [u8]) -> Result<usize> {
+        // SAFETY: `buf` is valid for writes of its length.
+        let got = unsafe { libc::syscall(libc::SYS_getdents64, fd.0, buf.as_mut_ptr(), buf.len()) };
+        check(got).map(|got| got as usize)
+    }
+}
+
+/// What a call returned, or the host's errno.
+fn check(returned: i64) -> Result<i64> {
+    if returned >= 0 {
+        return Ok(returned);
+    }
+    let errno = io::Error::last_os_error().raw_os_error();
+    Err(errno.map_or(Errno::EIO, Errno::from_raw))
+}
+
+fn clock(id: libc::clockid_t) -> timespec {
+    let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is valid for writes. Both clocks exist on every Linux, so the
+    // call cannot fail.
+    unsafe { libc::clock_gettime(id, &mut now) };
+    now
+}
+
+/// Sends `bytes` to the launcher, as frames that no other thread interrupts.
+fn send(kind: Kind, bytes: &[u8]) -> io::Result<()> {
+    let mut message = Vec::with_capacity(bytes.len() + 64);
+    for payload in bytes.chunks(MAX_PAYLOAD_BYTES) {
+        message.extend_from_slice(&header(kind, payload.len() as u32));
+        message.extend_from_slice(payload);
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&message)?;
+    stdout.flush()
+}
+
+/// Ends this process with the exit record.
+fn end(status: i32) -> ! {
+    let _ = send(Kind::Exit, &status.to_le_bytes());
+    exit(0)
+}
+
+/// Ends this process with a sentence for the user.
+fn fail(sentence: &str) -> ! {
+    eprintln!("{SENTENCE_PREFIX}{sentence}");
+    exit(STATUS_ISLE_FAILED)
+}

@@ -1,0 +1,118 @@
+//! [`Isle`]: what a guest lives on. An isle is a process of its own, started from
+//! this very executable, so that whatever becomes of it, the launcher answers.
+
+use std::fs::OpenOptions;
+use std::io;
+
+use crate::failure::{Failure, Result};
+use crate::forward::describe;
+use crate::order::Order;
+use crate::programs;
+use crate::supervise::{self, Sink};
+
+/// How the subcommands begin that this executable starts itself by.
+pub const HIDDEN_PREFIX: &str = "__";
+/// The hidden subcommand that makes this executable a virtual machine monitor.
+pub const VMM_COMMAND: &str = "__isle-uhyve";
+/// The hidden subcommand that makes this executable a hosted isle.
+pub const HOSTED_COMMAND: &str = "__isle-hosted";
+
+/// A kind of ground under a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isle {
+    /// A virtual machine under uhyve and KVM.
+    Uhyve,
+    /// A process of this host: no virtual machine, the same calls.
+    Hosted,
+}
+
+/// All names that `--isle` knows.
+const NAMES: &str = "uhyve, hosted or qemu";
+
+impl Isle {
+    /// Its name, as `--isle` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isle::Uhyve => "uhyve",
+            Isle::Hosted => "hosted",
+        }
+    }
+
+    /// Reads an isle's name. `origin` names where it came from.
+    pub fn parse(origin: &str, text: &str) -> Result<Self> {
+        match text {
+            "uhyve" => Ok(Isle::Uhyve),
+            "hosted" => Ok(Isle::Hosted),
+            "qemu" => Err(Failure::usage(
+                "the isle qemu is not there yet: take --isle uhyve, or --isle hosted where there \
+                 is no KVM",
+            )),
+            _ => Err(Failure::usage(format!("{origin} `{text}` is no isle: take {NAMES}"))),
+        }
+    }
+
+    /// The isle to use when nobody says, and the line that tells why it is not
+    /// the usual one.
+    pub fn default_here() -> (Self, Option<String>) {
+        match kvm_problem() {
+            None => (Isle::Uhyve, None),
+            Some(problem) => (
+                Isle::Hosted,
+                Some(format!(
+                    "{problem}: running hosted, in a process of this host; {}",
+                    problem.remedy()
+                )),
+            ),
+        }
+    }
+
+    /// Starts `order` here and hands what it sends to `sink`; returns the
+    /// program's exit status.
+    ///
+    /// # Errors
+    /// The isle cannot start, failed, or never told how the program ended.
+    pub fn run(self, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
+        programs::check(self, &order.program)?;
+        order.check()?;
+        if self == Isle::Uhyve
+            && let Some(problem) = kvm_problem()
+        {
+            return Err(Failure::isle(format!(
+                "{problem}: {}, or take --isle hosted",
+                problem.remedy()
+            )));
+        }
+        let command = match self {
+            Isle::Uhyve => VMM_COMMAND,
+            Isle::Hosted => HOSTED_COMMAND,
+        };
+        supervise::run(command, order, sink)
+    }
+}
+
+/// Why `/dev/kvm` cannot be used.
+struct KvmProblem(io::Error);
+
+impl KvmProblem {
+    fn remedy(&self) -> &'static str {
+        match self.0.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "join the group that owns it (`sudo usermod -aG kvm $USER`, then log in again)"
+            }
+            io::ErrorKind::NotFound => {
+                "load the module kvm_intel or kvm_amd, or turn on (nested) virtualisation"
+            }
+            _ => "see whether the host's KVM works at all",
+        }
+    }
+}
+
+impl std::fmt::Display for KvmProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "/dev/kvm cannot be used ({})", describe(&self.0))
+    }
+}
+
+fn kvm_problem() -> Option<KvmProblem> {
+    OpenOptions::new().read(true).write(true).open("/dev/kvm").err().map(KvmProblem)
+}

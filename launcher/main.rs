@@ -1,0 +1,100 @@
+//! The `anchorite` command: starts guest programs on an isle and compares.
+//!
+//! From the top: [`cli`] reads the command line; [`order`] (with [`size`] and
+//! [`forward`]) is a guest to be started, checked; [`isle`] chooses what it lives
+//! on; [`supervise`] starts the isle as a process of its own, takes its stream
+//! apart by [`frames`], and answers with a status or one sentence ([`failure`]).
+//! The isle's process is this same executable: [`vmm`] with uhyve inside, or
+//! [`hosted`]. [`programs`] holds what can be run. [`compare`] runs a benchmark
+//! each way and tells the results, on a [`machine`].
+#![deny(unsafe_code)]
+
+mod cli;
+mod compare;
+mod failure;
+mod forward;
+mod frames;
+mod hosted;
+mod isle;
+mod machine;
+mod order;
+mod programs;
+mod size;
+mod supervise;
+mod vmm;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use cli::{Benchmark, Cli, Command};
+use failure::{Failure, Result};
+use isle::Isle;
+use supervise::Terminal;
+
+fn main() -> ExitCode {
+    if let Some((command, args)) = hidden_command() {
+        match (command.as_str(), args.as_slice()) {
+            (isle::VMM_COMMAND, [parent, order]) => vmm::main(parent, order),
+            (isle::HOSTED_COMMAND, [parent, order]) => hosted::main(parent, order),
+            (compare::NATIVE_COMMAND, [parent, args @ ..]) => compare::native_main(parent, args),
+            _ => {}
+        }
+    }
+    match Cli::read().and_then(|cli| obey(&cli)) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            if let Some(sentence) = &failure.sentence {
+                complain(sentence);
+            }
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn obey(cli: &Cli) -> Result<u8> {
+    match &cli.command {
+        None => compare::main_job(),
+        Some(Command::Run(args)) => run(args),
+        Some(Command::Compare(args)) => match &args.benchmark {
+            Benchmark::Postmark(args) => compare::postmark(args),
+        },
+        Some(Command::List) => print(&programs::list()).map(|()| 0),
+    }
+}
+
+/// `anchorite run`.
+fn run(args: &cli::RunArgs) -> Result<u8> {
+    let (order, isle) = args.order()?;
+    let isle = isle.unwrap_or_else(|| {
+        let (isle, line) = Isle::default_here();
+        if let Some(line) = line {
+            complain(&line);
+        }
+        isle
+    });
+    let status = isle.run(&order, &mut Terminal)?;
+    // As wait(2) has it: the low eight bits.
+    Ok((status & 0xff) as u8)
+}
+
+/// Prints `text` on standard output.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout();
+    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    printed.map_err(Failure::output)
+}
+
+/// Says a sentence on standard error.
+fn complain(sentence: &str) {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(std::io::stderr(), "anchorite: {sentence}");
+}
+
+/// The hidden subcommand that this process was started with, if any, and its
+/// arguments. Users never type these, so clap need not know them.
+fn hidden_command() -> Option<(String, Vec<String>)> {
+    let mut args = std::env::args_os().skip(1).map(|arg| arg.into_string());
+    let command = args.next()?.ok()?;
+    command.starts_with(isle::HIDDEN_PREFIX).then_some(())?;
+    Some((command, args.collect::<std::result::Result<_, _>>().ok()?))
+}

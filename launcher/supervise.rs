@@ -1,0 +1,250 @@
+//! Starts an isle's process and answers for it: its frames go to a [`Sink`], its
+//! exit record is the result, and when none comes, the answer is one sentence
+//! and never the monitor's own words.
+//!
+//! The isle's process gets the order as an argument, standard input if it is
+//! hosted, and two pipes: frames on its standard output; the monitor's own words
+//! on its standard error, which only `--verbose` shows. It dies with the launcher
+//! ([`die_with_parent`]).
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+
+use anchorite_interface::{Kind, STATUS_ISLE_FAILED};
+use nix::sys::signal::Signal;
+
+use crate::failure::{Failure, Result};
+use crate::forward::describe;
+use crate::frames::{Demux, Event};
+use crate::isle::{HOSTED_COMMAND, VMM_COMMAND};
+use crate::order::{Order, Verbosity};
+
+/// How a line of the isle's standard error begins that is a sentence for the user.
+pub const SENTENCE_PREFIX: &str = "anchorite-isle: ";
+
+/// How much of the monitor's own words is kept.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// Where a guest's output goes.
+pub trait Sink {
+    /// The program's standard output.
+    fn stdout(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// The program's standard error.
+    fn stderr(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// A line of the kernel's log, without its end.
+    fn log(&mut self, line: &[u8]) -> io::Result<()>;
+    /// What came so far should be seen now.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+/// The launcher's own standard output and error.
+#[derive(Default)]
+pub struct Terminal;
+
+impl Sink for Terminal {
+    fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        io::stdout().write_all(bytes)
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // In the order in which they came, where both are one terminal.
+        io::stdout().flush()?;
+        io::stderr().write_all(bytes)
+    }
+
+    fn log(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut text = line.to_vec();
+        text.push(b'\n');
+        self.stderr(&text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+/// Keeps everything, for a caller who reads it afterwards.
+#[derive(Default)]
+pub struct Captured {
+    /// The program's standard output.
+    pub stdout: Vec<u8>,
+    /// The program's standard error.
+    pub stderr: Vec<u8>,
+    /// The kernel's log, line by line.
+    pub log: Vec<String>,
+}
+
+impl Sink for Captured {
+    fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stdout.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stderr.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn log(&mut self, line: &[u8]) -> io::Result<()> {
+        self.log.push(String::from_utf8_lossy(line).into_owned());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A command that is this very executable, even if its file was replaced since.
+pub fn this_executable() -> Command {
+    Command::new("/proc/self/exe")
+}
+
+/// Starts `order` in a process of its own, which `subcommand` makes of this
+/// executable, and waits for its end; returns the program's exit status.
+pub fn run(subcommand: &str, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
+    let json = serde_json::to_string(order)
+        .map_err(|error| Failure::isle(format!("the isle's order cannot be written ({error})")))?;
+    let stdin = match subcommand {
+        HOSTED_COMMAND => Stdio::inherit(),
+        _ => Stdio::null(),
+    };
+    let mut child = this_executable()
+        .args([subcommand, &std::process::id().to_string(), &json])
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| {
+            Failure::isle(format!(
+                "the isle's process cannot be started ({}): see whether /proc is mounted and \
+                 processes are to be had",
+                describe(&error)
+            ))
+        })?;
+    let words = child.stderr.take().map(|pipe| listen(pipe, order.verbosity));
+    let outcome = relay(&mut child, sink);
+
+    // After the exit record nothing of use follows; without one the monitor is
+    // at its end anyway. Not waiting for it to unmap memory saves milliseconds.
+    let ended = match &outcome {
+        Ok(Some(_)) | Err(_) => kill(&mut child),
+        Ok(None) => child.wait(),
+    };
+    let words = words.and_then(|listener| listener.join().ok()).unwrap_or_default();
+    match outcome {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => explain(subcommand, ended, &words),
+        Err(error) => Err(Failure::output(error)),
+    }
+}
+
+/// For an isle's process: die when the launcher does.
+pub fn die_with_parent(parent: &str) {
+    let is_set = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).is_ok();
+    // It may have died before that.
+    if !is_set || nix::unistd::getppid().to_string() != parent {
+        std::process::exit(STATUS_ISLE_FAILED);
+    }
+}
+
+/// Passes on frames until the exit record or the end of the stream.
+fn relay(child: &mut Child, sink: &mut dyn Sink) -> io::Result<Option<i32>> {
+    let Some(mut pipe) = child.stdout.take() else {
+        return Ok(None);
+    };
+    let mut demux = Demux::default();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut status = None;
+    while status.is_none() {
+        let len = match pipe.read(&mut buffer) {
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let mut on = |event: Event<'_>| deliver(event, sink, &mut status);
+        if len == 0 {
+            demux.finish(&mut on)?;
+            sink.flush()?;
+            break;
+        }
+        demux.push(&buffer[..len], &mut on)?;
+        sink.flush()?;
+    }
+    Ok(status)
+}
+
+fn deliver(event: Event<'_>, sink: &mut dyn Sink, status: &mut Option<i32>) -> io::Result<()> {
+    match event {
+        // Nothing follows the exit record.
+        _ if status.is_some() => Ok(()),
+        Event::Frame(Kind::Stdout, bytes) => sink.stdout(bytes),
+        Event::Frame(Kind::Stderr, bytes) => sink.stderr(bytes),
+        Event::Frame(Kind::Log, line) => sink.log(line.trim_ascii_end()),
+        Event::Frame(Kind::Exit, record) => {
+            *status = record.first_chunk().map(|bytes| i32::from_le_bytes(*bytes));
+            Ok(())
+        }
+        // The monitor's dump of a dying guest: its words, not the program's.
+        Event::Noise(_) => Ok(()),
+    }
+}
+
+/// Collects the monitor's own words; shows them as they come if asked to.
+fn listen(mut pipe: ChildStderr, verbosity: Verbosity) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(len @ 1..) = pipe.read(&mut buffer) {
+            if verbosity == Verbosity::Log {
+                let _ = io::stderr().write_all(&buffer[..len]);
+            }
+            kept.extend_from_slice(&buffer[..len]);
+            let excess = kept.len().saturating_sub(KEPT_BYTES);
+            kept.drain(..excess);
+        }
+        String::from_utf8_lossy(&kept).into_owned()
+    })
+}
+
+/// What to say about an isle that ended without an exit record.
+fn explain(subcommand: &str, ended: io::Result<ExitStatus>, words: &str) -> Result<i32> {
+    let told = words.lines().rev().find_map(|line| line.strip_prefix(SENTENCE_PREFIX));
+    if let Some(sentence) = told {
+        return Err(Failure::isle(sentence));
+    }
+    let signal = ended.ok().and_then(|status| status.signal());
+    match (subcommand, signal) {
+        (VMM_COMMAND, Some(signal)) => Err(Failure::isle(format!(
+            "the virtual machine was killed by {}: if the host is short of memory take less \
+             --memory, else run it again",
+            signal_name(signal)
+        ))),
+        (VMM_COMMAND, None) => Err(Failure::isle(
+            "the guest stopped without an exit record, most likely by a triple fault: run it with \
+             --verbose to see what its kernel last said",
+        )),
+        (_, Some(signal)) => Err(Failure::new(
+            u8::try_from(128 + signal).unwrap_or(STATUS_ISLE_FAILED as u8),
+            format!(
+                "the program was ended by {}: run it on the isle uhyve to see where",
+                signal_name(signal)
+            ),
+        )),
+        (_, None) => Err(Failure::isle(
+            "the hosted program stopped without an exit record: run it with --verbose",
+        )),
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |s| s.to_string())
+}
+
+fn kill(child: &mut Child) -> io::Result<ExitStatus> {
+    // It may be gone already.
+    let _ = child.kill();
+    child.wait()
+}

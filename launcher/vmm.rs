@@ -1,0 +1,241 @@
+//! The isle uhyve, from inside: the process that is the virtual machine monitor.
+//!
+//! [`main`] is the hidden subcommand's. Its standard output carries the guest's
+//! frames, its standard error the monitor's words; a line with
+//! [`SENTENCE_PREFIX`] is the answer that the user gets. uhyve panics where one
+//! would expect an error, in any of its threads, so a panic ends this process at
+//! once: no thread is left waiting for one that died.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::exit;
+use std::time::Duration;
+use std::{panic, thread};
+
+use anchorite_interface::{FORWARD, FRAMED, MACHINE, STATUS_ISLE_FAILED, VERBOSE, escape};
+use landlock::{
+    ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError,
+};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use tempfile::TempDir;
+use uhyvelib::params::{CpuCount, EnvVars, FileSandboxMode, GuestMemorySize, Output, Params};
+use uhyvelib::{DefaultBackend, HypervisorError, UhyveVm};
+
+use crate::forward::{Access, Forward, describe};
+use crate::order::{Order, Verbosity};
+use crate::programs;
+use crate::size::{LIMIT_BYTES, MIB};
+use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
+
+/// How long output may wait in the standard library's line buffer, which uhyve
+/// prints through: it passes on at once only what ends in a newline.
+const FLUSH_EVERY: Duration = Duration::from_millis(10);
+
+/// With more memory than this, uhyve finds no random place for it.
+const RANDOM_PLACE_LIMIT_BYTES: u64 = LIMIT_BYTES - 64 * MIB;
+
+/// Runs the order that the launcher `parent` gives as JSON, and never returns.
+pub fn main(parent: &str, order: &str) -> ! {
+    die_with_parent(parent);
+    let order: Order = match serde_json::from_str(order) {
+        Ok(order) => order,
+        Err(error) => fail(&format!("the isle's order cannot be read ({error})")),
+    };
+    panic::set_hook(Box::new(|info| end_by_panic(&info.to_string())));
+    if order.verbosity == Verbosity::Log {
+        say_what_uhyve_logs();
+    }
+
+    let vm = match build(&order) {
+        Ok(vm) => vm,
+        Err(sentence) => fail(&sentence),
+    };
+    confine(&order.forwards);
+    thread::spawn(|| {
+        loop {
+            thread::sleep(FLUSH_EVERY);
+            let _ = io::stdout().flush();
+        }
+    });
+    // The exit record tells the program's status; a triple fault returns 0 too.
+    let _ = vm.run();
+    let _ = io::stdout().flush();
+    exit(0)
+}
+
+/// Loads the guest; the error is a sentence.
+fn build(order: &Order) -> Result<UhyveVm<DefaultBackend>, String> {
+    let image = programs::image(&order.program)
+        .ok_or_else(|| format!("there is no image of `{}`", order.program))?;
+    let (_image_file, image_path) = as_file(image)
+        .map_err(|error| format!("the guest's image cannot be loaded ({})", describe(&error)))?;
+    let scratch = scratch_dir().map_err(|error| {
+        format!(
+            "uhyve finds no place for a temporary directory ({}): set TMPDIR to a directory that \
+             can be written",
+            describe(&error)
+        )
+    })?;
+    let params = params(order, scratch.path())?;
+    let vm = UhyveVm::new(image_path, params).map_err(|error| match error {
+        HypervisorError::BackendError(error) => format!(
+            "KVM cannot make the virtual machine ({error}): see whether the host has memory and \
+             cores for it, or take --isle hosted"
+        ),
+        error => format!("uhyve cannot make the virtual machine ({error})"),
+    })?;
+    // uhyve wants a place for files that a guest creates outside any forwarded
+    // directory. The kernel never does, and this way nothing stays behind,
+    // however this process ends.
+    let _ = scratch.close();
+    Ok(vm)
+}
+
+fn params(order: &Order, scratch: &Path) -> Result<Params, String> {
+    let memory_size = order
+        .memory_bytes
+        .to_string()
+        .parse::<GuestMemorySize>()
+        .map_err(|error| format!("uhyve refuses the memory size ({error})"))?;
+    let cpu_count = CpuCount::try_from(order.cpus)
+        .map_err(|_| "uhyve refuses the number of cores: give at least one".to_owned())?;
+    let mut kernel_args = vec![FRAMED.to_owned()];
+    match order.verbosity {
+        Verbosity::Quiet => {}
+        Verbosity::Machine => kernel_args.push(MACHINE.to_owned()),
+        Verbosity::Log => kernel_args.push(VERBOSE.to_owned()),
+    }
+    for forward in &order.forwards {
+        kernel_args.push(format!("{FORWARD}={}", escape(forward.guest.as_bytes())));
+    }
+    kernel_args.push("--".to_owned());
+    kernel_args.extend(order.args.iter().map(|arg| arg.escaped()));
+
+    let env: HashMap<String, String> = order
+        .env
+        .iter()
+        .map(|variable| (variable.name.escaped(), variable.value.escaped()))
+        .collect();
+    Ok(Params {
+        memory_size,
+        thp: true,
+        cpu_count,
+        kernel_args,
+        file_mapping: order.forwards.iter().map(Forward::uhyve_mapping).collect(),
+        tempdir: Some(scratch.to_owned()),
+        // uhyve's own needs Landlock or panics; `confine` does what can be done.
+        file_isolation: FileSandboxMode::None,
+        output: Output::StdIo,
+        env: EnvVars::Set(env),
+        aslr: order.memory_bytes <= RANDOM_PLACE_LIMIT_BYTES,
+        ..Params::default()
+    })
+}
+
+/// An image as a file that has a path and no name in any directory.
+fn as_file(image: &[u8]) -> io::Result<(OwnedFd, PathBuf)> {
+    let file = memfd_create("anchorite-image", MFdFlags::MFD_CLOEXEC)?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(image)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    Ok((file.into(), path))
+}
+
+/// A new directory, in memory if possible.
+fn scratch_dir() -> io::Result<TempDir> {
+    TempDir::with_prefix_in("anchorite-", "/dev/shm")
+        .or_else(|_| TempDir::with_prefix("anchorite-"))
+}
+
+/// Keeps this process, from here on, to the forwarded directories, where the
+/// host's kernel has Landlock; a guest is no more trusted than its user anyway.
+fn confine(forwards: &[Forward]) {
+    let abi = ABI::V5;
+    let confine = || -> Result<(), RulesetError> {
+        let mut rules = Ruleset::default().handle_access(AccessFs::from_all(abi))?.create()?;
+        for forward in forwards {
+            let allowed = match forward.access {
+                Access::ReadWrite => AccessFs::from_all(abi),
+                Access::ReadOnly => AccessFs::from_read(abi),
+            };
+            if let Ok(directory) = PathFd::new(&forward.host) {
+                rules = rules.add_rule(PathBeneath::new(directory, allowed))?;
+            }
+        }
+        rules.restrict_self()?;
+        Ok(())
+    };
+    if let Err(error) = confine() {
+        log::warn!("Landlock: {error}");
+    }
+}
+
+/// Ends this process because uhyve panicked, with a sentence about it.
+fn end_by_panic(report: &str) -> ! {
+    eprintln!("{report}");
+    let sentence = match os_error(report) {
+        Some(error) if report.contains("hypercall") => format!(
+            "the host cannot write a file below a forwarded directory ({}): make room there and \
+             run it again",
+            describe(&error)
+        ),
+        Some(error) => {
+            format!("uhyve failed ({}): run it with --verbose to see where", describe(&error))
+        }
+        None => "uhyve failed: run it with --verbose to see where".to_owned(),
+    };
+    fail(&sentence)
+}
+
+/// The error in a panic's report, such as `Os { code: 28, kind: StorageFull, … }`.
+fn os_error(report: &str) -> Option<io::Error> {
+    let (_, rest) = report.split_once("code: ")?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    rest[..digits].parse().ok().map(io::Error::from_raw_os_error)
+}
+
+/// Ends this process with a sentence for the user.
+fn fail(sentence: &str) -> ! {
+    let _ = io::stdout().flush();
+    eprintln!("{SENTENCE_PREFIX}{sentence}");
+    exit(STATUS_ISLE_FAILED)
+}
+
+/// Shows uhyve's warnings on standard error.
+fn say_what_uhyve_logs() {
+    struct Stderr;
+
+    impl log::Log for Stderr {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            eprintln!("uhyve: {}", record.args());
+        }
+
+        fn flush(&self) {}
+    }
+
+    if log::set_logger(&Stderr).is_ok() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_in_a_panics_report_is_found() {
+        let report = "panicked at src/hypercall/mod.rs:164:77:\ncalled `Result::unwrap()` on an \
+                      `Err` value: Os { code: 28, kind: StorageFull, message: \"No space left on \
+                      device\" }";
+        let error = os_error(report).expect("an error");
+        assert_eq!(describe(&error), "No space left on device");
+        assert!(os_error("index out of bounds").is_none());
+    }
+}
