@@ -1,0 +1,125 @@
+//! `anchorite compare postmark`, end to end: the JSON's shape, equal counts, and
+//! what is refused in a sentence.
+
+mod common;
+
+use std::fs;
+
+use common::{anchorite, assert_refused, can_boot, finish, run, stderr, stdout};
+use serde_json::Value;
+
+/// What PostMark prints for its default configuration, whatever it runs on.
+const DEFAULT_COUNTS: [(&str, u64); 8] = [
+    ("created", 764),
+    ("created_alone", 500),
+    ("created_mixed", 264),
+    ("read", 243),
+    ("appended", 257),
+    ("deleted", 764),
+    ("deleted_alone", 528),
+    ("deleted_mixed", 236),
+];
+
+fn json(args: &[&str]) -> Value {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).expect("nothing but JSON on standard output")
+}
+
+#[test]
+fn the_default_configuration_counts_the_same_each_way() {
+    if !can_boot("the_default_configuration") {
+        return;
+    }
+    let document = json(&["compare", "postmark", "--json", "--runs", "2"]);
+    let ways = document["ways"].as_array().unwrap();
+    let names: Vec<_> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ramdisk", "forwarded", "native"]);
+    for way in ways {
+        for (count, value) in DEFAULT_COUNTS {
+            assert_eq!(way["counts"][count], value, "{count} in {way}");
+        }
+        assert_eq!(way["counts"], ways[0]["counts"]);
+        assert!(way["counts"]["bytes_read"].as_u64().unwrap() > 1_000_000, "{way}");
+        assert!(way["counts"]["bytes_written"].as_u64().unwrap() > 4_000_000, "{way}");
+        assert_eq!(way["seconds"].as_array().unwrap().len(), 2, "{way}");
+        assert!(way["transactions_per_second"].as_f64().unwrap() > 0.0, "{way}");
+    }
+    assert_eq!(ways[0]["isle"], "uhyve");
+    let machine = &document["machine"];
+    for field in ["cpu", "kernel", "uhyve", "native_file_system"] {
+        assert!(machine[field].as_str().is_some_and(|text| !text.is_empty()), "{field}");
+    }
+    assert!(machine["kvm"]["hypercall_ns"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_configuration_of_the_users_is_run_each_way() {
+    if !can_boot("a_configuration_of_the_users") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("my config.cfg");
+    let text = "set number 20\nset transactions 30\nset subdirectories 3\nset seed 7\n";
+    fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let document = json(&["compare", "postmark", "--json", "--runs", "1", "--config", &config]);
+    let ways = document["ways"].as_array().unwrap();
+    assert_eq!(ways.len(), 3);
+    assert!(ways.iter().all(|way| way["counts"] == ways[0]["counts"]));
+    assert_eq!(ways[0]["counts"]["created_alone"], 20);
+    assert_eq!(fs::read_to_string(&config).unwrap(), text);
+}
+
+#[test]
+fn the_table_names_the_ground() {
+    if !can_boot("the_table_names_the_ground") {
+        return;
+    }
+    let output = run(&["compare", "postmark", "--runs", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let table = stdout(&output);
+    for words in ["764", "ramdisk", "forwarded", "native", "KVM", "hypercall", "uhyve", "Linux"] {
+        assert!(table.contains(words), "`{words}` is not in:\n{table}");
+    }
+}
+
+#[test]
+fn the_native_directory_is_left_as_it_was() {
+    if !can_boot("the_native_directory_is_left_as_it_was") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("mine"), "kept").unwrap();
+    let directory = place.path().display().to_string();
+    json(&["compare", "postmark", "--json", "--runs", "1", "--native-dir", &directory]);
+    let names: Vec<_> =
+        fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["mine"]);
+}
+
+#[test]
+fn files_that_are_not_there_are_told_in_a_sentence() {
+    let output = run(&["compare", "postmark", "--config", "/no/such/file"]);
+    assert_refused(&output, 2, "/no/such/file");
+    let output = run(&["compare", "postmark", "--config", "/"]);
+    assert_refused(&output, 2, "--config");
+    let output = run(&["compare", "postmark", "--native-dir", "/no/such/dir"]);
+    assert_refused(&output, 2, "/no/such/dir");
+}
+
+#[test]
+fn a_configuration_that_is_broken_is_told() {
+    if !can_boot("a_configuration_that_is_broken_is_told") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("broken");
+    fs::write(&config, "set transactions nonsense\nmake me a sandwich\n\u{0}\n").unwrap();
+    let mut command = anchorite(&["compare", "postmark", "--json", "--runs", "1", "--config"]);
+    command.arg(&config);
+    let output = finish(command);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("anchorite: "), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+}

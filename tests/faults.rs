@@ -1,0 +1,72 @@
+//! Programs and hosts that fail: each ends in a status of its own and in words,
+//! never in a hang, a success, or the monitor's backtrace.
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+
+use common::{anchorite, can_boot, finish, run, skip, stderr, stdout};
+
+#[test]
+fn each_fault_has_its_status() {
+    if !can_boot("each_fault_has_its_status") {
+        return;
+    }
+    for (kind, status) in [
+        ("wild-pointer", 139),
+        ("null-call", 139),
+        ("stack-overflow", 139),
+        ("division", 136),
+        ("invalid-opcode", 132),
+        ("panic", 101),
+        ("out-of-memory", 137),
+    ] {
+        let output = run(&["run", "--memory", "64M", "fault", kind]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(status), "{kind}: {told}");
+        assert_ne!(told, "", "{kind} says nothing");
+        assert!(!told.contains("uhyve"), "{kind}: {told}");
+    }
+}
+
+#[test]
+fn an_unknown_fault_is_a_usage_error() {
+    if !can_boot("an_unknown_fault_is_a_usage_error") {
+        return;
+    }
+    let output = run(&["run", "fault", "no-such-fault"]);
+    assert_ne!(output.status.code(), Some(0));
+    assert_ne!(stderr(&output), "");
+}
+
+#[test]
+fn a_full_host_disk_is_told_in_a_sentence() {
+    let test = "a_full_host_disk_is_told_in_a_sentence";
+    if !can_boot(test) {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+        .arg(place.path())
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        skip(test, "a small tmpfs cannot be mounted (not root)");
+        return;
+    }
+    // Small enough to fit; the 500 files that it makes are not.
+    fs::write(place.path().join("commands"), "run\nquit\n").unwrap();
+    let forward = place.path().display().to_string();
+    let mut command = anchorite(&["run", "--forward", &forward]);
+    command.args(["postmark", "--directory", "/host", "/host/commands"]);
+    let output = finish(command);
+    let unmounted = Command::new("umount").arg(place.path()).status().unwrap();
+    assert!(unmounted.success());
+
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(125), "{told}{}", stdout(&output));
+    assert!(told.contains("anchorite: "), "{told}");
+    assert!(told.contains("No space left on device"), "{told}");
+    assert!(!told.contains("panicked"), "{told}");
+}

@@ -1,0 +1,389 @@
+//! `anchorite run` and `anchorite list`, end to end: what goes in, what comes out,
+//! and what is refused in a sentence.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use common::{anchorite, assert_refused, can_boot, finish, run, stderr, stdout, wait};
+
+/// The isles to run a test on here.
+fn isles(test: &str) -> Vec<&'static str> {
+    if can_boot(test) { vec!["uhyve", "hosted"] } else { vec!["hosted"] }
+}
+
+/// The process that is the virtual machine monitor of the launcher `pid`, well
+/// after its guest began.
+fn monitor_of(pid: u32) -> String {
+    for _ in 0..500 {
+        thread::sleep(Duration::from_millis(10));
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.expect("the kernel tells a process's children");
+        if let Some(monitor) = children.split_whitespace().next() {
+            thread::sleep(Duration::from_millis(100));
+            return monitor.to_owned();
+        }
+    }
+    panic!("the launcher starts no monitor");
+}
+
+#[test]
+fn hello_prints_and_ends_well_on_each_isle() {
+    for isle in isles("hello") {
+        let output = run(&["run", "--isle", isle, "hello"]);
+        assert_eq!(output.status.code(), Some(0), "{isle}: {}", stderr(&output));
+        assert!(stdout(&output).starts_with("Hello from anchorite!\n"), "{isle}");
+        assert_eq!(stderr(&output), "", "{isle}");
+    }
+}
+
+#[test]
+fn each_isle_prints_the_same() {
+    let isles = isles("each_isle_prints_the_same");
+    let outputs: Vec<_> =
+        isles.iter().map(|isle| stdout(&run(&["run", "--isle", isle, "tree"]))).collect();
+    assert!(outputs[0].contains("removed."), "{}", outputs[0]);
+    assert!(outputs.iter().all(|output| *output == outputs[0]));
+}
+
+#[test]
+fn the_command_works_from_any_directory() {
+    let mut command = anchorite(&["run", "--isle", "hosted", "hello"]);
+    command.current_dir("/");
+    assert_eq!(finish(command).status.code(), Some(0));
+}
+
+#[test]
+fn a_usage_error_of_the_program_is_on_stderr_and_in_the_status() {
+    for isle in isles("a_usage_error_of_the_program") {
+        let output = run(&["run", "--isle", isle, "many", "not-a-number"]);
+        assert_eq!(output.status.code(), Some(2), "{isle}");
+        assert_eq!(stdout(&output), "", "{isle}");
+        assert_ne!(stderr(&output), "", "{isle}");
+    }
+}
+
+#[test]
+fn arguments_and_environment_arrive_unharmed() {
+    if !can_boot("arguments_and_environment_arrive_unharmed") {
+        return;
+    }
+    let odd: [&[u8]; 12] = [
+        b"plain",
+        b"",
+        b" ",
+        b"a  b",
+        b"it's",
+        b"\"q\"",
+        b"line\nfeed",
+        b"\xc3\xbc",
+        b"\xff",
+        b"--",
+        b"--verbose",
+        b"50%20",
+    ];
+    let mut command = anchorite(&["run"]);
+    for (nth, value) in odd.iter().enumerate() {
+        let variable = [format!("V{nth}=").as_bytes(), value].concat();
+        command.arg("--env").arg(OsStr::from_bytes(&variable));
+    }
+    command.args(["probe", "words"]).args(odd.map(OsStr::from_bytes));
+    let output = finish(command);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for (nth, word) in odd.iter().enumerate() {
+        let word = word.escape_ascii();
+        let argument = format!("arg {} \"{word}\"", nth + 2);
+        let variable = format!("env \"V{nth}={word}\"");
+        for line in [argument, variable] {
+            assert!(text.lines().any(|told| told == line), "no `{line}` in:\n{text}");
+        }
+    }
+    assert_eq!(text.lines().count(), 2 + 2 * odd.len(), "{text}");
+}
+
+#[test]
+fn an_unknown_program_is_told_the_known_ones() {
+    for isle in ["uhyve", "hosted"] {
+        let output = run(&["run", "--isle", isle, "no-such-program"]);
+        assert_refused(&output, 127, "hello");
+    }
+    assert_refused(&run(&["run", "--isle", "hosted", ""]), 127, "hello");
+    assert_refused(&run(&["run", "--isle", "hosted", "../hello"]), 127, "hello");
+}
+
+#[test]
+fn qemu_says_that_it_comes_later() {
+    assert_refused(&run(&["run", "--isle", "qemu", "hello"]), 2, "qemu is not there yet");
+    let mut command = anchorite(&["run", "hello"]);
+    command.env("HERMIT_ISLE", "qemu");
+    assert_refused(&finish(command), 2, "qemu is not there yet");
+    assert_refused(&run(&["run", "--isle", "xen", "hello"]), 2, "--isle `xen`");
+}
+
+#[test]
+fn command_lines_that_make_no_sense_are_refused() {
+    for args in [
+        &["run"][..],
+        &["run", "--isle"],
+        &["run", "--bogus", "hello"],
+        &["walk"],
+        &["compare"],
+        &["compare", "bonnie"],
+        &["compare", "postmark", "--runs", "0"],
+        &["compare", "postmark", "--runs", "many"],
+        &["run", "--env", "NOVALUE", "hello"],
+        &["run", "--env", "=value", "hello"],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert_refused(&output, 2, "");
+    }
+}
+
+#[test]
+fn memory_sizes_are_checked_before_uhyve_sees_them() {
+    for size in ["0", "-2M", "1M", "15M", "17M", "60G", "61G", "512", "512MB", "1.5G", "lots", ""] {
+        let output = run(&["run", "--isle", "uhyve", "--memory", size, "hello"]);
+        assert_refused(&output, 2, "--memory");
+    }
+    let mut command = anchorite(&["run", "hello"]);
+    command.env("HERMIT_MEM", "15M");
+    assert_refused(&finish(command), 2, "HERMIT_MEM");
+}
+
+#[test]
+fn memory_sizes_of_every_spelling_boot() {
+    if !can_boot("memory_sizes_of_every_spelling_boot") {
+        return;
+    }
+    for size in ["64M", "66m", "512MiB", "1048576K", "2G", "3gib", "16G", "59G", "61438M"] {
+        let output = run(&["run", "--memory", size, "hello"]);
+        assert_eq!(output.status.code(), Some(0), "{size}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_least_memory_is_enough_or_ends_in_a_sentence() {
+    if !can_boot("the_least_memory") {
+        return;
+    }
+    for size in ["16M", "18M", "32M"] {
+        let output = run(&["run", "--memory", size, "hello"]);
+        if output.status.code() != Some(0) {
+            assert_eq!(stdout(&output), "", "{size}");
+            assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+            assert_ne!(stderr(&output), "", "{size}");
+        }
+    }
+}
+
+#[test]
+fn numbers_of_cores_are_checked_before_uhyve_sees_them() {
+    for cpus in ["0", "-1", "two", "", "1000000", "65"] {
+        let output = run(&["run", "--isle", "uhyve", "--cpus", cpus, "hello"]);
+        assert_refused(&output, 2, "--cpus");
+    }
+    let mut command = anchorite(&["run", "hello"]);
+    command.env("HERMIT_CPUS", "none");
+    assert_refused(&finish(command), 2, "HERMIT_CPUS");
+}
+
+#[test]
+fn two_cores_boot() {
+    if !can_boot("two_cores_boot") {
+        return;
+    }
+    let output = run(&["run", "--cpus", "2", "hello"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn options_win_over_variables_and_empty_variables_say_nothing() {
+    let mut command =
+        anchorite(&["run", "--isle", "hosted", "--memory", "64M", "--cpus", "1", "hello"]);
+    command.envs([("HERMIT_ISLE", "qemu"), ("HERMIT_MEM", "lots"), ("HERMIT_CPUS", "0")]);
+    let output = finish(command);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
+    let mut command = anchorite(&["run", "hello"]);
+    command.envs([("HERMIT_ISLE", "hosted"), ("HERMIT_MEM", ""), ("HERMIT_CPUS", "")]);
+    command.env("HERMIT_VERBOSE", "");
+    let output = finish(command);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn the_kernels_log_is_on_stderr_only_when_asked_for() {
+    for isle in isles("the_kernels_log") {
+        let quiet = run(&["run", "--isle", isle, "hello"]);
+        assert_eq!(stderr(&quiet), "", "{isle}");
+        let verbose = run(&["run", "--isle", isle, "--verbose", "hello"]);
+        assert_ne!(stderr(&verbose), "", "{isle}");
+        assert_eq!(verbose.stdout, quiet.stdout, "{isle}");
+        let mut command = anchorite(&["run", "--isle", isle, "hello"]);
+        command.env("HERMIT_VERBOSE", "1");
+        assert_ne!(stderr(&finish(command)), "", "{isle}");
+        let mut command = anchorite(&["run", "--isle", isle, "hello"]);
+        command.env("HERMIT_VERBOSE", "0");
+        assert_eq!(stderr(&finish(command)), "", "{isle}");
+    }
+}
+
+#[test]
+fn what_is_too_long_for_a_guest_is_refused() {
+    let long = "x".repeat(16 * 1024);
+    let variable = format!("A={long}");
+    for isle in ["uhyve", "hosted"] {
+        if isle == "uhyve" && !can_boot("what_is_too_long") {
+            continue;
+        }
+        assert_refused(&run(&["run", "--isle", isle, "hello", &long]), 2, "arguments");
+        let output = run(&["run", "--isle", isle, "--env", &variable, "hello"]);
+        assert_refused(&output, 2, "environment");
+    }
+}
+
+#[test]
+fn what_is_almost_too_long_boots() {
+    if !can_boot("what_is_almost_too_long_boots") {
+        return;
+    }
+    let long = format!("A={}", "x".repeat(15 * 1024 - 20));
+    let output = run(&["run", "--env", &long, "hello"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_closed_output_ends_the_command_quietly() {
+    for isle in isles("a_closed_output") {
+        let mut child = anchorite(&["run", "--isle", isle, "hello"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = wait(child);
+        assert_eq!(stderr(&output), "", "{isle}");
+        assert_eq!(output.status.code(), Some(141), "{isle}");
+    }
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_an_error() {
+    let mut command = anchorite(&["run", "--isle", "hosted", "hello"]);
+    command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    assert_refused(&wait(child), 125, "No space left on device");
+}
+
+#[test]
+fn forwards_that_cannot_be_are_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = |name: &str| parent.path().join(name).display().to_string();
+    fs::create_dir(path("a:b")).unwrap();
+    fs::write(path("file"), "").unwrap();
+    symlink(path("a:b"), path("link")).unwrap();
+    for (argument, words) in [
+        (path("missing"), "No such file or directory"),
+        (path("file"), "not a directory"),
+        (path("a:b"), "colon"),
+        (path("link"), "colon"),
+        (format!("{}:/host", path("a:b")), "colon"),
+        (format!("{}:relative", parent.path().display()), "absolute"),
+        (format!("{}:/", parent.path().display()), "root"),
+        (format!("{}:/a/../b", parent.path().display()), ".."),
+        (":/host".to_owned(), "host directory"),
+        (String::new(), "host directory"),
+    ] {
+        for isle in ["uhyve", "hosted"] {
+            let output = run(&["run", "--isle", isle, "--forward", &argument, "hello"]);
+            assert_refused(&output, 2, words);
+        }
+    }
+    let both = parent.path().display().to_string();
+    let output = run(&["run", "--isle", "hosted", "--forward", &both, "--forward", &both, "hello"]);
+    assert_refused(&output, 2, "--forward");
+}
+
+#[test]
+fn a_host_path_that_is_not_utf8_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let odd = parent.path().join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    let mut command = anchorite(&["run", "--isle", "hosted", "--forward"]);
+    command.arg(&odd).arg("hello");
+    assert_refused(&finish(command), 2, "UTF-8");
+}
+
+#[test]
+fn a_killed_virtual_machine_is_told_in_a_sentence() {
+    if !can_boot("a_killed_virtual_machine") {
+        return;
+    }
+    let child = anchorite(&["run", "many", "10000000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let monitor = monitor_of(child.id());
+    let killed = Command::new("kill").args(["-KILL", &monitor]).status().unwrap();
+    assert!(killed.success());
+    let output = wait(child);
+    assert_eq!(output.status.code(), Some(125));
+    let told = stderr(&output);
+    assert!(told.starts_with("anchorite: the virtual machine was killed by SIGKILL"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
+fn a_killed_launcher_takes_its_virtual_machine_along() {
+    if !can_boot("a_killed_launcher") {
+        return;
+    }
+    let mut child = anchorite(&["run", "many", "10000000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let monitor = monitor_of(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let gone = (0..500).any(|_| {
+        thread::sleep(Duration::from_millis(10));
+        // A zombie, until somebody reaps it, has no command line.
+        fs::read(format!("/proc/{monitor}/cmdline")).map_or(true, |line| line.is_empty())
+    });
+    assert!(gone, "process {monitor} outlives its launcher");
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    if !can_boot("nothing_is_left_behind") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let mut command = anchorite(&["run", "hello"]);
+    command.env("TMPDIR", place.path());
+    assert_eq!(finish(command).status.code(), Some(0));
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn list_names_every_program_with_a_line() {
+    let output = run(&["list"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    for program in ["hello", "tree", "many", "postmark"] {
+        let line = text.lines().find(|line| line.starts_with(program));
+        let words = line.map_or(0, |line| line.split_whitespace().count());
+        assert!(words > 1, "{program} has no line in:\n{text}");
+    }
+}
