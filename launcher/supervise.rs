@@ -8,7 +8,7 @@
 //! ([`die_with_parent`]).
 
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
@@ -98,8 +98,16 @@ impl Sink for Captured {
 }
 
 /// A command that is this very executable, even if its file was replaced since.
-pub fn this_executable() -> Command {
+fn this_executable() -> Command {
     Command::new("/proc/self/exe")
+}
+
+/// Like [`this_executable`], for what never reads the terminal: an interrupt typed
+/// there reaches the launcher alone, whose end is the child's too.
+pub fn this_executable_apart() -> Command {
+    let mut command = this_executable();
+    command.process_group(0).stdin(Stdio::null());
+    command
 }
 
 /// Starts `order` in a process of its own, which `subcommand` makes of this
@@ -107,13 +115,12 @@ pub fn this_executable() -> Command {
 pub fn run(subcommand: &str, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
     let json = serde_json::to_string(order)
         .map_err(|error| Failure::isle(format!("the isle's order cannot be written ({error})")))?;
-    let stdin = match subcommand {
-        HOSTED_COMMAND => Stdio::inherit(),
-        _ => Stdio::null(),
+    let mut command = match subcommand {
+        HOSTED_COMMAND => this_executable(),
+        _ => this_executable_apart(),
     };
-    let mut child = this_executable()
+    let mut child = command
         .args([subcommand, &std::process::id().to_string(), &json])
-        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -19,7 +19,7 @@ pub fn render(machine: &Machine, comparisons: &[Comparison]) -> String {
     let columns = comparisons.first().map_or(0, |one| one.ways.len());
 
     let mut header = vec!["postmark".to_owned()];
-    header.extend(ways.iter().take(columns).map(|way| heading(way.way).to_owned()));
+    header.extend(ways.iter().take(columns).map(|way| heading(machine, way.way).to_owned()));
     table.set_header(header);
     for comparison in comparisons {
         add_comparison(&mut table, comparison);
@@ -41,8 +41,9 @@ pub fn render(machine: &Machine, comparisons: &[Comparison]) -> String {
     text
 }
 
-fn heading(way: Way) -> &'static str {
+fn heading(machine: &Machine, way: Way) -> &'static str {
     match way {
+        Way::Ramdisk if machine.kvm.is_none() => "ramdisk in a process",
         Way::Ramdisk => "ramdisk in the unikernel",
         Way::Forwarded => "forwarded to the host",
         Way::Native => "native Linux",
@@ -105,8 +106,10 @@ fn files(machine: &Machine, way: Way) -> String {
 
 fn kernel(machine: &Machine, way: Way) -> String {
     match way {
-        Way::Ramdisk | Way::Forwarded => format!("anchorite {}", machine.anchorite),
-        Way::Native => machine.kernel.clone(),
+        Way::Ramdisk | Way::Forwarded if machine.kvm.is_some() => {
+            format!("anchorite {}", machine.anchorite)
+        }
+        _ => machine.kernel.clone(),
     }
 }
 

@@ -2,7 +2,6 @@
 //! run there once. Each run is a process of its own.
 
 use std::ffi::{OsStr, OsString};
-use std::process::Stdio;
 
 use serde::Serialize;
 
@@ -15,7 +14,7 @@ use crate::isle::Isle;
 use crate::machine::{Kvm, available_memory_bytes};
 use crate::order::{Order, Verbosity, Word};
 use crate::size::{DEFAULT_BYTES, GIB, STEP_BYTES};
-use crate::supervise::{Captured, die_with_parent, this_executable};
+use crate::supervise::{Captured, die_with_parent, this_executable_apart};
 
 /// The program that is compared.
 const PROGRAM: &str = "postmark";
@@ -131,13 +130,13 @@ impl<'a> Ground<'a> {
     }
 
     fn run_native(&self, files: &Fresh) -> Result<Outcome> {
-        let mut command = this_executable();
+        let mut command = this_executable_apart();
         command
             .arg(NATIVE_COMMAND)
             .arg(std::process::id().to_string())
             .args([OsStr::new(DIRECTORY), files.path().as_os_str(), OsStr::new(JSON)])
             .arg(self.config.path().join(CONFIG_NAME));
-        let output = command.stdin(Stdio::null()).output().map_err(|error| {
+        let output = command.output().map_err(|error| {
             Failure::isle(format!("the native run cannot be started ({})", describe(&error)))
         })?;
         let status = output.status.code().unwrap_or(128);
