@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Progress {
     steps: u32,
     done: u32,
-    what: String,
+    /// A line has begun that tells of a run, where there is no terminal.
+    is_line_open: bool,
     /// On a terminal.
     bar: Option<ProgressBar>,
 }
@@ -26,14 +27,18 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Progress { steps, done: 0, what: String::new(), bar }
+        Progress { steps, done: 0, is_line_open: false, bar }
     }
 
     /// A run begins.
     pub fn begin(&mut self, what: &str) {
-        self.what = what.to_owned();
-        if let Some(bar) = &self.bar {
-            bar.set_message(self.what.clone());
+        match &self.bar {
+            Some(bar) => bar.set_message(what.to_owned()),
+            None => {
+                let step = self.done + 1;
+                let _ = write!(std::io::stderr(), "{step}/{} {what}: ", self.steps);
+                self.is_line_open = true;
+            }
         }
     }
 
@@ -43,16 +48,9 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.inc(1),
             None => {
-                let (done, steps, what) = (self.done, self.steps, &self.what);
-                let _ = writeln!(std::io::stderr(), "{done}/{steps} {what}: {seconds:.3} s");
+                let _ = writeln!(std::io::stderr(), "{seconds:.3} s");
+                self.is_line_open = false;
             }
-        }
-    }
-
-    /// All are done: leaves the terminal as it was.
-    pub fn finish(self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 }
@@ -61,6 +59,9 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+        if self.is_line_open {
+            let _ = writeln!(std::io::stderr());
         }
     }
 }
