@@ -26,9 +26,6 @@ use crate::order::{Order, Verbosity};
 use crate::programs;
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
 
-/// Bytes of memory for each inode that a ramdisk may have.
-const BYTES_PER_INODE: u64 = 4096;
-
 /// Runs the order that the launcher `parent` gives as JSON, and never returns.
 pub fn main(parent: &str, order: &str) -> ! {
     die_with_parent(parent);
@@ -48,8 +45,7 @@ pub fn main(parent: &str, order: &str) -> ! {
         let _ = send(Kind::Log, line.as_bytes());
     }
 
-    let limits =
-        Limits { size_bytes: order.memory_bytes, inodes: order.memory_bytes / BYTES_PER_INODE };
+    let limits = Limits::of_memory(order.memory_bytes);
     let sys = match System::new(Arc::new(Process), limits) {
         Ok(sys) => sys,
         Err(errno) => fail(&format!("the ramdisk cannot be made ({errno}): take more --memory")),

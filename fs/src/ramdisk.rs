@@ -18,6 +18,14 @@ pub struct Limits {
     pub inodes: u64,
 }
 
+impl Limits {
+    /// The limits of a ramdisk on a machine with `memory_bytes`: half of it for file data,
+    /// as tmpfs has it, and an inode for each KiB, since an empty file takes 256 bytes.
+    pub const fn of_memory(memory_bytes: u64) -> Limits {
+        Limits { size_bytes: memory_bytes / 2, inodes: memory_bytes / 1024 }
+    }
+}
+
 /// What a ramdisk holds, beside its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {

@@ -46,7 +46,7 @@ pub extern "C" fn start() -> ! {
 
     let platform = Arc::new(BareMetal::new(user_memory));
     let memory_bytes = machine.memory.end - machine.memory.start;
-    let limits = Limits { size_bytes: memory_bytes / 2, inodes: memory_bytes / 1024 };
+    let limits = Limits::of_memory(memory_bytes);
     let system = match System::new(platform.clone(), limits) {
         Ok(system) => system,
         Err(error) => fail(format_args!("the ramdisk: {}", error.message())),
