@@ -104,7 +104,8 @@ impl OpenFile {
     /// Fills `sink`; returns how many bytes there were.
     ///
     /// # Errors
-    /// EISDIR; ESPIPE for a position where there is none; the host's.
+    /// EINVAL if the transfer would end where no offset is; EISDIR; ESPIPE for a position
+    /// where there is none; the host's.
     pub(crate) fn read(
         &self,
         system: &System,
@@ -113,9 +114,13 @@ impl OpenFile {
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
         match (&self.object, at) {
-            (Object::Inode(inode), At::Position(position)) => inode.read(caller, position, sink),
+            (Object::Inode(inode), At::Position(position)) => {
+                check_end(position, sink.remaining())?;
+                inode.read(caller, position, sink)
+            }
             (Object::Inode(inode), At::Offset) => {
                 let mut offset = self.offset.lock();
+                check_end(*offset, sink.remaining())?;
                 let done = inode.read(caller, *offset, sink)?;
                 *offset += done as u64;
                 Ok(done)
@@ -130,7 +135,8 @@ impl OpenFile {
     /// Writes `source`; returns how many bytes found room.
     ///
     /// # Errors
-    /// ESPIPE for a position where there is none; EFBIG, ENOSPC, ENOMEM; the host's.
+    /// EINVAL if the transfer would end where no offset is; ESPIPE for a position where
+    /// there is none; EFBIG, ENOSPC, ENOMEM; the host's.
     pub(crate) fn write(
         &self,
         system: &System,
@@ -142,11 +148,13 @@ impl OpenFile {
         match (&self.object, at) {
             // With O_APPEND, Linux writes at the end whatever the position: `pwrite(2)`, BUGS.
             (Object::Inode(inode), At::Position(position)) => {
+                check_end(position, source.remaining())?;
                 let position = (!append).then_some(position);
                 inode.write(caller, position, source).map(|(done, _)| done)
             }
             (Object::Inode(inode), At::Offset) => {
                 let mut offset = self.offset.lock();
+                check_end(*offset, source.remaining())?;
                 let (done, end) = inode.write(caller, (!append).then_some(*offset), source)?;
                 if done > 0 {
                     *offset = end;
@@ -265,4 +273,14 @@ impl OpenFile {
             Object::Inode(_) | Object::Console(_) | Object::Path => Ok(()),
         }
     }
+}
+
+/// Linux refuses a transfer whose last byte would lie behind the largest offset, however
+/// short the file is (`fs/read_write.c`, `rw_verify_area`).
+///
+/// # Errors
+/// EINVAL.
+fn check_end(start: u64, len: usize) -> Result<()> {
+    let end = start.checked_add(len as u64).ok_or(Errno::EINVAL)?;
+    i64::try_from(end).map(drop).map_err(|_| Errno::EINVAL)
 }

@@ -106,6 +106,26 @@ rows! {
         pread(3, 200, 0), lseek(3, 0, 5).fails(EINVAL), lseek(3, 0, -1).fails(EINVAL),
         lseek(3, 0, SEEK_CUR).gives(106),
     ];
+    offsets_up_to_the_largest: [
+        open("/f", O_RDWR | O_CREAT), lseek(3, MAX, SEEK_SET).gives(MAX),
+        lseek(3, 1, SEEK_CUR).fails(EINVAL), lseek(3, MAX, SEEK_CUR).fails(EINVAL),
+        lseek(3, i64::MIN, SEEK_CUR).fails(EINVAL), write(3, "x").fails(EINVAL), read(3, 0),
+        write(3, ""), read(3, 1), lseek(3, -1, SEEK_CUR).gives(MAX - 1), write(3, "x").gives(1),
+        fstat(3), lseek(3, 0, SEEK_END).gives(MAX), lseek(3, 1, SEEK_END).fails(EINVAL),
+        pread(3, 1, MAX - 1).tells(b"x"), lseek(3, -1, SEEK_END).gives(MAX - 1), read(3, 1),
+        lseek(3, -1, SEEK_END), read(3, 2), ftruncate(3, 0), fstat(3),
+        pwrite(3, "y", MAX - 1).gives(1), unlink("/f"), close(3),
+    ];
+    /// A transfer over the largest offset was cut off there: a short write, EFBIG, or end
+    /// of file. Linux refuses it as a whole, before it looks at the file.
+    transfers_over_the_largest_offset: [
+        open("/f", O_RDWR | O_CREAT), pwrite(3, "abc", MAX - 1).fails(EINVAL),
+        pwrite(3, "abc", MAX - 2), pwrite(3, "abc", MAX - 3), pwrite(3, "a", MAX),
+        pwrite(3, "", MAX), pread(3, 1, MAX), pread(3, 1, MAX - 1), pread(3, 9, MAX - 8),
+        pread(3, 9, MAX - 9), fstat(3), lseek(3, MAX - 1, SEEK_SET), read(3, 3), write(3, "xy"),
+        write(3, "x"), open("/f", O_WRONLY | O_APPEND), write(4, "z").fails(EFBIG),
+        pwrite(4, "z", 0), write(4, ""),
+    ];
     truncate_to_the_largest_size: [
         creat("/f"), truncate("/f", MAX).gives(0), stat("/f"), truncate("/f", -1).fails(EINVAL),
         truncate("/f", i64::MIN).fails(EINVAL), open("/f", O_RDWR), pread(4, 10, MAX - 10),
