@@ -15,6 +15,12 @@ rows! {
         mkdir("/f/").fails(EEXIST), mkdir("/new/").gives(0), stat("/new/"), symlink("target", "/l"),
         mkdir("/l/").fails(EEXIST), mkdir("/target"), mkdir("/l/x"),
     ];
+    /// mkdir kept the set-ID bits that it was given; Linux keeps the sticky bit alone.
+    mkdir_with_all_mode_bits: [
+        mkdir_mode("/a", 0o7777), stat("/a"), mkdir_mode("/b", 0o100777), stat("/b"), umask(0),
+        mkdir_mode("/c", 0o7777), stat("/c"), mkdir_mode("/c/d", 0o700), stat("/c/d"),
+        creat_mode("/c/f", 0o2755), stat("/c/f"),
+    ];
     each_subdirectory_is_a_link_of_its_parent: [
         mkdir("/a"), mkdir("/a/b"), mkdir("/a/c"), creat("/a/f"), stat("/a"), stat("/"),
         rmdir("/a/b"), stat("/a"), rename("/a/c", "/c"), stat("/a"), stat("/"),
