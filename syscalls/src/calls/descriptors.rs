@@ -8,7 +8,7 @@ use crate::descriptors::{LIMIT, OnExec};
 use crate::file::{Object, OpenFile};
 use crate::node::{Files, OpenedOrLink};
 use crate::system::System;
-use crate::walk::{Last, Place, Walk};
+use crate::walk::{Last, Place, Walk, check_path};
 use crate::{Errno, Result};
 
 /// The bit of O_TMPFILE that is not O_DIRECTORY.
@@ -24,9 +24,10 @@ impl System {
     ///
     /// # Errors
     /// POSIX.1-2024 open(), ERRORS, in this order: ENOSYS for O_TMPFILE;
-    /// EINVAL for O_CREAT with O_DIRECTORY; EMFILE; ENOMEM; those of the path (ENOENT,
-    /// ENOTDIR, EACCES, ENAMETOOLONG, ELOOP); EISDIR for O_CREAT with a slash at the
-    /// end; EEXIST; EISDIR; ENOTDIR; ELOOP for O_NOFOLLOW; EACCES; ENOSPC.
+    /// EINVAL for O_CREAT with O_DIRECTORY; ENOENT for an empty path, ENAMETOOLONG for a
+    /// long one; EMFILE; ENOMEM; those of the walk (ENOENT, ENOTDIR, EACCES, ENAMETOOLONG,
+    /// ELOOP); EISDIR for O_CREAT with a slash at the end; EEXIST; EISDIR; ENOTDIR; ELOOP
+    /// for O_NOFOLLOW; EACCES; ENOSPC.
     pub fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         self.openat(libc::AT_FDCWD, path, flags, mode)
     }
@@ -35,7 +36,7 @@ impl System {
     /// `at` is a descriptor of.
     ///
     /// # Errors
-    /// Those of [`open`](System::open); EBADF and ENOTDIR for `at` before those of the path.
+    /// Those of [`open`](System::open); EBADF and ENOTDIR for `at` before those of the walk.
     pub fn openat(&self, at: i32, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         let flags = if flags & libc::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
         if flags & TMPFILE != 0 {
@@ -44,6 +45,7 @@ impl System {
         if flags & libc::O_CREAT != 0 && flags & libc::O_DIRECTORY != 0 {
             return Err(Errno::EINVAL);
         }
+        check_path(path)?;
         let fd = self.descriptors.write().reserve()?;
         let opened = self.as_caller(|caller| {
             let walk = self.walk(caller, self.start(at, path)?, path)?;

@@ -44,6 +44,8 @@ fn every_flag_on_every_kind_of_file() {
     check("every_flag_on_every_kind_of_file", &steps);
 }
 
+/// What is wrong with the path itself comes before what is wrong with descriptors: it
+/// was the other way round, EMFILE and EBADF for an empty path.
 #[test]
 fn descriptors_end_at_the_limit_with_emfile() {
     let mut steps = vec![creat(FILE)];
@@ -54,6 +56,8 @@ fn descriptors_end_at_the_limit_with_emfile() {
         creat("/new").fails(EMFILE),
         stat("/new").fails(ENOENT),
         openat(5000, "f", O_RDONLY).fails(EMFILE),
+        open("", O_RDONLY).fails(ENOENT),
+        open(&"x".repeat(4096), O_RDONLY).fails(ENAMETOOLONG),
         open(FILE, O_CREAT | O_DIRECTORY).fails(EINVAL),
         close(500).gives(0),
         close(400).gives(0),
