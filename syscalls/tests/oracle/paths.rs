@@ -76,6 +76,8 @@ fn names_of_255_bytes_and_no_more() {
             link(&in_fits, &long).fails(ENAMETOOLONG),
             rename(&fits, &long).fails(ENAMETOOLONG),
             rename(&long, &fits).fails(ENAMETOOLONG),
+            // The new name was looked at first.
+            rename("/none", &long).fails(ENOENT),
             unlink(&long).fails(ENAMETOOLONG),
             rmdir(&long).fails(ENAMETOOLONG),
             readlink(&long, 9).fails(ENAMETOOLONG),
