@@ -101,6 +101,16 @@ impl OpenFile {
         }
     }
 
+    /// # Errors
+    /// ENOTDIR for what is known to be no directory; a host says so itself.
+    pub(crate) fn check_listable(&self) -> Result<()> {
+        match &self.object {
+            Object::Inode(inode) if inode.is_directory() => Ok(()),
+            Object::Host(_) => Ok(()),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
     /// Fills `sink`; returns how many bytes there were.
     ///
     /// # Errors

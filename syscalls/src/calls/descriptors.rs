@@ -39,12 +39,7 @@ impl System {
     /// Those of [`open`](System::open); EBADF and ENOTDIR for `at` before those of the walk.
     pub fn openat(&self, at: i32, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         let flags = if flags & libc::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
-        if flags & TMPFILE != 0 {
-            return Err(Errno::ENOSYS);
-        }
-        if flags & libc::O_CREAT != 0 && flags & libc::O_DIRECTORY != 0 {
-            return Err(Errno::EINVAL);
-        }
+        check_flags(flags)?;
         check_path(path)?;
         let fd = self.descriptors.write().reserve()?;
         let opened = self.as_caller(|caller| {
@@ -264,4 +259,19 @@ impl System {
 
 fn on_exec(flags: i32) -> OnExec {
     if flags & libc::O_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep }
+}
+
+/// # Errors
+/// ENOSYS for O_TMPFILE; EINVAL for O_CREAT with O_DIRECTORY. None with O_PATH.
+pub(crate) fn check_flags(flags: i32) -> Result<()> {
+    if flags & libc::O_PATH != 0 {
+        return Ok(());
+    }
+    if flags & TMPFILE != 0 {
+        return Err(Errno::ENOSYS);
+    }
+    if flags & libc::O_CREAT != 0 && flags & libc::O_DIRECTORY != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
 }

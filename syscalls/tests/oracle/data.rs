@@ -81,19 +81,31 @@ fn file_that_grows_bit_by_bit_keeps_its_content() {
 
 const MAX: i64 = i64::MAX;
 
-/// Deviation 4.
+/// Deviation 5.
 #[test]
-fn seek_data_is_einval() {
+fn truncate_to_the_same_size_marks_times() {
+    let same = || truncate("/f", 0).touches(&[("/f", "mc")]);
+    let linux = Outcome::Timed(Box::new(Outcome::Done(0)), vec!["".into()]);
+    let steps = [creat("/f"), same().unlike_linux(linux), ftruncate(3, 0).touches(&[("/f", "mc")])];
+    check("truncate_to_the_same_size_marks_times", &steps);
+}
+
+/// Sparse files, searched from every edge.
+#[test]
+fn seeking_data_and_holes_at_every_edge() {
     let [data, hole] = [libc::SEEK_DATA, libc::SEEK_HOLE];
-    check(
-        "seek_data_is_einval",
-        &[
-            creat("/f"),
-            write(3, "x"),
-            lseek(3, 0, data).fails(EINVAL).unlike_linux(Outcome::Done(0)),
-            lseek(3, 0, hole).fails(EINVAL).unlike_linux(Outcome::Done(1)),
-        ],
-    );
+    let mut steps = Vec::new();
+    for at in EDGES {
+        for size in EDGES {
+            steps.extend([open("/f", O_RDWR | O_CREAT | O_TRUNC), pwrite(3, "x", at)]);
+            steps.push(ftruncate(3, size));
+            for from in [-1, 0, at - 1, at, at + 1, size - 1, size, size + 1] {
+                steps.extend([lseek(3, from, data), lseek(3, from, hole)]);
+            }
+            steps.push(close(3));
+        }
+    }
+    check("seeking_data_and_holes_at_every_edge", &steps);
 }
 
 rows! {
@@ -140,6 +152,12 @@ rows! {
         ftruncate(5, 0).fails(EINVAL), ftruncate(3, -1).fails(EINVAL),
         ftruncate(77, -1).fails(EINVAL), symlink("f", "/l"), truncate("/l", 10).gives(0),
         stat("/f"), symlink("none", "/m"), truncate("/m", 1).fails(ENOENT),
+    ];
+    truncate_marks_times: [
+        creat("/f"), write(3, "hello"), ftruncate(3, 3).touches(&[("/f", "mc")]),
+        ftruncate(3, 3).touches(&[("/f", "mc")]), truncate("/f", 9).touches(&[("/f", "mc")]),
+        truncate("/f", 2).touches(&[("/f", "mc")]), truncate("/f", 2).touches(&[("/f", "mc")]),
+        truncate("/f", 0).touches(&[("/f", "mc")]),
     ];
     transfers_mark_times: [
         open("/f", O_RDWR | O_CREAT),

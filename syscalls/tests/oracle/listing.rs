@@ -42,6 +42,24 @@ fn entries_removed_while_listing_are_each_listed_once() {
     }
 }
 
+/// Deviation 4.
+#[test]
+fn listing_goes_on_after_its_end() {
+    use crate::calls::Arg::{Room, Word};
+    let getdents = || raw(libc::SYS_getdents64, [Word(3), Room, Word(1000), Word(0)]);
+    check(
+        "listing_goes_on_after_its_end",
+        &[
+            mkdir("/d"),
+            open("/d", O_RDONLY),
+            getdents().gives(48),
+            getdents().gives(0),
+            creat("/d/f"),
+            getdents().gives(24).unlike_linux(Outcome::Done(0)),
+        ],
+    );
+}
+
 rows! {
     listing_of_an_empty_directory: [
         mkdir("/d"), open("/d", O_RDONLY), getdents(3, 1000), getdents(3, 1000), fstat(3),

@@ -15,10 +15,13 @@
 //! 2. **Strings are copied before the call starts**: with two paths, a bad second pointer
 //!    is EFAULT even where walking the first would fail. Pinned by
 //!    `rename_checks_both_pointers_first`.
-//! 3. **O_PATH and O_TMPFILE are ENOSYS**: not there yet; silently opening something else
-//!    would be worse. Pinned by `missing_open_flags_are_enosys`.
-//! 4. **lseek by SEEK_DATA and SEEK_HOLE is EINVAL**: not there yet, and the errno that
-//!    `lseek(2)` has for a file system without them. Pinned by `seek_data_is_einval`.
+//! 3. **O_TMPFILE is ENOSYS**: not there yet; silently opening something else would be worse.
+//!    Pinned by `missing_open_flags_are_enosys`.
+//! 4. **A listing that came to its end goes on** if an entry is made after that; tmpfs waits
+//!    for a rewind. POSIX.1-2024, readdir(): it is unspecified. Pinned by
+//!    `listing_goes_on_after_its_end`.
+//! 5. **truncate to the size that a file has marks its times**; tmpfs does so only where the
+//!    file holds pages, an accident. Pinned by `truncate_to_the_same_size_marks_times`.
 
 #[path = "../support/mod.rs"]
 mod support;

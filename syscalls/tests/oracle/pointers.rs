@@ -4,7 +4,7 @@ use libc::*;
 
 use crate::calls::Arg::{Room, Tail, Text, TextAtEnd, Word};
 use crate::calls::{Arg, Error, Outcome};
-use crate::steps::{Step, check, creat, raw, rows, symlink, write};
+use crate::steps::{Step, check, creat, mkdir, raw, rows, symlink, write};
 
 const NULL: Arg = Word(0);
 const NONE: Arg = Word(0);
@@ -114,6 +114,24 @@ rows! {
         raw(SYS_getcwd, [NULL, Word(0), NONE, NONE]).fails(ERANGE),
         raw(SYS_readlink, [text("/f"), NULL, Word(0), NONE]).fails(EINVAL),
         raw(SYS_readlink, [text("/f"), Room, Word(-1), NONE]).fails(EINVAL),
+    ];
+    /// What Linux finds wrong before it looks at memory was found after: a bad length or
+    /// flag, a descriptor of no directory, a path to no link.
+    first_error_is_linux_first_error: [
+        mkdir("/d"), creat("/f"), raw(SYS_stat, [text("/none"), NULL, NONE, NONE]).fails(ENOENT),
+        raw(SYS_fstat, [Word(77), NULL, NONE, NONE]).fails(EBADF),
+        raw(SYS_read, [Word(77), NULL, Word(1), NONE]).fails(EBADF),
+        raw(SYS_read, [Word(3), NULL, Word(1), NONE]).fails(EBADF),
+        raw(SYS_getdents64, [Word(77), NULL, Word(99), NONE]).fails(EBADF),
+        raw(SYS_getdents64, [Word(3), NULL, Word(99), NONE]).fails(ENOTDIR),
+        raw(SYS_pread64, [Word(77), NULL, Word(1), Word(-1)]).fails(EINVAL),
+        raw(SYS_truncate, [NULL, Word(-1), NONE, NONE]).fails(EINVAL),
+        raw(SYS_open, [NULL, Word((O_CREAT | O_DIRECTORY).into()), NONE, NONE]).fails(EINVAL),
+        raw(SYS_readlink, [text("/none"), NULL, Word(9), NONE]).fails(ENOENT),
+        raw(SYS_readlink, [text("/f"), NULL, Word(9), NONE]).fails(EINVAL),
+        raw(SYS_readlink, [NULL, Room, Word(0), NONE]).fails(EINVAL),
+        raw(SYS_symlink, [text(""), text("/none/x"), NONE, NONE]),
+        raw(SYS_chdir, [text(""), NONE, NONE, NONE]),
     ];
     lengths_above_every_file: [
         creat("/f"), write(3, "hello"),
