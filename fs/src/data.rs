@@ -448,3 +448,6 @@ pub(crate) mod tests_support {
         Ramdisk::new(&caller, 0o755, limits, 1, 0).unwrap().root().superblock.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

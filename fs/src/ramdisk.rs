@@ -172,3 +172,6 @@ impl Drop for Ramdisk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

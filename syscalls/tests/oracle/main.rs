@@ -34,5 +34,6 @@ mod names;
 mod opens;
 mod paths;
 mod pointers;
+mod random;
 mod steps;
 mod worlds;
