@@ -2,7 +2,7 @@
 //! dup3; fcntl.
 
 use anchorite_fs::Caller;
-use anchorite_fs::mem::Arc;
+use anchorite_fs::mem::{Arc, Room};
 
 use crate::descriptors::{LIMIT, OnExec};
 use crate::file::{Object, OpenFile};
@@ -43,8 +43,10 @@ impl System {
         check_path(path)?;
         let fd = self.descriptors.write().reserve()?;
         let opened = self.as_caller(|caller| {
+            // Taken before a file is made or emptied: that cannot be undone.
+            let room = Room::try_new()?;
             let walk = self.walk(caller, self.start(at, path)?, path)?;
-            Arc::try_new(self.open_file(caller, walk, flags, self.masked(mode))?)
+            Ok(room.fill(self.open_file(caller, walk, flags, self.masked(mode))?))
         });
         let mut descriptors = self.descriptors.write();
         match opened {
