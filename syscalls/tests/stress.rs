@@ -18,8 +18,11 @@ const RACE: Duration = Duration::from_millis(400);
 const WATCHDOG: Duration = Duration::from_secs(50);
 const RW: i32 = libc::O_RDWR | libc::O_CREAT;
 
+/// A call or two, given the number of the round.
+type Racer<'a> = &'a (dyn Fn(&System, usize) + Sync);
+
 /// Runs the racers for a while, each with the number of its round, then checks the tree.
-fn race(system: System, racers: &[&(dyn Fn(&System, usize) + Sync)]) -> System {
+fn race(system: System, racers: &[Racer<'_>]) -> System {
     let finished = Arc::new(AtomicBool::new(false));
     let watched = finished.clone();
     std::thread::spawn(move || {

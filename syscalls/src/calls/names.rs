@@ -120,8 +120,8 @@ impl System {
             let walk = self.walk_to_parent(caller, new_at, new)?;
             let name = new_name(&walk, Slash::OnlyIfDirectory)?;
             if walk.place.mount != target.mount {
-                return match walk.child(name) {
-                    Ok(_) => Err(Errno::EEXIST),
+                return match look(&walk, name) {
+                    Ok(()) => Err(Errno::EEXIST),
                     Err(Errno::ENOENT) => Err(Errno::EXDEV),
                     Err(errno) => Err(errno),
                 };
@@ -307,10 +307,19 @@ enum Slash {
 fn new_name<'a>(walk: &'a Walk<'_>, slash: Slash) -> Result<EntryName<'a>> {
     let Last::Name(name) = walk.last() else { return Err(Errno::EEXIST) };
     if name.directory_only && slash == Slash::OnlyIfDirectory {
-        return match walk.child(name) {
-            Ok(_) => Err(Errno::EEXIST),
+        return match look(walk, name) {
+            Ok(()) => Err(Errno::EEXIST),
             Err(errno) => Err(errno),
         };
     }
     Ok(name)
+}
+
+/// Whether there is something with this name. A host is asked: its children are named
+/// without looking.
+///
+/// # Errors
+/// ENOENT if there is nothing; those of the look-up.
+fn look(walk: &Walk<'_>, name: EntryName<'_>) -> Result<()> {
+    walk.child(name)?.node.attributes(LastLink::Stay).map(drop)
 }
