@@ -3,8 +3,9 @@
 use libc::*;
 
 use crate::calls::Arg::{Room, Tail, Text, TextAtEnd, Word};
-use crate::calls::{Arg, Error, Outcome};
+use crate::calls::{Arg, Call, Error, Outcome, World};
 use crate::steps::{Step, check, creat, mkdir, raw, rows, symlink, write};
+use crate::worlds::by_number;
 
 const NULL: Arg = Word(0);
 const NONE: Arg = Word(0);
@@ -104,7 +105,54 @@ fn rename_checks_both_pointers_first() {
     check("rename_checks_both", &differs(step, EFAULT, Outcome::Failed(Error(ENOENT))));
 }
 
+/// Any call with any words answers, and never panics; the two that end the program are
+/// left out.
+#[test]
+fn hostile_words_never_panic() {
+    let mut world = by_number();
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    let mut below = |limit: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % limit as u64) as usize
+    };
+    let texts = ["/", "/f", "a", "/d/e", "..", "/l", "/f/", "/d"];
+    let words = [0, 1, -1, 2, 3, 4, 5, 64, 4096, 0o777, O_CREAT.into(), O_DIRECTORY.into()];
+    let words = [&words[..], &[i64::MAX, i64::MIN, i32::MAX.into(), 1 << 32, -100]].concat();
+    for _ in 0..100_000 {
+        let number = below(340) as i64;
+        let mut argument = || match below(8) {
+            0..3 => text(texts[below(texts.len())]),
+            3 => Tail(below(300)),
+            4 => Room,
+            _ => Word(words[below(words.len())]),
+        };
+        let arguments = [(); 4].map(|()| argument());
+        if ![SYS_exit, SYS_exit_group].contains(&number) {
+            world.call(&Call::Raw(number, arguments));
+        }
+    }
+}
+
 rows! {
+    calls_that_are_not_about_files: [
+        raw(SYS_getrandom, [Room, Word(100), Word(0), NONE]).gives(100),
+        raw(SYS_getrandom, [NULL, Word(100), Word(0), NONE]).fails(EFAULT),
+        raw(SYS_getrandom, [Tail(0), Word(1), Word(0), NONE]).fails(EFAULT),
+        raw(SYS_getrandom, [NULL, Word(0), Word(0), NONE]).gives(0),
+        raw(SYS_getrandom, [Room, Word(10), Word(99), NONE]).fails(EINVAL),
+        raw(SYS_getrandom, [Room, Word(10), Word(6), NONE]).fails(EINVAL),
+        raw(SYS_clock_gettime, [Word(0), Room, NONE, NONE]).gives(0),
+        raw(SYS_clock_gettime, [Word(1), Tail(16), NONE, NONE]).gives(0),
+        raw(SYS_clock_gettime, [Word(1), Tail(15), NONE, NONE]).fails(EFAULT),
+        raw(SYS_clock_gettime, [Word(1), NULL, NONE, NONE]).fails(EFAULT),
+        raw(SYS_clock_gettime, [Word(99), NULL, NONE, NONE]).fails(EINVAL),
+        raw(SYS_uname, [Room, NONE, NONE, NONE]).gives(0),
+        raw(SYS_uname, [NULL, NONE, NONE, NONE]).fails(EFAULT),
+        raw(SYS_uname, [Tail(389), NONE, NONE, NONE]).fails(EFAULT),
+        raw(SYS_sched_yield, [NONE, NONE, NONE, NONE]).gives(0),
+    ];
     nothing_is_read_or_written_through_any_pointer: [
         creat("/f"), raw(SYS_write, [Word(3), NULL, Word(0), NONE]).gives(0),
         raw(SYS_write, [Word(3), Tail(0), Word(0), NONE]).gives(0),

@@ -74,7 +74,7 @@ fn offset() -> impl Strategy<Value = i64> {
 
 fn bytes() -> impl Strategy<Value = Bytes> {
     let len = prop::sample::select(vec![0, 1, 10, 63, 64, 65, 500, 4095, 4096, 4097, 9000]);
-    (len, b'a'..b'z').prop_map(|(len, byte)| Bytes(vec![byte; len]))
+    (len, b'a'..=b'z').prop_map(|(len, byte)| Bytes(vec![byte; len]))
 }
 
 fn flags() -> impl Strategy<Value = i32> {
