@@ -193,8 +193,9 @@ impl OpenFile {
         };
         let mut offset = self.offset.lock();
         let region = match whence {
-            libc::SEEK_DATA => Some(Region::Data),
-            libc::SEEK_HOLE => Some(Region::Hole),
+            // A listing's offsets are cookies: there is no data among them, nor an end.
+            libc::SEEK_DATA if !inode.is_directory() => Some(Region::Data),
+            libc::SEEK_HOLE if !inode.is_directory() => Some(Region::Hole),
             _ => None,
         };
         if let Some(region) = region {
@@ -205,7 +206,6 @@ impl OpenFile {
         let base = match whence {
             libc::SEEK_SET => 0,
             libc::SEEK_CUR => *offset,
-            // A listing's offsets are cookies: it has no end to count from.
             libc::SEEK_END if !inode.is_directory() => Inode::attributes(inode).size,
             _ => return Err(Errno::EINVAL),
         };

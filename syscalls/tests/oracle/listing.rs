@@ -85,6 +85,11 @@ rows! {
         lseek(3, 0, SEEK_SET), lseek(3, 0, 9).fails(EINVAL), list_rest(3, 100),
         lseek(3, 0, SEEK_END),
     ];
+    /// Data and holes were searched in directories: ENXIO.
+    seeking_data_in_a_directory_is_einval: [
+        mkdir("/d"), open("/d", O_RDONLY), lseek(3, 0, libc::SEEK_DATA).fails(EINVAL),
+        lseek(3, -1, libc::SEEK_HOLE).fails(EINVAL),
+    ];
     listing_sees_what_is_made_after_a_rewind: [
         mkdir("/d"), open("/d", O_RDONLY), list_rest(3, 100), creat("/d/f"), lseek(3, 0, SEEK_SET),
         list_rest(3, 100), rename("/d/f", "/d/g"), lseek(3, 0, SEEK_SET), list_rest(3, 100),

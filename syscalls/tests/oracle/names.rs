@@ -168,6 +168,19 @@ rows! {
         rename("/b", "/a/b").touches(&[("/a", "mc"), ("/", "mc")]),
         rename("/a/b/g", "/a/b/g").touches(&[("/a/b", ""), ("/a/b/g", "")]),
     ];
+    renames_that_exchange_or_never_replace: [
+        mkdir("/a"), mkdir("/b"), mkdir("/a/d"), creat("/a/f"), creat("/b/g"), mkdir("/a/d/e"),
+        rename_at2("/a/f", "/b/g", 1).fails(EEXIST), rename_at2("/a/f", "/b/h", 1).gives(0),
+        rename_at2("/none", "/b/g", 1).fails(ENOENT), rename_at2("/b/g", "/none", 2).fails(ENOENT),
+        rename_at2("/a/d", "/b/g", 2).gives(0), stat("/a"), stat("/b"), stat("/b/g/e/../.."),
+        rename_at2("/a", "/b/g", 2).gives(0), stat("/b/g/d"), stat("/a/e"), stat("/"), stat("/b"),
+        rename_at2("/b", "/b/g", 2).fails(EINVAL), rename_at2("/b/g", "/b", 2).fails(EINVAL),
+        rename_at2("/a", "/b", 3).fails(EINVAL), rename_at2("/a", "/a", 1).fails(EEXIST),
+        rename_at2("/a", "/a", 2).gives(0), rename_at2("/b/h", "/a/", 2),
+        rename_at2("/a/", "/b/h", 2), rename_at2("/a", "/b", 8), rename_at2("/", "/a", 2),
+        rename_at2("/a/.", "/b", 1), rename_at2("/a", "/b/.", 1), chdir("/a"),
+        rename_at2("/a", "/b/g", 2), getcwd(99), stat(".."),
+    ];
     names_touch_their_directory: [
         mkdir("/a"), mkdir("/a/b").touches(&[("/a", "mc"), ("/", "")]),
         creat("/a/f").gives(3).touches(&[("/a", "mc"), ("/a/b", "")]),

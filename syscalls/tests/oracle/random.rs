@@ -88,12 +88,17 @@ fn call() -> impl Strategy<Value = Call> {
     let mode = || 0..0o10000u32;
     let id = || prop::sample::select(vec![0, 1, 2, u32::MAX]);
     let len = || prop::sample::select(vec![0usize, 1, 100, 4096, 5000]);
-    let whence = prop::sample::select(vec![SEEK_SET, SEEK_CUR, SEEK_END]);
+    let whence = prop::sample::select(vec![SEEK_SET, SEEK_CUR, SEEK_END, 3, 4]);
+    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let keep = libc::FALLOC_FL_KEEP_SIZE;
+    let mode_of_fallocate = prop::sample::select(vec![0, keep, punch, punch, punch & !keep]);
     let names = prop_oneof![
         4 => (path(), mode()).prop_map(|(path, mode)| Call::Mkdir(path, mode)),
         2 => path().prop_map(Call::Rmdir),
         3 => path().prop_map(Call::Unlink),
         5 => (path(), path()).prop_map(|(old, new)| Call::Rename(old, new)),
+        3 => (path(), path(), 0..4u32)
+            .prop_map(|(old, new, flags)| Call::RenameAt2(old, new, flags)),
         3 => (path(), path()).prop_map(|(old, new)| Call::Link(old, new)),
         2 => (path(), path()).prop_map(|(target, path)| Call::Symlink(target, path)),
         1 => (path(), len()).prop_map(|(path, len)| Call::Readlink(path, len)),
@@ -111,6 +116,8 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (fd(), offset(), whence).prop_map(|(fd, at, whence)| Call::Lseek(fd, at, whence)),
         1 => (path(), offset()).prop_map(|(path, size)| Call::Truncate(path, size)),
         1 => (fd(), offset()).prop_map(|(fd, size)| Call::Ftruncate(fd, size)),
+        2 => (fd(), mode_of_fallocate, offset(), offset())
+            .prop_map(|(fd, mode, at, len)| Call::Fallocate(fd, mode, at, len)),
         1 => fd().prop_map(Call::Fstat),
     ];
     let attributes = prop_oneof![

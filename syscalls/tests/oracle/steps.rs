@@ -186,6 +186,7 @@ constructors! {
     rmdir(path: P) = Call::Rmdir(path.into());
     unlink(path: P) = Call::Unlink(path.into());
     rename(old: P, new: P) = Call::Rename(old.into(), new.into());
+    rename_at2(old: P, new: P, flags: u32) = Call::RenameAt2(old.into(), new.into(), flags);
     link(old: P, new: P) = Call::Link(old.into(), new.into());
     symlink(target: P, path: P) = Call::Symlink(target.into(), path.into());
     readlink(path: P, len: usize) = Call::Readlink(path.into(), len);

@@ -185,6 +185,13 @@ impl<F: Fn(i64, [u64; 6]) -> i64> World for ByNumber<F> {
             Call::Rmdir(path) => self.done(SYS_rmdir, &[one(path)]),
             Call::Unlink(path) => self.done(SYS_unlink, &[one(path)]),
             Call::Rename(old, new) => self.done(SYS_rename, &[one(old), two(new)]),
+            Call::RenameAt2(old, new, flags) => {
+                let here = AT_FDCWD.into();
+                self.done(SYS_renameat2, &[here, one(old), here, two(new), word(*flags)])
+            }
+            Call::Fallocate(fd, mode, at, len) => {
+                self.done(SYS_fallocate, &[(*fd).into(), (*mode).into(), *at, *len])
+            }
             Call::Link(old, new) => self.done(SYS_link, &[one(old), two(new)]),
             Call::Symlink(old, new) => self.done(SYS_symlink, &[one(old), two(new)]),
             Call::Readlink(path, len) => self.data(SYS_readlink, &[one(path), buffer, *len as i64]),
@@ -259,6 +266,10 @@ impl World for ByMethod {
             Call::Rmdir(path) => unit(system.rmdir(path)),
             Call::Unlink(path) => unit(system.unlink(path)),
             Call::Rename(old, new) => unit(system.rename(old, new)),
+            Call::RenameAt2(old, new, flags) => {
+                unit(system.renameat2(libc::AT_FDCWD, old, libc::AT_FDCWD, new, *flags))
+            }
+            Call::Fallocate(fd, mode, at, len) => unit(system.fallocate(*fd, *mode, *at, *len)),
             Call::Link(old, new) => unit(system.link(old, new)),
             Call::Symlink(old, new) => unit(system.symlink(old, new)),
             Call::Readlink(path, len) => {
