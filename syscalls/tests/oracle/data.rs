@@ -108,6 +108,19 @@ fn seeking_data_and_holes_at_every_edge() {
     check("seeking_data_and_holes_at_every_edge", &steps);
 }
 
+/// Deviation 6.
+#[test]
+fn allocated_ranges_are_data() {
+    use crate::calls::Error;
+    let none = Outcome::Failed(Error(libc::ENXIO));
+    let steps = [
+        creat("/f"),
+        fallocate(3, 0, 0, 4096).gives(0),
+        lseek(3, 0, libc::SEEK_DATA).gives(0).unlike_linux(none),
+    ];
+    check("allocated_ranges_are_data", &steps);
+}
+
 rows! {
     seeking_never_changes_the_file: [
         open("/f", O_RDWR | O_CREAT), write(3, "hello"), lseek(3, 0, SEEK_CUR).gives(5),

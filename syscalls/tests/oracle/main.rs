@@ -22,6 +22,14 @@
 //!    `listing_goes_on_after_its_end`.
 //! 5. **truncate to the size that a file has marks its times**; tmpfs does so only where the
 //!    file holds pages, an accident. Pinned by `truncate_to_the_same_size_marks_times`.
+//! 6. **Ranges that fallocate took are data** to SEEK_DATA and SEEK_HOLE even before they
+//!    are written; tmpfs tells such pages apart. `lseek(2)` leaves it to the file system,
+//!    and a mark on every page would cost a look on every write. Pinned by
+//!    `allocated_ranges_are_data`.
+//! 7. **Sticky directories that all may write guard no links against O_CREAT.** Linux denies
+//!    that with O_NOFOLLOW on another user's link, even to root, as a side effect of
+//!    hardening (`fs.protected_regular`, `fs.protected_fifos`, off by default), which POSIX
+//!    does not know. Pinned by `sticky_directories_guard_no_links`.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -79,6 +79,15 @@ fn missing_open_flags_are_enosys() {
     );
 }
 
+/// Deviation 7.
+#[test]
+fn sticky_directories_guard_no_links() {
+    let linux = Outcome::Failed(crate::calls::Error(libc::EACCES));
+    let open = open("/l", O_CREAT | O_NOFOLLOW).fails(libc::ELOOP).unlike_linux(linux);
+    let steps = [symlink("f", "/l"), lchown("/l", 1, 0), open];
+    check("sticky_directories_guard_no_links", &steps);
+}
+
 rows! {
     path_descriptors_name_without_opening: [
         creat("/f"), mkdir("/d"), symlink("f", "/l"), open("/f", O_PATH | O_RDWR).gives(4),

@@ -199,6 +199,7 @@ constructors! {
     truncate(path: P, len: i64) = Call::Truncate(path.into(), len);
     ftruncate(fd: i32, len: i64) = Call::Ftruncate(fd, len);
     chmod(path: P, mode: u32) = Call::Chmod(path.into(), mode);
+    fallocate(fd: i32, mode: i32, at: i64, len: i64) = Call::Fallocate(fd, mode, at, len);
     fchmod(fd: i32, mode: u32) = Call::Fchmod(fd, mode);
     chown(path: P, uid: u32, gid: u32) = Call::Chown(path.into(), uid, gid);
     lchown(path: P, uid: u32, gid: u32) = Call::Lchown(path.into(), uid, gid);
