@@ -20,7 +20,7 @@ fn name(bytes: &[u8]) -> EntryName<'_> {
 }
 
 /// How deep a tree is: deeper than a stack of recursive drops.
-const DEEP: usize = if cfg!(miri) { 300 } else { 1_000_000 };
+const DEEP: usize = if cfg!(miri) { 100 } else { 1_000_000 };
 
 #[test]
 fn tree_of_a_million_levels_is_torn_down_without_recursion() {
@@ -84,7 +84,7 @@ fn quotas_come_back_when_everything_is_removed() {
     as_root(|caller| {
         let ramdisk = Ramdisk::new(caller, 0o755, ROOMY, 1, 0).unwrap();
         let root = ramdisk.root();
-        let count = if cfg!(miri) { 20 } else { 1000 };
+        let count = if cfg!(miri) { 8 } else { 1000 };
         let mut open = Vec::new();
         for number in 0..count {
             let (file, text) = (format!("f{number}"), format!("l{number}"));

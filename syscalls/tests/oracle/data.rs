@@ -180,6 +180,14 @@ rows! {
         pwrite(3, "a", 9).gives(1).touches(&[("/f", "mc")]),
         lseek(3, 0, SEEK_END).gives(10).touches(&[("/f", "")]), fstat(3),
     ];
+    /// Truncating to the same size kept what fallocate had taken behind the end.
+    truncate_frees_what_was_allocated_behind_the_end: [
+        creat("/f"), write(3, "x"), fallocate(3, libc::FALLOC_FL_KEEP_SIZE, 0, 100_000).gives(0),
+        fstat(3), ftruncate(3, 1).gives(0), fstat(3),
+        fallocate(3, libc::FALLOC_FL_KEEP_SIZE, 0, 100_000), ftruncate(3, 0), fstat(3),
+        fallocate(3, libc::FALLOC_FL_KEEP_SIZE, 0, 100), ftruncate(3, 0), fstat(3),
+        fallocate(3, libc::FALLOC_FL_KEEP_SIZE, 8192, 100), ftruncate(3, 5000), fstat(3),
+    ];
     holes_take_no_blocks: [
         open("/f", O_RDWR | O_CREAT), fstat(3), ftruncate(3, 1 << 30), fstat(3),
         pread(3, 5000, 4000), fstat(3), pwrite(3, "x", 1 << 20), fstat(3), pwrite(3, "x", 0),

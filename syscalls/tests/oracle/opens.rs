@@ -83,7 +83,7 @@ fn missing_open_flags_are_enosys() {
 #[test]
 fn sticky_directories_guard_no_links() {
     let linux = Outcome::Failed(crate::calls::Error(libc::EACCES));
-    let open = open("/l", O_CREAT | O_NOFOLLOW).fails(libc::ELOOP).unlike_linux(linux);
+    let open = open("/l", O_CREAT | O_NOFOLLOW).fails(ELOOP).unlike_linux(linux);
     let steps = [symlink("f", "/l"), lchown("/l", 1, 0), open];
     check("sticky_directories_guard_no_links", &steps);
 }
