@@ -121,6 +121,44 @@ fn allocated_ranges_are_data() {
     check("allocated_ranges_are_data", &steps);
 }
 
+/// Deviation 8.
+#[test]
+fn hole_up_to_the_end_frees_the_last_page() {
+    use crate::calls::{Ignored, Stat};
+    let stat = |blocks| {
+        let (ino, times) = (Ignored(0), Ignored([(0, 0); 3]));
+        let (mode, nlink, uid, gid, size, block_size) = (0o100644, 1, 0, 0, 4097, 4096);
+        Outcome::Stat(Stat { mode, nlink, uid, gid, size, blocks, block_size, ino, times })
+    };
+    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let steps = [
+        creat("/f"),
+        pwrite(3, "x", 4096),
+        fallocate(3, punch, 1, 4096).gives(0),
+        fstat(3).is(stat(0)).unlike_linux(stat(8)),
+        unlink("/f"),
+    ];
+    check("hole_up_to_the_end_frees_the_last_page", &steps);
+}
+
+/// Punched holes of every size and place, in a file that goes on behind them.
+#[test]
+fn holes_punched_at_every_edge_read_as_zeros() {
+    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let mut steps = Vec::new();
+    for from in EDGES.into_iter().filter(|edge| *edge < 300_000) {
+        for len in EDGES.into_iter().filter(|edge| *edge < 300_000) {
+            steps.extend([open("/f", O_RDWR | O_CREAT | O_TRUNC), pwrite(3, "end", 700_000)]);
+            steps.push(pwrite(3, vec![b'x'; 540_000], 0));
+            steps.extend([fallocate(3, punch, from, len), fstat(3)]);
+            steps.extend(around(3, from));
+            steps.extend(around(3, from + len));
+            steps.push(close(3));
+        }
+    }
+    check("holes_punched_at_every_edge_read_as_zeros", &steps);
+}
+
 rows! {
     seeking_never_changes_the_file: [
         open("/f", O_RDWR | O_CREAT), write(3, "hello"), lseek(3, 0, SEEK_CUR).gives(5),

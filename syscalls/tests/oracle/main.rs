@@ -30,6 +30,8 @@
 //!    that with O_NOFOLLOW on another user's link, even to root, as a side effect of
 //!    hardening (`fs.protected_regular`, `fs.protected_fifos`, off by default), which POSIX
 //!    does not know. Pinned by `sticky_directories_guard_no_links`.
+//! 8. **A hole punched up to a file's end frees the page that the end is in**; tmpfs only
+//!    zeroes it. Only `st_blocks` tells. Pinned by `hole_up_to_the_end_frees_the_last_page`.
 
 #[path = "../support/mod.rs"]
 mod support;

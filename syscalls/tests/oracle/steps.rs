@@ -34,6 +34,11 @@ impl Step {
         Step { expected: Some(Outcome::Failed(Error(errno))), ..self }
     }
 
+    /// This comes of the call.
+    pub fn is(self, outcome: Outcome) -> Step {
+        Step { expected: Some(outcome), ..self }
+    }
+
     /// The call returns this.
     pub fn gives(self, value: i64) -> Step {
         Step { expected: Some(Outcome::Done(value)), ..self }
