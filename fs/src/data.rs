@@ -129,11 +129,12 @@ impl FileData {
         Ok((at - offset) as usize)
     }
 
-    /// Makes the file `size` bytes long: cuts off the rest, or adds a hole.
+    /// Makes the file `size` bytes long: cuts off the rest, also what was allocated behind
+    /// the end, or adds a hole.
     /// `size` is at most [`MAX_FILE_BYTES`].
     pub(crate) fn truncate(&mut self, superblock: &Superblock, size: u64) {
         debug_assert!(size <= MAX_FILE_BYTES);
-        if size >= self.size {
+        if size > self.size {
             self.zero_up_to(size);
         } else if size == 0 {
             self.free(superblock);
@@ -448,3 +449,6 @@ pub(crate) mod tests_support {
         Ramdisk::new(&caller, 0o755, limits, 1, 0).unwrap().root().superblock.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -334,3 +334,6 @@ fn entry(chunks: &[Vec<Entry>], Slot(at): Slot) -> &Entry {
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::Deref;
 use core::ptr::NonNull;
 
@@ -61,6 +61,24 @@ struct Counted<T> {
     value: T,
 }
 
+/// Memory for a value that is to be shared, taken before the value is made: so a call
+/// can do last what cannot be undone.
+pub struct Room<T>(Box<MaybeUninit<Counted<T>>>);
+
+impl<T> Room<T> {
+    /// # Errors
+    /// ENOMEM.
+    pub fn try_new() -> Result<Room<T>> {
+        try_box(MaybeUninit::uninit()).map(Room)
+    }
+
+    /// The first reference to `value`.
+    pub fn fill(self, value: T) -> Arc<T> {
+        let counted = Box::write(self.0, Counted { references: AtomicUsize::new(1), value });
+        Arc { counted: NonNull::from(Box::leak(counted)), owns: PhantomData }
+    }
+}
+
 // SAFETY: an `Arc` gives shared access to `T` from any thread that holds one and
 // drops it on whichever thread is last, as `alloc::sync::Arc` does.
 unsafe impl<T: Send + Sync> Send for Arc<T> {}
@@ -73,8 +91,7 @@ impl<T> Arc<T> {
     /// # Errors
     /// ENOMEM; the value is dropped.
     pub fn try_new(value: T) -> Result<Arc<T>> {
-        let counted = try_box(Counted { references: AtomicUsize::new(1), value })?;
-        Ok(Arc { counted: NonNull::from(Box::leak(counted)), owns: PhantomData })
+        Ok(Room::try_new()?.fill(value))
     }
 
     /// Whether both are references to the same value.

@@ -263,7 +263,8 @@ pub enum Created {
 ///
 /// # Errors
 /// EXDEV for directories of two ramdisks; ENOTDIR; EACCES without search permission of
-/// both directories; ENAMETOOLONG; ENOENT; EEXIST ([`RenameMode::NoReplace`]); ENOTDIR
+/// both directories; ENAMETOOLONG and ENOENT, the old name's before the new one's; EEXIST
+/// ([`RenameMode::NoReplace`]); ENOENT ([`RenameMode::Exchange`]); ENOTDIR
 /// for a file whose name is followed by a slash; EINVAL if the directory would be moved
 /// below itself; ENOTEMPTY if the new name is an ancestor of the old (EINVAL to
 /// exchange them); success with nothing done if both name the same file; EACCES and
@@ -358,9 +359,13 @@ fn rename_locked(
     mode: RenameMode,
     traps: &Traps,
 ) -> Result<Removed> {
+    for directory in [&parents.old, parents.new.as_ref().unwrap_or(&parents.old)] {
+        directory.directory()?;
+        directory.check(caller, Access::EXECUTE)?;
+    }
     let (_, old_slot) = find(old_dir, &parents.old, caller, old.bytes)?;
-    let (new_hash, new_slot) = find(new_dir, parents.new_dir(), caller, new.bytes)?;
     let old_slot = old_slot.ok_or(Errno::ENOENT)?;
+    let (new_hash, new_slot) = find(new_dir, parents.new_dir(), caller, new.bytes)?;
     let source = parents.old.directory()?.child(old_slot).clone();
     let target = match new_slot {
         Some(slot) => Some(parents.new_dir().directory()?.child(slot).clone()),

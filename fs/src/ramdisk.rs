@@ -180,3 +180,6 @@ impl Drop for Ramdisk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! From a call's number and six words to the call: Linux's interface on x86-64,
-//! `syscalls(2)`. Pointers are checked here, before anything is done with them.
+//! `syscalls(2)`. Pointers are checked here, before anything is done with them, and after
+//! whatever Linux checks without looking at memory.
 
 use crate::abi::Dirent;
-use crate::calls::{check_random_flags, position, position_or_offset};
+use crate::calls::{check_flags, check_random_flags, position, position_or_offset};
 use crate::file::At;
 use crate::system::System;
 use crate::{Errno, Result};
@@ -63,8 +64,14 @@ impl System {
             libc::SYS_fadvise64 => self.fadvise(int(a), b as i64, c as i64, int(d)).map(|()| 0),
             libc::SYS_readahead => self.readahead(int(a)).map(|()| 0),
             libc::SYS_lseek => self.lseek(int(a), b as i64, int(c)).map(|offset| offset as i64),
-            libc::SYS_open => self.open(&string(a)?, int(b), c as u32).map(i64::from),
-            libc::SYS_openat => self.openat(int(a), &string(b)?, int(c), d as u32).map(i64::from),
+            libc::SYS_open => {
+                check_flags(int(b))?;
+                self.open(&string(a)?, int(b), c as u32).map(i64::from)
+            }
+            libc::SYS_openat => {
+                check_flags(int(c))?;
+                self.openat(int(a), &string(b)?, int(c), d as u32).map(i64::from)
+            }
             libc::SYS_creat => self.creat(&string(a)?, b as u32).map(i64::from),
             libc::SYS_close => self.close(int(a)).map(|()| 0),
             libc::SYS_close_range => self.close_range(a as u32, b as u32, c as u32).map(|()| 0),
@@ -106,15 +113,15 @@ impl System {
                 if int(c) <= 0 {
                     return Err(Errno::EINVAL);
                 }
-                let mut sink = memory.sink(address(b), int(c) as usize)?;
-                self.readlink_into(libc::AT_FDCWD, &string(a)?, &mut sink).map(length)
+                let sink = || memory.sink(address(b), int(c) as usize);
+                self.readlink_into(libc::AT_FDCWD, &string(a)?, sink).map(length)
             }
             libc::SYS_readlinkat => {
                 if int(d) <= 0 {
                     return Err(Errno::EINVAL);
                 }
-                let mut sink = memory.sink(address(c), int(d) as usize)?;
-                self.readlink_into(int(a), &string(b)?, &mut sink).map(length)
+                let sink = || memory.sink(address(c), int(d) as usize);
+                self.readlink_into(int(a), &string(b)?, sink).map(length)
             }
             libc::SYS_mkdirat => self.mkdirat(int(a), &string(b)?, c as u32).map(|()| 0),
             libc::SYS_symlinkat => self.symlinkat(&string(a)?, int(b), &string(c)?).map(|()| 0),
@@ -136,7 +143,10 @@ impl System {
                 self.getcwd_into(&mut sink).map(length)
             }
             libc::SYS_chdir => self.chdir(&string(a)?).map(|()| 0),
-            libc::SYS_truncate => self.truncate(&string(a)?, b as i64).map(|()| 0),
+            libc::SYS_truncate => {
+                position(b as i64)?;
+                self.truncate(&string(a)?, b as i64).map(|()| 0)
+            }
             libc::SYS_ftruncate => self.ftruncate(int(a), b as i64).map(|()| 0),
             libc::SYS_chmod => self.chmod(&string(a)?, b as u32).map(|()| 0),
             libc::SYS_fchmod => self.fchmod(int(a), b as u32).map(|()| 0),

@@ -101,10 +101,21 @@ impl OpenFile {
         }
     }
 
+    /// # Errors
+    /// ENOTDIR for what is known to be no directory; a host says so itself.
+    pub(crate) fn check_listable(&self) -> Result<()> {
+        match &self.object {
+            Object::Inode(inode) if inode.is_directory() => Ok(()),
+            Object::Host(_) => Ok(()),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
     /// Fills `sink`; returns how many bytes there were.
     ///
     /// # Errors
-    /// EISDIR; ESPIPE for a position where there is none; the host's.
+    /// EINVAL if the transfer would end where no offset is; EISDIR; ESPIPE for a position
+    /// where there is none; the host's.
     pub(crate) fn read(
         &self,
         system: &System,
@@ -113,9 +124,13 @@ impl OpenFile {
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
         match (&self.object, at) {
-            (Object::Inode(inode), At::Position(position)) => inode.read(caller, position, sink),
+            (Object::Inode(inode), At::Position(position)) => {
+                check_end(position, sink.remaining())?;
+                inode.read(caller, position, sink)
+            }
             (Object::Inode(inode), At::Offset) => {
                 let mut offset = self.offset.lock();
+                check_end(*offset, sink.remaining())?;
                 let done = inode.read(caller, *offset, sink)?;
                 *offset += done as u64;
                 Ok(done)
@@ -130,7 +145,8 @@ impl OpenFile {
     /// Writes `source`; returns how many bytes found room.
     ///
     /// # Errors
-    /// ESPIPE for a position where there is none; EFBIG, ENOSPC, ENOMEM; the host's.
+    /// EINVAL if the transfer would end where no offset is; ESPIPE for a position where
+    /// there is none; EFBIG, ENOSPC, ENOMEM; the host's.
     pub(crate) fn write(
         &self,
         system: &System,
@@ -142,11 +158,13 @@ impl OpenFile {
         match (&self.object, at) {
             // With O_APPEND, Linux writes at the end whatever the position: `pwrite(2)`, BUGS.
             (Object::Inode(inode), At::Position(position)) => {
+                check_end(position, source.remaining())?;
                 let position = (!append).then_some(position);
                 inode.write(caller, position, source).map(|(done, _)| done)
             }
             (Object::Inode(inode), At::Offset) => {
                 let mut offset = self.offset.lock();
+                check_end(*offset, source.remaining())?;
                 let (done, end) = inode.write(caller, (!append).then_some(*offset), source)?;
                 if done > 0 {
                     *offset = end;
@@ -175,8 +193,9 @@ impl OpenFile {
         };
         let mut offset = self.offset.lock();
         let region = match whence {
-            libc::SEEK_DATA => Some(Region::Data),
-            libc::SEEK_HOLE => Some(Region::Hole),
+            // A listing's offsets are cookies: there is no data among them, nor an end.
+            libc::SEEK_DATA if !inode.is_directory() => Some(Region::Data),
+            libc::SEEK_HOLE if !inode.is_directory() => Some(Region::Hole),
             _ => None,
         };
         if let Some(region) = region {
@@ -187,7 +206,6 @@ impl OpenFile {
         let base = match whence {
             libc::SEEK_SET => 0,
             libc::SEEK_CUR => *offset,
-            // A listing's offsets are cookies: it has no end to count from.
             libc::SEEK_END if !inode.is_directory() => Inode::attributes(inode).size,
             _ => return Err(Errno::EINVAL),
         };
@@ -265,4 +283,14 @@ impl OpenFile {
             Object::Inode(_) | Object::Console(_) | Object::Path => Ok(()),
         }
     }
+}
+
+/// Linux refuses a transfer whose last byte would lie behind the largest offset, however
+/// short the file is (`fs/read_write.c`, `rw_verify_area`).
+///
+/// # Errors
+/// EINVAL.
+fn check_end(start: u64, len: usize) -> Result<()> {
+    let end = start.checked_add(len as u64).ok_or(Errno::EINVAL)?;
+    i64::try_from(end).map(drop).map_err(|_| Errno::EINVAL)
 }

@@ -15,7 +15,7 @@ const RANGES: usize = 8;
 
 /// The addresses that a program may name.
 pub(crate) struct UserMemory {
-    /// Immutable; ascending and disjoint.
+    /// Immutable; ascending, and with a gap between any two.
     ranges: ArrayVec<Range<usize>, RANGES>,
 }
 
@@ -23,11 +23,19 @@ impl UserMemory {
     /// # Errors
     /// E2BIG for more than eight ranges.
     pub(crate) fn new(given: &[Range<usize>]) -> Result<UserMemory> {
-        let mut ranges = ArrayVec::new();
+        let mut sorted = ArrayVec::<_, RANGES>::new();
         for range in given {
-            ranges.try_push(range.clone()).map_err(|_| Errno::E2BIG)?;
+            sorted.try_push(range.clone()).map_err(|_| Errno::E2BIG)?;
         }
-        ranges.sort_unstable_by_key(|range| range.start);
+        sorted.sort_unstable_by_key(|range: &Range<usize>| range.start);
+        let mut ranges = ArrayVec::<Range<usize>, RANGES>::new();
+        for range in sorted {
+            match ranges.last_mut() {
+                // A buffer may lie across the border.
+                Some(before) if before.end >= range.start => before.end = before.end.max(range.end),
+                _ => ranges.push(range),
+            }
+        }
         Ok(UserMemory { ranges })
     }
 
@@ -132,6 +140,17 @@ mod tests {
         assert_eq!(memory.check(usize::MAX, 2), Err(Errno::EFAULT));
         assert_eq!(memory.check(start, usize::MAX), Err(Errno::EFAULT));
         assert_eq!(memory.check(0, 0), Ok(()));
+    }
+
+    /// Ranges that touch were kept apart: a buffer across their border was EFAULT.
+    #[test]
+    fn ranges_that_touch_are_one() {
+        let memory = UserMemory::new(&[300..400, 100..200, 200..300, 500..600]).unwrap();
+        assert_eq!(memory.check(100, 300), Ok(()));
+        assert_eq!(memory.check(100, 301), Err(Errno::EFAULT));
+        assert_eq!(memory.check(150, 100), Ok(()));
+        assert_eq!(memory.check(450, 1), Err(Errno::EFAULT));
+        assert_eq!(memory.check(500, 100), Ok(()));
     }
 
     #[test]

@@ -82,22 +82,14 @@ impl<'a> Walk<'a> {
     /// A walk of `path` from `from`, or from the root if the path is absolute.
     ///
     /// # Errors
-    /// ENOENT for an empty path; ENAMETOOLONG; EINVAL for a NUL inside.
+    /// Those of [`check_path`].
     pub(crate) fn new(
         system: &'a System,
         caller: &'a Caller<'a>,
         from: Place,
         path: &'a [u8],
     ) -> Result<Walk<'a>> {
-        if path.is_empty() {
-            return Err(Errno::ENOENT);
-        }
-        if path.len() >= PATH_MAX {
-            return Err(Errno::ENAMETOOLONG);
-        }
-        if path.contains(&0) {
-            return Err(Errno::EINVAL);
-        }
+        check_path(path)?;
         let place = if path[0] == b'/' { system.root() } else { from };
         Ok(Walk { system, caller, place, rest: Rest::Given(path), links: 0 })
     }
@@ -268,6 +260,19 @@ impl System {
                 None => return Ok(place),
             }
         }
+    }
+}
+
+/// Checks what can be known of a path without walking it.
+///
+/// # Errors
+/// ENOENT for an empty path; ENAMETOOLONG; EINVAL for a NUL inside.
+pub(crate) fn check_path(path: &[u8]) -> Result<()> {
+    match path {
+        b"" => Err(Errno::ENOENT),
+        _ if path.len() >= PATH_MAX => Err(Errno::ENAMETOOLONG),
+        _ if path.contains(&0) => Err(Errno::EINVAL),
+        _ => Ok(()),
     }
 }
 

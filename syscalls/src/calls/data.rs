@@ -17,7 +17,8 @@ impl System {
     /// the end.
     ///
     /// # Errors
-    /// EBADF; EISDIR; EIO.
+    /// EBADF; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EISDIR;
+    /// EIO.
     pub fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize> {
         self.read_into(fd, At::Offset, || Ok(Sink::from(buf)))
     }
@@ -25,7 +26,8 @@ impl System {
     /// `pread(2)`: reads at `offset`; the file offset stays.
     ///
     /// # Errors
-    /// EINVAL for an offset below zero; EBADF; ESPIPE; EISDIR; EIO.
+    /// EINVAL for an offset below zero; EBADF; EINVAL as for [`read`](System::read); ESPIPE;
+    /// EISDIR; EIO.
     pub fn pread(&self, fd: i32, buf: &mut [u8], offset: i64) -> Result<usize> {
         self.read_into(fd, position(offset)?, || Ok(Sink::from(buf)))
     }
@@ -34,7 +36,9 @@ impl System {
     /// many bytes found room.
     ///
     /// # Errors
-    /// EBADF; EFBIG; ENOSPC or ENOMEM if not one byte found room; EIO.
+    /// EBADF; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EFBIG
+    /// for appending to a file of that size; ENOSPC or ENOMEM if not one byte found room;
+    /// EIO.
     pub fn write(&self, fd: i32, buf: &[u8]) -> Result<usize> {
         self.write_from(fd, At::Offset, || Ok(Source::from(buf)))
     }
@@ -43,8 +47,7 @@ impl System {
     /// file offset stays.
     ///
     /// # Errors
-    /// EINVAL for an offset below zero; EBADF; ESPIPE; EFBIG; ENOSPC or ENOMEM if not one
-    /// byte found room; EIO.
+    /// EINVAL for an offset below zero; EBADF; ESPIPE; the others of [`write`](System::write).
     pub fn pwrite(&self, fd: i32, buf: &[u8], offset: i64) -> Result<usize> {
         self.write_from(fd, position(offset)?, || Ok(Source::from(buf)))
     }

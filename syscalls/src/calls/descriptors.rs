@@ -2,13 +2,13 @@
 //! dup3; fcntl.
 
 use anchorite_fs::Caller;
-use anchorite_fs::mem::Arc;
+use anchorite_fs::mem::{Arc, Room};
 
 use crate::descriptors::{LIMIT, OnExec};
 use crate::file::{Object, OpenFile};
 use crate::node::{Files, OpenedOrLink};
 use crate::system::System;
-use crate::walk::{Last, Place, Walk};
+use crate::walk::{Last, Place, Walk, check_path};
 use crate::{Errno, Result};
 
 /// The bit of O_TMPFILE that is not O_DIRECTORY.
@@ -24,9 +24,10 @@ impl System {
     ///
     /// # Errors
     /// POSIX.1-2024 open(), ERRORS, in this order: ENOSYS for O_TMPFILE;
-    /// EINVAL for O_CREAT with O_DIRECTORY; EMFILE; ENOMEM; those of the path (ENOENT,
-    /// ENOTDIR, EACCES, ENAMETOOLONG, ELOOP); EISDIR for O_CREAT with a slash at the
-    /// end; EEXIST; EISDIR; ENOTDIR; ELOOP for O_NOFOLLOW; EACCES; ENOSPC.
+    /// EINVAL for O_CREAT with O_DIRECTORY; ENOENT for an empty path, ENAMETOOLONG for a
+    /// long one; EMFILE; ENOMEM; those of the walk (ENOENT, ENOTDIR, EACCES, ENAMETOOLONG,
+    /// ELOOP); EISDIR for O_CREAT with a slash at the end; EEXIST; EISDIR; ENOTDIR; ELOOP
+    /// for O_NOFOLLOW; EACCES; ENOSPC.
     pub fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         self.openat(libc::AT_FDCWD, path, flags, mode)
     }
@@ -35,19 +36,17 @@ impl System {
     /// `at` is a descriptor of.
     ///
     /// # Errors
-    /// Those of [`open`](System::open); EBADF and ENOTDIR for `at` before those of the path.
+    /// Those of [`open`](System::open); EBADF and ENOTDIR for `at` before those of the walk.
     pub fn openat(&self, at: i32, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         let flags = if flags & libc::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
-        if flags & TMPFILE != 0 {
-            return Err(Errno::ENOSYS);
-        }
-        if flags & libc::O_CREAT != 0 && flags & libc::O_DIRECTORY != 0 {
-            return Err(Errno::EINVAL);
-        }
+        check_flags(flags)?;
+        check_path(path)?;
         let fd = self.descriptors.write().reserve()?;
         let opened = self.as_caller(|caller| {
+            // Taken before a file is made or emptied: that cannot be undone.
+            let room = Room::try_new()?;
             let walk = self.walk(caller, self.start(at, path)?, path)?;
-            Arc::try_new(self.open_file(caller, walk, flags, self.masked(mode))?)
+            Ok(room.fill(self.open_file(caller, walk, flags, self.masked(mode))?))
         });
         let mut descriptors = self.descriptors.write();
         match opened {
@@ -262,4 +261,19 @@ impl System {
 
 fn on_exec(flags: i32) -> OnExec {
     if flags & libc::O_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep }
+}
+
+/// # Errors
+/// ENOSYS for O_TMPFILE; EINVAL for O_CREAT with O_DIRECTORY. None with O_PATH.
+pub(crate) fn check_flags(flags: i32) -> Result<()> {
+    if flags & libc::O_PATH != 0 {
+        return Ok(());
+    }
+    if flags & TMPFILE != 0 {
+        return Err(Errno::ENOSYS);
+    }
+    if flags & libc::O_CREAT != 0 && flags & libc::O_DIRECTORY != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
 }

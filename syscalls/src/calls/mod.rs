@@ -16,5 +16,6 @@ mod vectors;
 mod working_directory;
 
 pub(crate) use data::position;
+pub(crate) use descriptors::check_flags;
 pub(crate) use process::check_random_flags;
 pub(crate) use vectors::position_or_offset;

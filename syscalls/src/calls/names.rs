@@ -120,8 +120,8 @@ impl System {
             let walk = self.walk_to_parent(caller, new_at, new)?;
             let name = new_name(&walk, Slash::OnlyIfDirectory)?;
             if walk.place.mount != target.mount {
-                return match walk.child(name) {
-                    Ok(_) => Err(Errno::EEXIST),
+                return match look(&walk, name) {
+                    Ok(()) => Err(Errno::EEXIST),
                     Err(Errno::ENOENT) => Err(Errno::EXDEV),
                     Err(errno) => Err(errno),
                 };
@@ -147,19 +147,28 @@ impl System {
     /// Those of [`readlink`](System::readlink); EBADF and ENOTDIR for `at`; ENOENT for an
     /// empty path if that is no symbolic link.
     pub fn readlinkat(&self, at: i32, path: &[u8], buf: &mut [u8]) -> Result<usize> {
-        self.readlink_into(at, path, &mut Sink::from(buf))
-    }
-
-    pub(crate) fn readlink_into(&self, at: i32, path: &[u8], sink: &mut Sink<'_>) -> Result<usize> {
-        if sink.remaining() == 0 {
+        if buf.is_empty() {
             return Err(Errno::EINVAL);
         }
+        self.readlink_into(at, path, || Ok(Sink::from(buf)))
+    }
+
+    /// Copies the target to what `sink` gives, which is asked once there is a link.
+    pub(crate) fn readlink_into<'a>(
+        &self,
+        at: i32,
+        path: &[u8],
+        sink: impl FnOnce() -> Result<Sink<'a>>,
+    ) -> Result<usize> {
         self.as_caller(|caller| {
             let place = self.place_at(caller, at, path, LastLink::Stay, libc::AT_EMPTY_PATH)?;
             if path.is_empty() && !place.node.is_symlink() {
                 return Err(Errno::ENOENT);
             }
-            place.node.read_link(caller, sink)
+            if place.node.file_type().is_some_and(|known| known != FileType::Symlink) {
+                return Err(Errno::EINVAL);
+            }
+            place.node.read_link(caller, &mut sink()?)
         })
     }
 
@@ -230,6 +239,7 @@ impl System {
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
         let file = self.file(fd)?;
+        file.check_listable()?;
         let mut sink = sink()?;
         self.as_caller(|caller| file.list(caller, layout, &mut sink))
     }
@@ -297,10 +307,19 @@ enum Slash {
 fn new_name<'a>(walk: &'a Walk<'_>, slash: Slash) -> Result<EntryName<'a>> {
     let Last::Name(name) = walk.last() else { return Err(Errno::EEXIST) };
     if name.directory_only && slash == Slash::OnlyIfDirectory {
-        return match walk.child(name) {
-            Ok(_) => Err(Errno::EEXIST),
+        return match look(walk, name) {
+            Ok(()) => Err(Errno::EEXIST),
             Err(errno) => Err(errno),
         };
     }
     Ok(name)
+}
+
+/// Whether there is something with this name. A host is asked: its children are named
+/// without looking.
+///
+/// # Errors
+/// ENOENT if there is nothing; those of the look-up.
+fn look(walk: &Walk<'_>, name: EntryName<'_>) -> Result<()> {
+    walk.child(name)?.node.attributes(LastLink::Stay).map(drop)
 }

@@ -1,0 +1,177 @@
+//! Content against a plain vector of bytes.
+
+use super::tests_support::superblock;
+use super::*;
+use crate::mem::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// A file and the bytes that it should hold.
+struct Pair {
+    superblock: Arc<Superblock>,
+    data: FileData,
+    model: Vec<u8>,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        Pair { superblock: superblock(u64::MAX), data: FileData::EMPTY, model: vec![] }
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let done = self.data.write(&self.superblock, offset as u64, &mut Source::from(bytes));
+        assert_eq!(done, Ok(bytes.len()));
+        if !bytes.is_empty() {
+            let end = offset + bytes.len();
+            self.model.resize(max(self.model.len(), end), 0);
+            self.model[offset..end].copy_from_slice(bytes);
+        }
+        assert_eq!(self.data.size(), self.model.len() as u64);
+    }
+
+    fn truncate(&mut self, size: usize) {
+        self.data.truncate(&self.superblock, size as u64);
+        self.model.resize(size, 0);
+        assert_eq!(self.data.size(), size as u64);
+        assert!(self.data.pages() <= (size as u64).div_ceil(PAGE), "pages behind the end");
+    }
+
+    #[track_caller]
+    fn check(&self, offset: usize, len: usize) {
+        let mut buffer = vec![0xaa; len];
+        let done = self.data.read(offset as u64, &mut Sink::from(&mut buffer[..]));
+        let expected = self.model.get(offset..).unwrap_or_default();
+        let expected = &expected[..min(len, expected.len())];
+        assert_eq!(done, expected.len());
+        // As a whole first: Miri compares slices fast, bytes slowly.
+        if buffer[..done] != *expected {
+            let at = (0..done).find(|&at| buffer[at] != expected[at]).unwrap();
+            panic!("byte {} is {}, not {}", offset + at, buffer[at], expected[at]);
+        }
+        assert!(buffer[done..].iter().all(|&byte| byte == 0xaa), "written behind the end");
+        assert_eq!(self.superblock.pages_charged(), self.data.pages());
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        self.data.free(&self.superblock);
+        assert_eq!(self.superblock.pages_charged(), 0, "pages given back");
+    }
+}
+
+/// A small generator of numbers; xorshift.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+const LEAF: usize = SLOTS * PAGE_BYTES;
+
+#[test]
+fn random_writes_and_cuts_read_as_from_a_vector() {
+    let (seeds, rounds) = if cfg!(miri) { (2, 12) } else { (20, 200) };
+    for seed in 1..=seeds {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
+        // Each seed has files of another size, from buffers to two levels of the tree.
+        let reach = [100, 5000, 70_000, LEAF + 9000, 2 * LEAF][seed as usize % 5];
+        let reach = if cfg!(miri) { min(reach, 9000) } else { reach };
+        let mut pair = Pair::new();
+        for round in 0..rounds {
+            let offset = random.below(reach);
+            match random.below(8) {
+                0 => pair.truncate(random.below(reach)),
+                1 => pair.truncate([0, 1, 64, 4095, 4096, 4097][random.below(6)]),
+                kind => {
+                    let len = random.below([10, 100, 5000, 20_000][kind % 4]);
+                    pair.write(offset, &vec![round as u8; len]);
+                }
+            }
+            pair.check(random.below(reach), random.below(reach));
+        }
+        pair.check(0, pair.model.len() + 10);
+    }
+}
+
+#[test]
+fn cut_and_grown_files_have_zeros_at_every_edge() {
+    let few = [0, 1, 63, 64, 65, 4095, 4096, 4097, LEAF - 1, LEAF, LEAF + 1];
+    let sizes = if cfg!(miri) { &[0, 65, 4095, 4097][..] } else { &few[..] };
+    for &full in sizes {
+        for &cut in sizes.iter().filter(|cut| **cut <= full) {
+            for &longer in sizes.iter().filter(|longer| **longer >= cut) {
+                for by_write in [false, true] {
+                    let mut pair = Pair::new();
+                    pair.write(0, &vec![b'x'; full]);
+                    pair.truncate(cut);
+                    if by_write {
+                        pair.write(longer, b"y");
+                    } else {
+                        pair.truncate(longer);
+                    }
+                    pair.check(0, longer + 10);
+                    pair.write(0, b"z");
+                    pair.check(0, longer + 10);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sparse_files_reach_the_largest_offset() {
+    let superblock = superblock(u64::MAX);
+    let mut data = FileData::EMPTY;
+    let mut offsets = vec![MAX_FILE_BYTES - 1];
+    offsets.extend((0..63).map(|bit| 1u64 << bit).filter(|offset| *offset < MAX_FILE_BYTES));
+    for offset in &offsets {
+        assert_eq!(data.write(&superblock, *offset, &mut Source::from(&b"x"[..])), Ok(1));
+    }
+    assert_eq!(data.size(), MAX_FILE_BYTES);
+    for offset in &offsets {
+        let mut buffer = [0xaa; 1];
+        assert_eq!(data.read(*offset, &mut Sink::from(&mut buffer[..])), 1);
+        assert_eq!(&buffer, b"x", "{offset}");
+    }
+    let full = data.write(&superblock, MAX_FILE_BYTES, &mut Source::from(&b"x"[..]));
+    assert_eq!(full, Err(Errno::EFBIG));
+    for bit in (0..63).rev() {
+        data.truncate(&superblock, (1 << bit) + 1);
+        let mut buffer = [0xaa; 3];
+        let done = data.read(1 << bit, &mut Sink::from(&mut buffer[..]));
+        assert_eq!((done, buffer[0]), (1, b'x'), "cut behind bit {bit}");
+    }
+    assert_eq!(data.pages(), 1);
+    data.free(&superblock);
+    assert_eq!(superblock.pages_charged(), 0);
+}
+
+#[test]
+fn write_that_finds_no_page_leaves_all_as_it_was() {
+    for limit in 0..6 {
+        let superblock = superblock(limit * PAGE);
+        let mut data = FileData::EMPTY;
+        let bytes = vec![b'x'; 4 * PAGE_BYTES + 10];
+        let written = data.write(&superblock, 100, &mut Source::from(&bytes[..]));
+        let fits = (limit as usize * PAGE_BYTES).saturating_sub(100).min(bytes.len());
+        match limit {
+            0 => assert_eq!(written, Err(Errno::ENOSPC)),
+            _ => assert_eq!(written, Ok(fits), "{limit} pages"),
+        }
+        let size = data.size();
+        assert_eq!(size, if limit == 0 { 0 } else { 100 + fits as u64 });
+        if limit < 5 {
+            let behind = data.write(&superblock, 1 << 40, &mut Source::from(&b"y"[..]));
+            assert_eq!(behind, Err(Errno::ENOSPC));
+            assert_eq!(data.size(), size);
+        }
+        data.free(&superblock);
+        assert_eq!(superblock.pages_charged(), 0);
+    }
+}

@@ -1,0 +1,130 @@
+//! A directory's entries against an ordered map, while listings are under way.
+
+extern crate std;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+
+use super::*;
+use crate::ramdisk::{Limits, Ramdisk};
+use crate::{Caller, Credentials, Inode, New, Timestamp};
+
+/// A small generator of numbers; xorshift.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// A listing under way: which entries were there when it began and stayed, and how often
+/// each was seen.
+struct Listing {
+    cookie: u64,
+    stayed: BTreeSet<u64>,
+    seen: BTreeMap<u64, usize>,
+}
+
+impl Listing {
+    fn begin(model: &BTreeMap<String, u64>) -> Listing {
+        let stayed = model.values().copied().collect();
+        Listing { cookie: 0, stayed, seen: BTreeMap::new() }
+    }
+
+    /// Lists up to `count` entries more; false at the end.
+    fn go_on(&mut self, directory: &Directory, count: usize) -> bool {
+        let mut listed = 0;
+        let mut next = self.cookie;
+        directory.list(InodeNo(0), self.cookie, &mut |entry| {
+            if listed == count {
+                return false;
+            }
+            listed += 1;
+            assert!(entry.next > next, "cookies grow");
+            next = entry.next;
+            if !matches!(entry.name, b"." | b"..") {
+                *self.seen.entry(entry.ino.0).or_default() += 1;
+            }
+            true
+        });
+        self.cookie = next;
+        listed == count
+    }
+
+    fn end(&self) {
+        for ino in &self.stayed {
+            assert_eq!(self.seen.get(ino), Some(&1), "inode {ino} stayed");
+        }
+        assert!(self.seen.values().all(|&times| times == 1), "none is listed twice");
+    }
+}
+
+#[test]
+fn random_changes_agree_with_a_map_and_listings_see_what_stays_once() {
+    let (seeds, rounds) = if cfg!(miri) { (1, 120) } else { (6, 4000) };
+    for seed in 1..=seeds {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
+        let credentials = Credentials::default();
+        let caller = Caller { credentials: &credentials, now: Timestamp::default() };
+        let limits = Limits { size_bytes: u64::MAX, inodes: u64::MAX };
+        let ramdisk = Ramdisk::new(&caller, 0o755, limits, 1, seed).unwrap();
+        let hash = |name: &str| {
+            // Few hashes, so that names collide.
+            name.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31) + u32::from(byte)) % 97
+        };
+        let mut directory = Directory::new(None);
+        let mut model = BTreeMap::new();
+        let mut listing = Listing::begin(&model);
+        let names = [20, 300, 1500][seed as usize % 3];
+        for round in 0..rounds {
+            // Now mostly growing, now mostly shrinking: so the log closes up.
+            let removing = if round / (names / 2) % 2 == 0 { 2 } else { 8 };
+            let name = format!("{:0width$}", random.below(names), width = 1 + names % 40);
+            let found = directory.find(hash(&name), name.as_bytes());
+            assert_eq!(found.is_some(), model.contains_key(&name));
+            match (found, random.below(10) < removing) {
+                (Some(slot), true) => {
+                    let ino = model.remove(&name).unwrap();
+                    listing.stayed.remove(&ino);
+                    assert_eq!(directory.child(slot).number().0, ino);
+                    let cookie = directory.cookie(slot);
+                    assert_eq!(directory.remove(slot).number().0, ino);
+                    assert!(directory.at_cookie(cookie).is_none());
+                }
+                (None, false) => {
+                    let file = Inode::create(ramdisk.root(), &caller, b"x", New::Regular, 0);
+                    let file = file.unwrap();
+                    ramdisk.root().unlink(&caller, b"x").unwrap();
+                    model.insert(name.clone(), file.number().0);
+                    let prepared = directory.prepare(hash(&name), name.as_bytes()).unwrap();
+                    let cookie = directory.insert(prepared, file);
+                    let (found, _) = directory.at_cookie(cookie).unwrap();
+                    assert_eq!(found, name.as_bytes());
+                }
+                _ => {}
+            }
+            assert_eq!(directory.len(), model.len());
+            assert!(directory.log_len() <= 2 * directory.len() + FEW_GAPS + 1);
+            if random.below(5) == 0 && !listing.go_on(&directory, 1 + random.below(names / 4)) {
+                listing.end();
+                listing = Listing::begin(&model);
+            }
+        }
+        for (name, ino) in &model {
+            let slot = directory.find(hash(name), name.as_bytes()).unwrap();
+            assert_eq!(directory.child(slot).number().0, *ino);
+        }
+        let mut popped = 0;
+        while directory.pop().is_some() {
+            popped += 1;
+        }
+        assert_eq!(popped, model.len());
+        drop(directory);
+        assert_eq!(ramdisk.usage().inodes, 1, "the root alone");
+    }
+}

@@ -1,0 +1,49 @@
+//! The call layer and the ramdisk against an oracle: Linux's own tmpfs.
+//!
+//! Each row is a sequence of calls. It is run three times: on Linux, in a thread with a
+//! private tmpfs for its root; on a [`System`](anchorite_syscalls::System) by numbers,
+//! with pointers; and on another by methods. Each outcome, and the tree afterwards, must
+//! be the same, but for what no two file systems share (inode and device numbers,
+//! cookies, the order of listings). Where the kernel does not let this process make that
+//! thread, the comparison is `skipped:`, and what rows say themselves is still checked.
+//!
+//! # Where the system is not like Linux, on purpose
+//! 1. **A buffer is checked as a whole, before the call is done.** Linux finds out while
+//!    it copies, so a buffer of which too little is used may reach outside, and an error
+//!    that needs no copy comes first. Checking first keeps faults out of copies made
+//!    under a lock. Pinned by the rows `…_is_checked_whole`.
+//! 2. **Strings are copied before the call starts**: with two paths, a bad second pointer
+//!    is EFAULT even where walking the first would fail. Pinned by
+//!    `rename_checks_both_pointers_first`.
+//! 3. **O_TMPFILE is ENOSYS**: not there yet; silently opening something else would be worse.
+//!    Pinned by `missing_open_flags_are_enosys`.
+//! 4. **A listing that came to its end goes on** if an entry is made after that; tmpfs waits
+//!    for a rewind. POSIX.1-2024, readdir(): it is unspecified. Pinned by
+//!    `listing_goes_on_after_its_end`.
+//! 5. **truncate to the size that a file has marks its times**; tmpfs does so only where the
+//!    file holds pages, an accident. Pinned by `truncate_to_the_same_size_marks_times`.
+//! 6. **Ranges that fallocate took are data** to SEEK_DATA and SEEK_HOLE even before they
+//!    are written; tmpfs tells such pages apart. `lseek(2)` leaves it to the file system,
+//!    and a mark on every page would cost a look on every write. Pinned by
+//!    `allocated_ranges_are_data`.
+//! 7. **Sticky directories that all may write guard no links against O_CREAT.** Linux denies
+//!    that with O_NOFOLLOW on another user's link, even to root, as a side effect of
+//!    hardening (`fs.protected_regular`, `fs.protected_fifos`, off by default), which POSIX
+//!    does not know. Pinned by `sticky_directories_guard_no_links`.
+//! 8. **A hole punched up to a file's end frees the page that the end is in**; tmpfs only
+//!    zeroes it. Only `st_blocks` tells. Pinned by `hole_up_to_the_end_frees_the_last_page`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod calls;
+mod data;
+mod listing;
+mod metadata;
+mod names;
+mod opens;
+mod paths;
+mod pointers;
+mod random;
+mod steps;
+mod worlds;
