@@ -16,7 +16,9 @@ use crate::mem::Arc;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
 use crate::sync::{AtomicBool, Ordering, RwLock};
-use crate::{Access, Caller, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, Timestamp};
+use crate::{
+    Access, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, Timestamp,
+};
 
 /// An inode's number; never used again for another inode of the same ramdisk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,10 +197,11 @@ impl Meta {
         (self.uid, self.gid, self.mode)
     }
 
-    /// Clears the set-ID bits that a change by somebody without privilege must clear.
-    fn drop_set_ids(&mut self) {
+    /// Clears the set-ID bits that a change by `who` must clear. Without group execute,
+    /// set-group-ID is no privilege, and those of the file's group may keep it.
+    fn drop_set_ids(&mut self, who: &Credentials) {
         self.mode &= !libc::S_ISUID;
-        if self.mode & libc::S_IXGRP != 0 {
+        if self.mode & libc::S_IXGRP != 0 || !who.is_root() && !who.in_group(self.gid) {
             self.mode &= !libc::S_ISGID;
         }
     }
@@ -363,7 +366,7 @@ impl Inode {
         if done > 0 {
             meta.touch(caller.now);
             if !caller.credentials.is_root() {
-                meta.drop_set_ids();
+                meta.drop_set_ids(caller.credentials);
             }
         }
         Ok((done, offset + done as u64))
@@ -384,7 +387,7 @@ impl Inode {
         }
         meta.touch(caller.now);
         if !caller.credentials.is_root() {
-            meta.drop_set_ids();
+            meta.drop_set_ids(caller.credentials);
         }
         Ok(())
     }
@@ -422,7 +425,7 @@ impl Inode {
         }
         meta.touch(caller.now);
         if !caller.credentials.is_root() {
-            meta.drop_set_ids();
+            meta.drop_set_ids(caller.credentials);
         }
         Ok(())
     }
@@ -510,11 +513,11 @@ impl Inode {
                 if !(who.is_root() || uid_allowed && gid_allowed) {
                     return Err(Errno::EPERM);
                 }
+                if !self.is_directory() {
+                    meta.drop_set_ids(who);
+                }
                 meta.uid = uid.unwrap_or(meta.uid);
                 meta.gid = gid.unwrap_or(meta.gid);
-                if !self.is_directory() {
-                    meta.drop_set_ids();
-                }
             }
             Change::Times(SetTime::Omit, SetTime::Omit) => return Ok(()),
             Change::Times(atime, mtime) => {

@@ -17,22 +17,32 @@ impl System {
     /// FALLOC_FL_KEEP_SIZE: allocates `len` bytes at `offset`, or makes them a hole.
     ///
     /// # Errors
-    /// EBADF; EINVAL for an offset below zero or a length not above; EOPNOTSUPP for another
-    /// mode; EBADF unless it is open for writing; EISDIR; ENODEV for what is no regular
+    /// EBADF; EINVAL for an offset below zero or a length not above; EOPNOTSUPP for a mode
+    /// that Linux does not know; EBADF unless it is open for writing; EOPNOTSUPP for one that
+    /// tmpfs does not know; EISDIR; ENODEV for what is no regular
     /// file; EFBIG; ENOSPC or ENOMEM: then the file is as it was; ENOSYS on the host.
     pub fn fallocate(&self, fd: i32, mode: i32, offset: i64, len: i64) -> Result<()> {
         const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        const KNOWN: i32 = PUNCH
+            | libc::FALLOC_FL_COLLAPSE_RANGE
+            | libc::FALLOC_FL_ZERO_RANGE
+            | libc::FALLOC_FL_INSERT_RANGE
+            | libc::FALLOC_FL_UNSHARE_RANGE;
         let file = self.file(fd)?;
         if offset < 0 || len <= 0 {
             return Err(Errno::EINVAL);
         }
+        let punches = mode & libc::FALLOC_FL_PUNCH_HOLE != 0;
+        if mode & !KNOWN != 0 || punches && mode & libc::FALLOC_FL_KEEP_SIZE == 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        file.check_writable()?;
         let allocation = match mode {
             0 => Allocation::Extend,
             libc::FALLOC_FL_KEEP_SIZE => Allocation::KeepSize,
             PUNCH => Allocation::PunchHole,
             _ => return Err(Errno::EOPNOTSUPP),
         };
-        file.check_writable()?;
         let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| {
