@@ -444,7 +444,7 @@ pub(crate) mod tests_support {
     /// The superblock of a ramdisk that may hold `size_bytes`.
     pub(crate) fn superblock(size_bytes: u64) -> Arc<Superblock> {
         let credentials = Credentials::default();
-        let caller = Caller { credentials: &credentials, now: Timestamp::default() };
+        let caller = Caller::new(&credentials, Timestamp::default());
         let limits = Limits { size_bytes, inodes: 100 };
         Ramdisk::new(&caller, 0o755, limits, 1, 0).unwrap().root().superblock.clone()
     }

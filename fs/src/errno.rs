@@ -30,6 +30,7 @@ macro_rules! errnos {
 errnos! {
     EPERM: "Operation not permitted",
     ENOENT: "No such file or directory",
+    ESRCH: "No such process",
     EINTR: "Interrupted system call",
     EIO: "Input/output error",
     ENXIO: "No such device or address",

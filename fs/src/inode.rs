@@ -17,7 +17,8 @@ use crate::permission::check;
 use crate::ramdisk::Superblock;
 use crate::sync::{AtomicBool, Ordering, RwLock};
 use crate::{
-    Access, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, Timestamp,
+    Access, AccessTime, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink,
+    Source, Timestamp,
 };
 
 /// An inode's number; never used again for another inode of the same ramdisk.
@@ -124,6 +125,8 @@ pub struct Inode {
     /// Whether something is mounted here. Set by the call layer; a walk reads it
     /// without the lock, and then asks the table of mounts.
     mount_point: AtomicBool,
+    /// Whether a file that never had a name may get one: O_TMPFILE. Protected by `state`.
+    linkable: AtomicBool,
     pub(crate) state: RwLock<State>,
 }
 
@@ -184,8 +187,12 @@ impl Meta {
         self.ctime = now;
     }
 
-    /// Whether a read at `now` is to update the access time: `mount(8)`, relatime.
-    fn access_is_news(&self, now: Timestamp) -> bool {
+    /// Whether a read by the caller is to update the access time.
+    fn access_is_news(&self, caller: &Caller<'_>) -> bool {
+        if caller.access_time == AccessTime::Keep {
+            return false;
+        }
+        let now = caller.now;
         let atime = self.atime.key();
         (atime <= self.mtime.key()
             || atime <= self.ctime.key()
@@ -256,6 +263,7 @@ impl Inode {
             number,
             file_type,
             mount_point: AtomicBool::new(false),
+            linkable: AtomicBool::new(false),
             state: RwLock::new(State { meta, body }),
         })
     }
@@ -273,6 +281,17 @@ impl Inode {
     /// Whether it is a directory.
     pub fn is_directory(&self) -> bool {
         self.file_type == FileType::Directory
+    }
+
+    /// Lets a file without a name get one. The caller holds the lock, or the only
+    /// reference.
+    pub(crate) fn set_linkable(&self, linkable: bool) {
+        self.linkable.store(linkable, Ordering::Relaxed);
+    }
+
+    /// Whether a file without a name may get one. The caller holds the lock.
+    pub(crate) fn is_linkable(&self) -> bool {
+        self.linkable.load(Ordering::Relaxed)
     }
 
     /// Whether something is mounted here.
@@ -334,7 +353,7 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         };
-        let news = state.meta.access_is_news(caller.now);
+        let news = state.meta.access_is_news(caller);
         drop(state);
         if news {
             self.accessed(caller.now);
@@ -362,6 +381,14 @@ impl Inode {
             _ => return Err(Errno::EINVAL),
         };
         let offset = offset.unwrap_or(data.size());
+        if source.remaining() > 0 {
+            // A transfer stops at the limit; one that would begin there fails.
+            let room = caller.file_size_limit.saturating_sub(offset);
+            if room == 0 {
+                return Err(Errno::EFBIG);
+            }
+            source.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        }
         let done = data.write(&self.superblock, offset, source)?;
         if done > 0 {
             meta.touch(caller.now);
@@ -381,6 +408,9 @@ impl Inode {
         let State { meta, body } = &mut *state;
         match body {
             Body::File(_) if size > MAX_FILE_BYTES => return Err(Errno::EFBIG),
+            Body::File(data) if size > data.size() && size > caller.file_size_limit => {
+                return Err(Errno::EFBIG);
+            }
             Body::File(data) => data.truncate(&self.superblock, size),
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
@@ -412,14 +442,15 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::ENODEV),
         };
-        if end > MAX_FILE_BYTES {
+        let grows = allocation == Allocation::Extend && end > data.size();
+        if end > MAX_FILE_BYTES || grows && end > caller.file_size_limit {
             return Err(Errno::EFBIG);
         }
         if allocation == Allocation::PunchHole {
             data.punch(&self.superblock, offset, end);
         } else {
             data.allocate(&self.superblock, offset, end)?;
-            if allocation == Allocation::Extend && end > data.size() {
+            if grows {
                 data.truncate(&self.superblock, end);
             }
         }
@@ -452,7 +483,7 @@ impl Inode {
         let state = self.state.read();
         let Body::Symlink(target) = &state.body else { return Err(Errno::EINVAL) };
         let done = sink.put(target);
-        let news = state.meta.access_is_news(caller.now);
+        let news = state.meta.access_is_news(caller);
         drop(state);
         if news {
             self.accessed(caller.now);
@@ -477,7 +508,7 @@ impl Inode {
             return Err(Errno::ENOENT);
         }
         directory.list(self.number, cookie, emit);
-        let news = state.meta.access_is_news(caller.now);
+        let news = state.meta.access_is_news(caller);
         drop(state);
         if news {
             self.accessed(caller.now);

@@ -47,6 +47,25 @@ pub enum RenameMode {
     Exchange,
 }
 
+/// What a rename leaves in the place of the old name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// A whiteout, the character device 0:0 without permissions, which hides a name of a
+    /// lower layer in overlayfs: RENAME_WHITEOUT.
+    Whiteout,
+}
+
+/// Whether a file that is made without a name may be linked later: O_TMPFILE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linkable {
+    /// It may be given a name.
+    Yes,
+    /// It may not (O_EXCL).
+    No,
+}
+
 impl Inode {
     /// The inode that `name` names in this directory.
     ///
@@ -98,6 +117,26 @@ impl Inode {
         }
         meta.touch(caller.now);
         Ok(child)
+    }
+
+    /// Makes a regular file without a name, in the ramdisk of this directory: O_TMPFILE.
+    ///
+    /// # Errors
+    /// ENOTDIR; EACCES without write and search permission; ENOSPC; ENOMEM.
+    pub fn create_unnamed(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        mode: u32,
+        linkable: Linkable,
+    ) -> Result<InodeRef> {
+        let state = this.state.read();
+        state.directory()?;
+        state.check(caller, Access::WRITE | Access::EXECUTE)?;
+        let file = make(this, &state.meta, caller, New::Regular, mode)?;
+        drop(state);
+        file.state.write().meta.nlink = 0;
+        file.set_linkable(linkable == Linkable::Yes);
+        Ok(file)
     }
 
     /// The file that `name` names, made as by [`create`](Inode::create) if there is
@@ -156,12 +195,13 @@ impl Inode {
         };
         let prepared = directory.prepare(hash, name)?;
         {
-            let target = &mut target.state.write().meta;
-            if target.nlink == 0 {
+            let meta = &mut target.state.write().meta;
+            if meta.nlink == 0 && !target.is_linkable() {
                 return Err(Errno::ENOENT);
             }
-            target.nlink = target.nlink.checked_add(1).ok_or(Errno::EMLINK)?;
-            target.touch_status(caller.now);
+            meta.nlink = meta.nlink.checked_add(1).ok_or(Errno::EMLINK)?;
+            meta.touch_status(caller.now);
+            target.set_linkable(false);
         }
         directory.insert(prepared, target.clone());
         meta.touch(caller.now);
@@ -278,6 +318,7 @@ pub fn rename(
     new_dir: &InodeRef,
     new: EntryName<'_>,
     mode: RenameMode,
+    left: Left,
 ) -> Result<()> {
     let superblock = &old_dir.superblock;
     if !Arc::ptr_eq(superblock, &new_dir.superblock) {
@@ -285,7 +326,14 @@ pub fn rename(
     }
     let _removed = if Arc::ptr_eq(old_dir, new_dir) {
         let mut parents = Parents { old: old_dir.state.write(), new: None };
-        rename_locked(caller, &mut parents, (old_dir, old), (new_dir, new), mode, &Traps::NONE)
+        rename_locked(
+            caller,
+            &mut parents,
+            (old_dir, old),
+            (new_dir, new),
+            (mode, left),
+            &Traps::NONE,
+        )
     } else {
         let _no_directory_moves = superblock.rename.lock();
         let traps = Traps::find(old_dir, new_dir);
@@ -301,7 +349,7 @@ pub fn rename(
             let old = old_dir.state.write();
             Parents { old, new: Some(new_dir.state.write()) }
         };
-        rename_locked(caller, &mut parents, (old_dir, old), (new_dir, new), mode, &traps)
+        rename_locked(caller, &mut parents, (old_dir, old), (new_dir, new), (mode, left), &traps)
     }?;
     Ok(())
 }
@@ -356,7 +404,7 @@ fn rename_locked(
     parents: &mut Parents<'_>,
     (old_dir, old): (&InodeRef, EntryName<'_>),
     (new_dir, new): (&InodeRef, EntryName<'_>),
-    mode: RenameMode,
+    (mode, left): (RenameMode, Left),
     traps: &Traps,
 ) -> Result<Removed> {
     for directory in [&parents.old, parents.new.as_ref().unwrap_or(&parents.old)] {
@@ -405,6 +453,13 @@ fn rename_locked(
         return Err(Errno::EBUSY);
     }
 
+    let whiteout = match left {
+        Left::Nothing => None,
+        Left::Whiteout => {
+            let new = New::Node(FileType::CharDevice, 0);
+            Some(make(old_dir, &parents.old.meta, caller, new, 0)?)
+        }
+    };
     let removed = match (target, new_slot) {
         (Some(target), Some(new_slot)) if exchange => {
             swap_entries(parents, old_slot, new_slot, &source, &target)?;
@@ -422,7 +477,7 @@ fn rename_locked(
             }
             let replaced = parents.new_dir().directory_mut()?.replace(new_slot, source.clone());
             let cookie = parents.new_dir().directory()?.cookie(new_slot);
-            let unlinked = parents.old.directory_mut()?.remove(old_slot);
+            let unlinked = leave(parents, old_slot, whiteout)?;
             adopt(&source, new_dir, cookie, caller);
             count_moved_one(parents, &source);
             (unlinked, Some(target), Some(replaced))
@@ -430,7 +485,7 @@ fn rename_locked(
         _ => {
             let prepared = parents.new_dir().directory_mut()?.prepare(new_hash, new.bytes)?;
             let cookie = parents.new_dir().directory_mut()?.insert(prepared, source.clone());
-            let unlinked = parents.old.directory_mut()?.remove(old_slot);
+            let unlinked = leave(parents, old_slot, whiteout)?;
             adopt(&source, new_dir, cookie, caller);
             count_moved_one(parents, &source);
             (unlinked, None, None)
@@ -485,6 +540,19 @@ fn swap_entries(
     drop(parents.new_dir().directory_mut()?.replace(new_slot, source.clone()));
     drop(parents.old.directory_mut()?.replace(old_slot, target.clone()));
     Ok(())
+}
+
+/// Takes the source's entry away, or lets it name a whiteout.
+fn leave(
+    parents: &mut Parents<'_>,
+    old_slot: Slot,
+    whiteout: Option<InodeRef>,
+) -> Result<InodeRef> {
+    let directory = parents.old.directory_mut()?;
+    Ok(match whiteout {
+        Some(whiteout) => directory.replace(old_slot, whiteout),
+        None => directory.remove(old_slot),
+    })
 }
 
 /// Tells an inode that its name changed, and a directory where it hangs now.

@@ -30,13 +30,34 @@ impl Credentials {
     }
 }
 
-/// Who calls, and when.
+/// Who calls, when, and within what bounds.
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
     /// The caller's identity.
     pub credentials: &'a Credentials,
     /// The time that the call stamps on what it changes.
     pub now: Timestamp,
+    /// The size that the caller may let a file grow to: RLIMIT_FSIZE.
+    pub file_size_limit: u64,
+    /// What reading does to a file's access time.
+    pub access_time: AccessTime,
+}
+
+/// What reading does to a file's access time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTime {
+    /// Updates it where that is news: `mount(8)`, relatime.
+    Update,
+    /// Leaves it: O_NOATIME.
+    Keep,
+}
+
+impl<'a> Caller<'a> {
+    /// A caller without bounds.
+    pub const fn new(credentials: &'a Credentials, now: Timestamp) -> Caller<'a> {
+        let access_time = AccessTime::Update;
+        Caller { credentials, now, file_size_limit: u64::MAX, access_time }
+    }
 }
 
 bitflags! {

@@ -7,9 +7,6 @@ use anchorite_fs::mem::Arc;
 use crate::file::OpenFile;
 use crate::{Errno, Result};
 
-/// Descriptors that a process may have: Linux's default of RLIMIT_NOFILE.
-pub(crate) const LIMIT: usize = 1024;
-
 /// Whether a descriptor is closed when the process starts another program. There is
 /// no such call; the flag is kept for F_GETFD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +45,24 @@ impl Descriptors {
         }
     }
 
-    /// Reserves the lowest free number.
+    /// Reserves the lowest free number, which must be below `limit`.
     ///
     /// # Errors
     /// EMFILE, ENOMEM.
-    pub(crate) fn reserve(&mut self) -> Result<i32> {
-        self.reserve_from(0)
+    pub(crate) fn reserve(&mut self, limit: usize) -> Result<i32> {
+        self.reserve_from(0, limit)
     }
 
-    /// Reserves the lowest free number that is not below `least`.
+    /// Reserves the lowest free number that is not below `least`; it must be below `limit`.
     ///
     /// # Errors
     /// EMFILE, ENOMEM.
-    pub(crate) fn reserve_from(&mut self, least: usize) -> Result<i32> {
+    pub(crate) fn reserve_from(&mut self, least: usize, limit: usize) -> Result<i32> {
         let from = self.first_free.max(least);
         let slots = self.slots.get(from..).unwrap_or_default();
         let free = slots.iter().position(|slot| matches!(slot, Slot::Free));
         let fd = free.map_or(self.slots.len().max(from), |at| from + at);
-        if fd >= LIMIT {
+        if fd >= limit {
             return Err(Errno::EMFILE);
         }
         self.make_room(fd)?;
@@ -96,8 +93,9 @@ impl Descriptors {
         fd: i32,
         file: Arc<OpenFile>,
         on_exec: OnExec,
+        limit: usize,
     ) -> Result<Option<Arc<OpenFile>>> {
-        let at = usize::try_from(fd).ok().filter(|&at| at < LIMIT).ok_or(Errno::EBADF)?;
+        let at = usize::try_from(fd).ok().filter(|&at| at < limit).ok_or(Errno::EBADF)?;
         self.make_room(at)?;
         if matches!(self.slots[at], Slot::Reserved) {
             return Err(Errno::EBUSY);

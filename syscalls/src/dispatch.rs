@@ -3,8 +3,10 @@
 //! whatever Linux checks without looking at memory.
 
 use crate::abi::Dirent;
-use crate::calls::{check_flags, check_random_flags, position, position_or_offset};
-use crate::file::At;
+use crate::calls::{
+    append_by_flags, check_flags, check_random_flags, position, position_or_offset,
+};
+use crate::file::{Append, At};
 use crate::system::System;
 use crate::{Errno, Result};
 
@@ -30,21 +32,35 @@ impl System {
             0 if flags & libc::AT_EMPTY_PATH != 0 => Ok(Default::default()),
             _ => string(word),
         };
+        let rlimit = |word: u64| {
+            let [soft, hard] = memory.get(address(word))?;
+            Ok(libc::rlimit { rlim_cur: soft as u64, rlim_max: hard as u64 })
+        };
         match number {
             libc::SYS_read => self.read_at(int(a), At::Offset, b, c),
             libc::SYS_pread64 => self.read_at(int(a), position(d as i64)?, b, c),
             libc::SYS_write => self.write_at(int(a), At::Offset, b, c),
             libc::SYS_pwrite64 => self.write_at(int(a), position(d as i64)?, b, c),
             libc::SYS_readv => self.readv_raw(int(a), At::Offset, b, c).map(length),
-            libc::SYS_writev => self.writev_raw(int(a), At::Offset, b, c).map(length),
+            libc::SYS_writev => {
+                self.writev_raw(int(a), (At::Offset, Append::AsOpened), b, c).map(length)
+            }
             // The kernel's interface has the offset in one word; the next is for others.
             libc::SYS_preadv => self.readv_raw(int(a), position(d as i64)?, b, c).map(length),
-            libc::SYS_pwritev => self.writev_raw(int(a), position(d as i64)?, b, c).map(length),
-            libc::SYS_preadv2 if f == 0 => {
-                self.readv_raw(int(a), position_or_offset(d as i64)?, b, c).map(length)
+            libc::SYS_pwritev => {
+                let place = (position(d as i64)?, Append::AsOpened);
+                self.writev_raw(int(a), place, b, c).map(length)
             }
-            libc::SYS_pwritev2 if f == 0 => {
-                self.writev_raw(int(a), position_or_offset(d as i64)?, b, c).map(length)
+            libc::SYS_preadv2 => {
+                let at = position_or_offset(d as i64)?;
+                self.file(int(a))?.check_readable()?;
+                append_by_flags(f)?;
+                self.readv_raw(int(a), at, b, c).map(length)
+            }
+            libc::SYS_pwritev2 => {
+                let at = position_or_offset(d as i64)?;
+                self.file(int(a))?.check_writable()?;
+                self.writev_raw(int(a), (at, append_by_flags(f)?), b, c).map(length)
             }
             libc::SYS_fallocate => self.fallocate(int(a), int(b), c as i64, d as i64).map(|()| 0),
             libc::SYS_copy_file_range => {
@@ -163,6 +179,17 @@ impl System {
             libc::SYS_futimesat => self.utimes_raw(int(a), b, c).map(|()| 0),
             libc::SYS_utimes => self.utimes_raw(libc::AT_FDCWD, a, b).map(|()| 0),
             libc::SYS_utime => self.utime_raw(a, b).map(|()| 0),
+            libc::SYS_getrlimit => memory.put(address(b), &self.getrlimit(a as u32)?).map(|()| 0),
+            libc::SYS_setrlimit => self.setrlimit(a as u32, rlimit(b)?).map(|()| 0),
+            libc::SYS_prlimit64 => {
+                if a != 0 && a != u64::from(self.getpid()) {
+                    return Err(Errno::ESRCH);
+                }
+                let new = if c == 0 { None } else { Some(rlimit(c)?) };
+                let old = self.getrlimit(b as u32)?;
+                new.map_or(Ok(()), |new| self.setrlimit(b as u32, new))?;
+                if d == 0 { Ok(0) } else { memory.put(address(d), &old).map(|()| 0) }
+            }
             libc::SYS_getpid => Ok(self.getpid().into()),
             libc::SYS_gettid => Ok(self.gettid().into()),
             libc::SYS_sched_yield => {
@@ -236,7 +263,7 @@ impl System {
 
     fn write_at(&self, fd: i32, at: At, from: u64, len: u64) -> Result<i64> {
         let source = || self.user_memory().source(from as usize, len as usize);
-        self.write_from(fd, at, source).map(length)
+        self.write_from(fd, (at, Append::AsOpened), source).map(length)
     }
 
     fn random(&self, to: u64, len: u64, flags: u32) -> Result<i64> {

@@ -2,7 +2,7 @@
 //! share — over an [`Object`] of one kind or another.
 
 use anchorite_fs::sync::{AtomicU32, Mutex, Ordering};
-use anchorite_fs::{Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
+use anchorite_fs::{AccessTime, Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
 
 use crate::abi::{Dirent, put_dirent};
 use crate::console::Console;
@@ -48,6 +48,17 @@ pub(crate) enum At {
     Position(u64),
 }
 
+/// Whether a write goes to the end of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Append {
+    /// As O_APPEND says.
+    AsOpened,
+    /// Yes: RWF_APPEND.
+    Yes,
+    /// No: RWF_NOAPPEND.
+    No,
+}
+
 impl OpenFile {
     pub(crate) fn new(object: Object, place: Option<Place>, flags: i32) -> OpenFile {
         let kept = flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOCTTY | libc::O_TRUNC);
@@ -73,6 +84,13 @@ impl OpenFile {
         // Two at once mix as if one had come first: each bit is set by one of them.
         let kept = self.flags() & !settable;
         self.flags.store((kept | flags & settable) as u32, Ordering::Relaxed);
+    }
+
+    /// The caller, as the file was opened: O_NOATIME.
+    fn noatime<'a>(&self, caller: &Caller<'a>) -> Caller<'a> {
+        let keep = self.flags() & libc::O_NOATIME != 0;
+        let access_time = if keep { AccessTime::Keep } else { caller.access_time };
+        Caller { access_time, ..*caller }
     }
 
     /// # Errors
@@ -123,6 +141,7 @@ impl OpenFile {
         at: At,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
+        let caller = &self.noatime(caller);
         match (&self.object, at) {
             (Object::Inode(inode), At::Position(position)) => {
                 check_end(position, sink.remaining())?;
@@ -151,10 +170,14 @@ impl OpenFile {
         &self,
         system: &System,
         caller: &Caller<'_>,
-        at: At,
+        (at, append): (At, Append),
         source: &mut Source<'_>,
     ) -> Result<usize> {
-        let append = self.flags() & libc::O_APPEND != 0;
+        let append = match append {
+            Append::AsOpened => self.flags() & libc::O_APPEND != 0,
+            Append::Yes => true,
+            Append::No => false,
+        };
         match (&self.object, at) {
             // With O_APPEND, Linux writes at the end whatever the position: `pwrite(2)`, BUGS.
             (Object::Inode(inode), At::Position(position)) => {
@@ -225,6 +248,7 @@ impl OpenFile {
         layout: Dirent,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
+        let caller = &self.noatime(caller);
         let inode = match &self.object {
             Object::Inode(inode) if inode.is_directory() => inode,
             Object::Host(file) if layout == Dirent::Dirent64 => return file.list(sink),

@@ -14,7 +14,7 @@
 //!   that there are; `mounts` says which is where.
 //! * `walk`: from a path to a file.
 //! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
-//! * `identity`: users and groups; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
+//! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
 //!
 //! # Calls
@@ -24,12 +24,13 @@
 //! | open, openat, creat, close, close_range, dup, dup2, dup3, fcntl | `open(2)`, `close(2)`, `close_range(2)`, `dup(2)`, `fcntl(2)` | `calls::descriptors` |
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` |
 //! | fallocate, copy_file_range, sendfile, posix_fadvise, readahead | each its own | `calls::ranges` |
-//! | readv, writev, preadv, pwritev, and preadv2, pwritev2 without flags | `readv(2)` | `calls::vectors` |
+//! | readv, writev, preadv, pwritev, preadv2, pwritev2 | `readv(2)` | `calls::vectors` |
 //! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` |
 //! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` |
 //! | getuid, setuid, and all their kin; getgroups, setgroups | `credentials(7)` | `calls::identity` |
+//! | getrlimit, setrlimit, prlimit64 | `getrlimit(2)` | `calls::process` |
 //! | getpid, gettid, sched_yield, clock_gettime, getrandom, uname, exit, exit_group | each its own | `calls::process` |
 //!
 //! Any other number answers ENOSYS.
@@ -57,6 +58,7 @@ mod forward;
 #[allow(unsafe_code)]
 pub mod host;
 mod identity;
+mod limits;
 mod mounts;
 mod node;
 pub mod platform;

@@ -6,7 +6,10 @@
 //! [`Files::child`] without looking (the forwarded one does), so that a path call
 //! there is one call of the host, whatever the path's length.
 
-use anchorite_fs::{Access, Attributes, Caller, Change, EntryName, FileType, InodeRef, New, Sink};
+use anchorite_fs::{
+    Access, Attributes, Caller, Change, EntryName, FileType, InodeRef, Left, Linkable, New,
+    RenameMode, Sink,
+};
 
 use crate::file::Object;
 use crate::forward::HostNode;
@@ -224,6 +227,24 @@ impl Node {
         }
     }
 
+    /// Makes a file without a name, in the file system of this directory: O_TMPFILE.
+    ///
+    /// # Errors
+    /// ENOTDIR, EACCES, ENOSPC, ENOMEM; EOPNOTSUPP where the host cannot do it.
+    pub(crate) fn create_unnamed(
+        &self,
+        caller: &Caller<'_>,
+        mode: u32,
+        linkable: Linkable,
+    ) -> Result<Node> {
+        match self {
+            Node::Ramdisk(node) => {
+                anchorite_fs::Inode::create_unnamed(node, caller, mode, linkable).map(Node::Ramdisk)
+            }
+            Node::Host(_) => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
     /// `renameat2(2)` from this directory to another of the same mount.
     ///
     /// # Errors
@@ -234,11 +255,11 @@ impl Node {
         old: EntryName<'_>,
         new_dir: &Node,
         new: EntryName<'_>,
-        mode: anchorite_fs::RenameMode,
+        (mode, left): (RenameMode, Left),
     ) -> Result<()> {
         match (self, new_dir) {
             (Node::Ramdisk(old_dir), Node::Ramdisk(new_dir)) => {
-                anchorite_fs::rename(caller, old_dir, old, new_dir, new, mode)
+                anchorite_fs::rename(caller, old_dir, old, new_dir, new, mode, left)
             }
             _ => Err(Errno::ENOSYS),
         }

@@ -40,6 +40,11 @@ impl Files for InodeRef {
         if !wanted.is_empty() {
             Inode::check(self, caller, wanted)?;
         }
+        let who = caller.credentials;
+        let owns = || who.is_root() || who.uid == Inode::attributes(self).uid;
+        if flags & libc::O_NOATIME != 0 && !owns() {
+            return Err(Errno::EPERM);
+        }
         match Inode::file_type(self) {
             FileType::Regular if flags & libc::O_TRUNC != 0 => Inode::truncate(self, caller, 0)?,
             FileType::Regular | FileType::Directory => {}

@@ -12,6 +12,7 @@ use crate::descriptors::{Descriptors, OnExec};
 use crate::file::{Object, OpenFile};
 use crate::forward::HostNode;
 use crate::identity::Identity;
+use crate::limits::ResourceLimits;
 use crate::mounts::{MountId, Mounts};
 use crate::node::{Files, Node};
 use crate::platform::Stream;
@@ -39,6 +40,7 @@ pub struct System {
     pub(crate) descriptors: RwLock<Descriptors>,
     pub(crate) identity: RwLock<Identity>,
     umask: AtomicU32,
+    pub(crate) limits: ResourceLimits,
 }
 
 impl System {
@@ -53,7 +55,7 @@ impl System {
         // Without entropy the hash of names can be foreseen, no more.
         let _ = platform.fill_random(&mut seed);
         let identity = Identity::default();
-        let caller = Caller { credentials: &identity.files, now: platform.realtime().into() };
+        let caller = Caller::new(&identity.files, platform.realtime().into());
         let seed = u64::from_ne_bytes(seed);
         let ramdisk = Ramdisk::new(&caller, ROOT_MODE, limits, ROOT_DEVICE, seed)?;
         let mounts = Mounts::new(ramdisk)?;
@@ -64,7 +66,7 @@ impl System {
             (Console::Output(Stream::Stderr), libc::O_WRONLY),
         ] {
             let file = Arc::try_new(OpenFile::new(Object::Console(console), None, flags))?;
-            let fd = descriptors.reserve()?;
+            let fd = descriptors.reserve(usize::MAX)?;
             descriptors.install(fd, file, OnExec::Keep);
         }
         Ok(System {
@@ -75,6 +77,7 @@ impl System {
             descriptors: RwLock::new(descriptors),
             identity: RwLock::new(identity),
             umask: AtomicU32::new(UMASK),
+            limits: ResourceLimits::new(),
         })
     }
 
@@ -117,7 +120,9 @@ impl System {
     /// Calls `call` in the process's name, at this moment.
     pub(crate) fn as_caller<T>(&self, call: impl FnOnce(&Caller<'_>) -> Result<T>) -> Result<T> {
         let identity = self.identity.read();
-        call(&Caller { credentials: &identity.files, now: self.platform.realtime().into() })
+        let now = self.platform.realtime().into();
+        let file_size_limit = self.limits.file_size();
+        call(&Caller { file_size_limit, ..Caller::new(&identity.files, now) })
     }
 
     /// The permissions that a new file asked for with `mode` gets.

@@ -70,7 +70,7 @@ fn random_changes_agree_with_a_map_and_listings_see_what_stays_once() {
     for seed in 1..=seeds {
         let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
         let credentials = Credentials::default();
-        let caller = Caller { credentials: &credentials, now: Timestamp::default() };
+        let caller = Caller::new(&credentials, Timestamp::default());
         let limits = Limits { size_bytes: u64::MAX, inodes: u64::MAX };
         let ramdisk = Ramdisk::new(&caller, 0o755, limits, 1, seed).unwrap();
         let hash = |name: &str| {

@@ -12,7 +12,7 @@ const ROOMY: Limits = Limits { size_bytes: u64::MAX, inodes: u64::MAX };
 
 fn as_root<T>(call: impl FnOnce(&Caller<'_>) -> T) -> T {
     let credentials = Credentials::default();
-    call(&Caller { credentials: &credentials, now: Timestamp::default() })
+    call(&Caller::new(&credentials, Timestamp::default()))
 }
 
 fn name(bytes: &[u8]) -> EntryName<'_> {
@@ -106,7 +106,16 @@ fn quotas_come_back_when_everything_is_removed() {
             // Over the hard link of the one before: the last name of that one goes.
             let over = format!("h{}", (number + count - 1) % count);
             let mode = RenameMode::Replace;
-            rename(caller, root, name(file.as_bytes()), root, name(over.as_bytes()), mode).unwrap();
+            rename(
+                caller,
+                root,
+                name(file.as_bytes()),
+                root,
+                name(over.as_bytes()),
+                mode,
+                crate::Left::Nothing,
+            )
+            .unwrap();
             root.unlink(caller, format!("l{number}").as_bytes()).unwrap();
         }
         for number in 0..count {

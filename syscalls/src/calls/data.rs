@@ -3,7 +3,7 @@
 
 use anchorite_fs::{Sink, Source};
 
-use crate::file::{At, Object};
+use crate::file::{Append, At, Object};
 use crate::node::Files;
 use crate::system::System;
 use crate::walk::LastLink;
@@ -40,7 +40,7 @@ impl System {
     /// for appending to a file of that size; ENOSPC or ENOMEM if not one byte found room;
     /// EIO.
     pub fn write(&self, fd: i32, buf: &[u8]) -> Result<usize> {
-        self.write_from(fd, At::Offset, || Ok(Source::from(buf)))
+        self.write_from(fd, (At::Offset, Append::AsOpened), || Ok(Source::from(buf)))
     }
 
     /// `pwrite(2)`: writes at `offset`, or at the end with O_APPEND, as Linux does; the
@@ -49,7 +49,7 @@ impl System {
     /// # Errors
     /// EINVAL for an offset below zero; EBADF; ESPIPE; the others of [`write`](System::write).
     pub fn pwrite(&self, fd: i32, buf: &[u8], offset: i64) -> Result<usize> {
-        self.write_from(fd, position(offset)?, || Ok(Source::from(buf)))
+        self.write_from(fd, (position(offset)?, Append::AsOpened), || Ok(Source::from(buf)))
     }
 
     /// `lseek(2)` by SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA or SEEK_HOLE; returns the new offset. It never
@@ -131,14 +131,14 @@ impl System {
     pub(crate) fn write_from<'a>(
         &self,
         fd: i32,
-        at: At,
+        (at, append): (At, Append),
         source: impl FnOnce() -> Result<Source<'a>>,
     ) -> Result<usize> {
         let file = self.file(fd)?;
         file.check_writable()?;
         let mut source = source()?;
         source.truncate(TRANSFER_MAX);
-        self.as_caller(|caller| file.write(self, caller, at, &mut source))
+        self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
     }
 }
 

@@ -1,14 +1,14 @@
 //! Making and ending descriptors: open, openat, creat, close, close_range; dup, dup2,
 //! dup3; fcntl.
 
-use anchorite_fs::Caller;
 use anchorite_fs::mem::{Arc, Room};
+use anchorite_fs::{Caller, Linkable};
 
-use crate::descriptors::{LIMIT, OnExec};
+use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
-use crate::node::{Files, OpenedOrLink};
+use crate::node::{Files, Node, OpenedOrLink};
 use crate::system::System;
-use crate::walk::{Last, Place, Walk, check_path};
+use crate::walk::{Last, LastLink, Place, Walk, check_path};
 use crate::{Errno, Result};
 
 /// The bit of O_TMPFILE that is not O_DIRECTORY.
@@ -19,15 +19,16 @@ const PATH_FLAGS: i32 = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | li
 impl System {
     /// `open(2)`: opens the file at `path`; returns the lowest free descriptor.
     /// `mode` is for a file that O_CREAT makes, and masked. Of the flags, O_APPEND,
-    /// O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_TRUNC and the access mode have their
-    /// effect; others are kept for F_GETFL, as on a file system that has no use for them.
+    /// O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_TMPFILE, O_TRUNC and the access
+    /// mode have their effect; others are kept for F_GETFL, as on a file system that has no use for them.
     ///
     /// # Errors
-    /// POSIX.1-2024 open(), ERRORS, in this order: ENOSYS for O_TMPFILE;
-    /// EINVAL for O_CREAT with O_DIRECTORY; ENOENT for an empty path, ENAMETOOLONG for a
+    /// POSIX.1-2024 open(), ERRORS, in this order: EINVAL for O_CREAT with O_DIRECTORY, or
+    /// O_TMPFILE with O_CREAT or not for writing; ENOENT for an empty path, ENAMETOOLONG for a
     /// long one; EMFILE; ENOMEM; those of the walk (ENOENT, ENOTDIR, EACCES, ENAMETOOLONG,
     /// ELOOP); EISDIR for O_CREAT with a slash at the end; EEXIST; EISDIR; ENOTDIR; ELOOP
-    /// for O_NOFOLLOW; EACCES; ENOSPC.
+    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; ENOSPC;
+    /// EOPNOTSUPP for O_TMPFILE on the host.
     pub fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         self.openat(libc::AT_FDCWD, path, flags, mode)
     }
@@ -41,7 +42,7 @@ impl System {
         let flags = if flags & libc::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
         check_flags(flags)?;
         check_path(path)?;
-        let fd = self.descriptors.write().reserve()?;
+        let fd = self.descriptors.write().reserve(self.limits.descriptors())?;
         let opened = self.as_caller(|caller| {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
@@ -134,7 +135,7 @@ impl System {
         let former = {
             let mut descriptors = self.descriptors.write();
             let file = descriptors.get(old)?.clone();
-            descriptors.replace(new, file, on_exec(flags))?
+            descriptors.replace(new, file, on_exec(flags), self.limits.descriptors())?
         };
         drop(former);
         Ok(new)
@@ -151,7 +152,7 @@ impl System {
         match command {
             libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
                 let least = argument as u32 as usize;
-                if least >= LIMIT {
+                if least >= self.limits.descriptors() {
                     return Err(Errno::EINVAL);
                 }
                 let close = command == libc::F_DUPFD_CLOEXEC;
@@ -203,7 +204,7 @@ impl System {
     fn duplicate(&self, fd: i32, least: usize, on_exec: OnExec) -> Result<i32> {
         let mut descriptors = self.descriptors.write();
         let file = descriptors.get(fd)?.clone();
-        let new = descriptors.reserve_from(least)?;
+        let new = descriptors.reserve_from(least, self.limits.descriptors())?;
         descriptors.install(new, file, on_exec);
         Ok(new)
     }
@@ -222,6 +223,18 @@ impl System {
             0 => place.node.open(caller, flags).map(|object| file(place, object)),
             _ => Ok(file(place, Object::Path)),
         };
+        if flags & TMPFILE != 0 {
+            let last_link = if follow { LastLink::Follow } else { LastLink::Stay };
+            let Place { mount, node } = walk.finish(last_link)?;
+            let linkable = match flags & libc::O_EXCL {
+                0 => Linkable::Yes,
+                _ => Linkable::No,
+            };
+            let node = node.create_unnamed(caller, mode, linkable)?;
+            let Node::Ramdisk(inode) = &node else { return Err(Errno::EOPNOTSUPP) };
+            let object = Object::Inode(inode.clone());
+            return Ok(file(Place { mount, node }, object));
+        }
         loop {
             walk.reach_parent()?;
             let name = match walk.last() {
@@ -264,15 +277,16 @@ fn on_exec(flags: i32) -> OnExec {
 }
 
 /// # Errors
-/// ENOSYS for O_TMPFILE; EINVAL for O_CREAT with O_DIRECTORY. None with O_PATH.
+/// EINVAL for O_CREAT with O_DIRECTORY, or for O_TMPFILE without O_DIRECTORY, with O_CREAT or
+/// not for writing. None with O_PATH.
 pub(crate) fn check_flags(flags: i32) -> Result<()> {
     if flags & libc::O_PATH != 0 {
         return Ok(());
     }
-    if flags & TMPFILE != 0 {
-        return Err(Errno::ENOSYS);
-    }
-    if flags & libc::O_CREAT != 0 && flags & libc::O_DIRECTORY != 0 {
+    let has = |flag: i32| flags & flag != 0;
+    let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
+    let unnamed_wrongly = has(TMPFILE) && !(has(libc::O_DIRECTORY) && writes);
+    if has(libc::O_CREAT) && has(libc::O_DIRECTORY | TMPFILE) || unnamed_wrongly {
         return Err(Errno::EINVAL);
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Making, removing and changing names: mkdir, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{Caller, EntryName, FileType, New, RenameMode, Sink};
+use anchorite_fs::{Caller, EntryName, FileType, Left, New, RenameMode, Sink};
 
 use crate::abi::Dirent;
 use crate::node::Files;
@@ -187,10 +187,10 @@ impl System {
 
     /// `renameat2(2)`: as [`rename`](System::rename), relative paths from `old_at` and
     /// `new_at`; with RENAME_NOREPLACE `new` must not exist, with RENAME_EXCHANGE the two
-    /// are exchanged.
+    /// are exchanged, with RENAME_WHITEOUT a whiteout is left in the old place.
     ///
     /// # Errors
-    /// EINVAL for other flags, or both; EBADF and ENOTDIR for the descriptors; those of
+    /// EINVAL for other flags, or RENAME_EXCHANGE with another; EBADF and ENOTDIR for the descriptors; those of
     /// [`rename`](System::rename); EEXIST.
     pub fn renameat2(
         &self,
@@ -200,10 +200,14 @@ impl System {
         new: &[u8],
         flags: u32,
     ) -> Result<()> {
-        let mode = match flags {
+        let left = match flags & libc::RENAME_WHITEOUT {
+            0 => Left::Nothing,
+            _ => Left::Whiteout,
+        };
+        let mode = match flags & !libc::RENAME_WHITEOUT {
             0 => RenameMode::Replace,
             libc::RENAME_NOREPLACE => RenameMode::NoReplace,
-            libc::RENAME_EXCHANGE => RenameMode::Exchange,
+            libc::RENAME_EXCHANGE if left == Left::Nothing => RenameMode::Exchange,
             _ => return Err(Errno::EINVAL),
         };
         self.as_caller(|caller| {
@@ -218,7 +222,7 @@ impl System {
                 return Err(if exists { Errno::EEXIST } else { Errno::EBUSY });
             };
             let (old_dir, new_dir) = (&old.place.node, &new.place.node);
-            old_dir.rename(caller, old_name, new_dir, new_name, mode)
+            old_dir.rename(caller, old_name, new_dir, new_name, (mode, left))
         })
     }
 

@@ -1,5 +1,5 @@
 //! The process itself, time and chance: getpid, gettid, sched_yield, clock_gettime,
-//! getrandom, uname, exit_group.
+//! getrandom, getrlimit, setrlimit, uname, exit_group.
 
 use crate::system::System;
 use crate::{Errno, Result};
@@ -48,6 +48,24 @@ impl System {
         check_random_flags(flags)?;
         self.platform().fill_random(buf)?;
         Ok(buf.len())
+    }
+
+    /// `getrlimit(2)`.
+    ///
+    /// # Errors
+    /// EINVAL for an unknown resource.
+    pub fn getrlimit(&self, resource: u32) -> Result<libc::rlimit> {
+        self.limits.get(resource)
+    }
+
+    /// `setrlimit(2)`. RLIMIT_NOFILE and RLIMIT_FSIZE are in force, the latter without its
+    /// signal; the others are kept for [`getrlimit`](System::getrlimit).
+    ///
+    /// # Errors
+    /// EINVAL for an unknown resource, or a soft limit above the hard one; EPERM.
+    pub fn setrlimit(&self, resource: u32, limit: libc::rlimit) -> Result<()> {
+        let privileged = self.identity.read().is_privileged();
+        self.limits.set(resource, limit, privileged)
     }
 
     /// `uname(2)`.

@@ -3,7 +3,7 @@
 
 use anchorite_fs::{Allocation, FileType, Sink, Source};
 
-use crate::file::{At, Object, OpenFile};
+use crate::file::{Append, At, Object, OpenFile};
 use crate::system::System;
 use crate::{Errno, Result};
 
@@ -180,7 +180,8 @@ impl System {
                     break;
                 }
                 let at = second.map_or(At::Offset, |second| At::Position(second + done as u64));
-                match to.write(self, caller, at, &mut Source::from(&piece[..got])) {
+                let place = (at, Append::AsOpened);
+                match to.write(self, caller, place, &mut Source::from(&piece[..got])) {
                     Ok(put) if put > 0 => done += put,
                     Err(errno) if done == 0 => return Err(errno),
                     _ => break,

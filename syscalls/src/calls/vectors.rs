@@ -5,7 +5,7 @@ use anchorite_fs::{Segment, Sink, Source};
 use arrayvec::ArrayVec;
 
 use crate::calls::position;
-use crate::file::At;
+use crate::file::{Append, At};
 use crate::system::System;
 use crate::{Errno, Result};
 
@@ -37,8 +37,10 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_ptr().cast_mut(), buffer.len())?;
         }
-        // SAFETY: the slices are borrowed for the time of the call.
-        self.write_from(fd, At::Offset, || Ok(unsafe { Source::from_segments(&segments) }))
+        self.write_from(fd, (At::Offset, Append::AsOpened), || {
+            // SAFETY: the slices are borrowed for the time of the call.
+            Ok(unsafe { Source::from_segments(&segments) })
+        })
     }
 
     /// `readv(2)` and its kin by the addresses of a program.
@@ -58,11 +60,17 @@ impl System {
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
     /// those of [`pwrite`](System::pwrite).
-    pub(crate) fn writev_raw(&self, fd: i32, at: At, vector: u64, count: u64) -> Result<usize> {
+    pub(crate) fn writev_raw(
+        &self,
+        fd: i32,
+        place: (At, Append),
+        vector: u64,
+        count: u64,
+    ) -> Result<usize> {
         self.file(fd)?.check_writable()?;
         let segments = self.segments(vector, count)?;
         // SAFETY: each was checked to be mapped.
-        self.write_from(fd, at, || Ok(unsafe { Source::from_segments(&segments) }))
+        self.write_from(fd, place, || Ok(unsafe { Source::from_segments(&segments) }))
     }
 
     /// Copies a program's array of `struct iovec` and checks what it names.
@@ -92,6 +100,27 @@ impl System {
 /// EINVAL for another offset below zero.
 pub(crate) fn position_or_offset(offset: i64) -> Result<At> {
     if offset == -1 { Ok(At::Offset) } else { position(offset) }
+}
+
+/// What the flags of `preadv2(2)` and `pwritev2(2)` ask for. RWF_HIPRI, RWF_DSYNC, RWF_SYNC
+/// and RWF_NOSIGNAL change nothing where all is memory; RWF_NOWAIT, RWF_ATOMIC and
+/// RWF_DONTCACHE are refused, as on tmpfs.
+///
+/// # Errors
+/// EOPNOTSUPP for other flags; EINVAL for RWF_APPEND with RWF_NOAPPEND.
+pub(crate) fn append_by_flags(flags: u64) -> Result<Append> {
+    const APPEND: u64 = libc::RWF_APPEND as u64;
+    const NO_APPEND: u64 = 0x20;
+    const NO_SIGNAL: u64 = 0x100;
+    const WITHOUT_EFFECT: u64 =
+        (libc::RWF_HIPRI | libc::RWF_DSYNC | libc::RWF_SYNC) as u64 | NO_SIGNAL;
+    match flags as u32 as u64 & !WITHOUT_EFFECT {
+        0 => Ok(Append::AsOpened),
+        APPEND => Ok(Append::Yes),
+        NO_APPEND => Ok(Append::No),
+        both if both == APPEND | NO_APPEND => Err(Errno::EINVAL),
+        _ => Err(Errno::EOPNOTSUPP),
+    }
 }
 
 fn push(segments: &mut Segments, start: *mut u8, len: usize) -> Result<()> {

@@ -15,22 +15,20 @@
 //! 2. **Strings are copied before the call starts**: with two paths, a bad second pointer
 //!    is EFAULT even where walking the first would fail. Pinned by
 //!    `rename_checks_both_pointers_first`.
-//! 3. **O_TMPFILE is ENOSYS**: not there yet; silently opening something else would be worse.
-//!    Pinned by `missing_open_flags_are_enosys`.
-//! 4. **A listing that came to its end goes on** if an entry is made after that; tmpfs waits
+//! 3. **A listing that came to its end goes on** if an entry is made after that; tmpfs waits
 //!    for a rewind. POSIX.1-2024, readdir(): it is unspecified. Pinned by
 //!    `listing_goes_on_after_its_end`.
-//! 5. **truncate to the size that a file has marks its times**; tmpfs does so only where the
+//! 4. **truncate to the size that a file has marks its times**; tmpfs does so only where the
 //!    file holds pages, an accident. Pinned by `truncate_to_the_same_size_marks_times`.
-//! 6. **Ranges that fallocate took are data** to SEEK_DATA and SEEK_HOLE even before they
+//! 5. **Ranges that fallocate took are data** to SEEK_DATA and SEEK_HOLE even before they
 //!    are written; tmpfs tells such pages apart. `lseek(2)` leaves it to the file system,
 //!    and a mark on every page would cost a look on every write. Pinned by
 //!    `allocated_ranges_are_data`.
-//! 7. **Sticky directories that all may write guard no links against O_CREAT.** Linux denies
+//! 6. **Sticky directories that all may write guard no links against O_CREAT.** Linux denies
 //!    that with O_NOFOLLOW on another user's link, even to root, as a side effect of
 //!    hardening (`fs.protected_regular`, `fs.protected_fifos`, off by default), which POSIX
 //!    does not know. Pinned by `sticky_directories_guard_no_links`.
-//! 8. **A hole punched up to a file's end frees the page that the end is in**; tmpfs only
+//! 7. **A hole punched up to a file's end frees the page that the end is in**; tmpfs only
 //!    zeroes it. Only `st_blocks` tells. Pinned by `hole_up_to_the_end_frees_the_last_page`.
 
 #[path = "../support/mod.rs"]
