@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed};
 use crate::mem::Arc;
+use crate::namespace::Owner;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
 use crate::sync::{AtomicBool, Ordering, RwLock};
@@ -169,10 +170,8 @@ const LONG_TARGET: usize = 128;
 const RELATIME_SECONDS: i64 = 24 * 60 * 60;
 
 impl Meta {
-    /// The attributes of a new file with one link, owned by the caller.
-    pub(crate) fn new(caller: &Caller<'_>, mode: u32, gid: u32) -> Meta {
-        let now = caller.now;
-        let uid = caller.credentials.uid;
+    /// The attributes of a new file with one link.
+    pub(crate) fn new(now: Timestamp, Owner { uid, gid }: Owner, mode: u32) -> Meta {
         Meta { mode, uid, gid, nlink: 1, atime: now, mtime: now, ctime: now, btime: now }
     }
 

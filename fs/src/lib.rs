@@ -65,7 +65,7 @@ pub use directory::Listed;
 pub use errno::{Errno, Result};
 pub use inode::{Allocation, Attributes, Change, FileType, Inode, InodeNo, InodeRef, SetTime};
 pub use name::NAME_MAX;
-pub use namespace::{Created, EntryName, Left, Linkable, New, RenameMode, rename};
+pub use namespace::{Created, EntryName, Left, Linkable, New, Owner, RenameMode, rename};
 pub use permission::{Access, AccessTime, Caller, Credentials};
 pub use ramdisk::{Limits, Ramdisk, Usage};
 pub use time::Timestamp;

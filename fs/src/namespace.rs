@@ -12,7 +12,7 @@ use crate::directory::{Directory, Slot};
 use crate::inode::{Body, Inode, InodeRef, Meta, State};
 use crate::mem::{Arc, try_box, try_bytes};
 use crate::sync::RwLockWriteGuard;
-use crate::{Access, Caller, Errno, FileType, NAME_MAX, Result};
+use crate::{Access, Caller, Credentials, Errno, FileType, NAME_MAX, Result};
 
 /// What a create makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,22 @@ pub enum New<'a> {
     Symlink(&'a [u8]),
     /// A fifo, socket or device, with the device's number.
     Node(FileType, u64),
+}
+
+/// Whose a new file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// User.
+    pub uid: u32,
+    /// Group, unless the directory hands its own down.
+    pub gid: u32,
+}
+
+impl Owner {
+    /// Who these credentials are of.
+    pub(crate) fn of(credentials: &Credentials) -> Owner {
+        Owner { uid: credentials.uid, gid: credentials.gid }
+    }
 }
 
 /// The name of an entry, as a path's last component gives it.
@@ -96,6 +112,22 @@ impl Inode {
         new: New<'_>,
         mode: u32,
     ) -> Result<InodeRef> {
+        Inode::create_for(this, caller, Owner::of(caller.credentials), name, new, mode)
+    }
+
+    /// [`create`](Inode::create) by a server, on behalf of another: what the caller may
+    /// do is checked, and the file is the owner's.
+    ///
+    /// # Errors
+    /// Those of [`create`](Inode::create).
+    pub fn create_for(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        owner: Owner,
+        name: &[u8],
+        new: New<'_>,
+        mode: u32,
+    ) -> Result<InodeRef> {
         let mut state = this.state.write();
         let (hash, found) = find(this, &state, caller, name)?;
         if found.is_some() {
@@ -106,7 +138,7 @@ impl Inode {
             return Err(Errno::ENOTDIR);
         };
         let prepared = directory.prepare(hash, name)?;
-        let child = make(this, meta, caller, new, mode)?;
+        let child = make(this, meta, caller, owner, new, mode)?;
         let cookie = directory.insert(prepared, child.clone());
         if new == New::Directory {
             meta.nlink += 1;
@@ -132,7 +164,8 @@ impl Inode {
         let state = this.state.read();
         state.directory()?;
         state.check(caller, Access::WRITE | Access::EXECUTE)?;
-        let file = make(this, &state.meta, caller, New::Regular, mode)?;
+        let file =
+            make(this, &state.meta, caller, Owner::of(caller.credentials), New::Regular, mode)?;
         drop(state);
         file.state.write().meta.nlink = 0;
         file.set_linkable(linkable == Linkable::Yes);
@@ -457,7 +490,7 @@ fn rename_locked(
         Left::Nothing => None,
         Left::Whiteout => {
             let new = New::Node(FileType::CharDevice, 0);
-            Some(make(old_dir, &parents.old.meta, caller, new, 0)?)
+            Some(make(old_dir, &parents.old.meta, caller, Owner::of(caller.credentials), new, 0)?)
         }
     };
     let removed = match (target, new_slot) {
@@ -680,6 +713,7 @@ fn make(
     parent: &InodeRef,
     parent_meta: &Meta,
     caller: &Caller<'_>,
+    owner: Owner,
     new: New<'_>,
     mode: u32,
 ) -> Result<InodeRef> {
@@ -692,8 +726,8 @@ fn make(
         New::Symlink(target) => (FileType::Symlink, Body::Symlink(try_bytes(target)?)),
         New::Node(file_type, rdev) => (file_type, Body::Node(rdev)),
     };
-    let (gid, mode) = inherit(parent_meta, caller, file_type, mode & 0o7777);
-    let mut meta = Meta::new(caller, mode, gid);
+    let (gid, mode) = inherit(parent_meta, caller, owner.gid, file_type, mode & 0o7777);
+    let mut meta = Meta::new(caller.now, Owner { gid, ..owner }, mode);
     if file_type == FileType::Directory {
         meta.nlink = 2;
     }
@@ -702,9 +736,15 @@ fn make(
 
 /// Group and mode of a new file: in a set-group-ID directory it gets that directory's
 /// group, and a directory the bit too (`inode(7)`).
-fn inherit(parent: &Meta, caller: &Caller<'_>, file_type: FileType, mode: u32) -> (u32, u32) {
+fn inherit(
+    parent: &Meta,
+    caller: &Caller<'_>,
+    gid: u32,
+    file_type: FileType,
+    mode: u32,
+) -> (u32, u32) {
     if parent.mode & libc::S_ISGID == 0 {
-        return (caller.credentials.gid, mode);
+        return (gid, mode);
     }
     if file_type == FileType::Directory {
         return (parent.gid, mode | libc::S_ISGID);

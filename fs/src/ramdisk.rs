@@ -6,6 +6,7 @@ use foldhash::fast::FixedState;
 
 use crate::inode::{Body, Inode, InodeRef, Meta};
 use crate::mem::{self, Arc};
+use crate::namespace::Owner;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
 
@@ -139,7 +140,7 @@ impl Ramdisk {
             inodes: AtomicU64::new(0),
             next_number: AtomicU64::new(1),
         })?;
-        let mut meta = Meta::new(caller, mode, caller.credentials.gid);
+        let mut meta = Meta::new(caller.now, Owner::of(caller.credentials), mode);
         meta.nlink = 2;
         let body = Body::Directory(mem::try_box(crate::directory::Directory::new(None))?);
         let root = Inode::allocate(&superblock, FileType::Directory, meta, body)?;
