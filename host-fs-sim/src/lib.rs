@@ -1,0 +1,13 @@
+//! The ramdisk as a process on Linux.
+//!
+//! # Modules, from the bottom
+//! * [`size`]: sizes as `mount -o size=` takes them.
+//! * [`fuse`]: the ramdisk as a FUSE file system.
+//! * [`mount`]: the command that mounts it.
+//! * [`suites`]: third-party suites, run over a mount and beside it on tmpfs.
+#![forbid(unsafe_code)]
+
+pub mod fuse;
+pub mod mount;
+pub mod size;
+pub mod suites;

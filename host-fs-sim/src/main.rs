@@ -1,0 +1,34 @@
+//! `host-fs-sim`: the ramdisk as a process on Linux.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use host_fs_sim::{mount, suites};
+
+/// The anchorite ramdisk as a process on Linux
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Mount an empty ramdisk on a directory, until `umount` or Ctrl-C
+    Mount(mount::Options),
+    /// Run pjdfstest and fsx over a mount, and beside it on tmpfs
+    Suites(suites::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Mount(options) => mount::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Suites(options) => suites::run(&options),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("host-fs-sim: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,181 @@
+//! The command `mount`: an empty ramdisk at a directory of the host, until it is
+//! unmounted or the process is interrupted.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
+
+use anchorite_fs::{Caller, Credentials, Limits, PAGE_BYTES, Ramdisk, Timestamp};
+use anyhow::{Context, Result, bail};
+use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
+use nix::mount::{MntFlags, umount2};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{geteuid, getgid, getuid};
+
+use crate::fuse::{Caching, Daemon};
+use crate::size::{Size, memory_bytes};
+
+/// Threads that serve requests at most.
+const MAX_THREADS: usize = 8;
+/// Permissions of the root directory, as tmpfs has them.
+const ROOT_MODE: u32 = 0o1777;
+
+/// What to mount, and where.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Directory to mount on
+    pub dir: PathBuf,
+    /// Room for file data: bytes, with k, m, g or t behind the number, or a percentage
+    /// of the memory; 0 is no limit
+    #[arg(long, value_name = "SIZE", default_value = "50%")]
+    pub size: Size,
+    /// Ask the ramdisk for every read, instead of the kernel's page cache
+    #[arg(long)]
+    pub direct_io: bool,
+}
+
+/// Mounts, says so in one line, and serves until the end.
+///
+/// # Errors
+/// Each is one sentence, with a remedy where there is one.
+pub fn run(options: &Options) -> Result<()> {
+    check_directory(&options.dir)?;
+    check_host()?;
+    raise_descriptor_limit();
+    let caching = if options.direct_io { Caching::Direct } else { Caching::PageCache };
+    // fuser unmounts the path once more when a session is over, which could hit another
+    // mount that is there by then. So the process ends where the session does.
+    let at_end = || std::process::exit(0);
+    let daemon = Daemon::new(ramdisk(options.size)?, caching, at_end);
+    let dir = options.dir.display();
+    let mut session = Session::new(daemon, &options.dir, &config()).map_err(explain)?;
+    let interrupted = Interrupted {
+        dir: options.dir.canonicalize()?,
+        unmounter: session.unmount_callable(),
+        before: AtomicBool::new(false),
+    };
+    set_handler(interrupted)?;
+    // Whoever started this may not care to listen.
+    let _ = writeln!(io::stdout(), "mounted on {dir}; unmount with `umount {dir}`");
+    session.run().with_context(|| format!("the mount on {dir} ended"))
+}
+
+fn ramdisk(size: Size) -> Result<Ramdisk> {
+    let memory = memory_bytes()?;
+    let size_bytes = size.bytes(memory);
+    // tmpfs's default.
+    let inodes = memory / PAGE_BYTES as u64 / 2;
+    let credentials = Credentials { uid: getuid().into(), gid: getgid().into(), groups: vec![] };
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let now = Timestamp::new(since.as_secs() as i64, since.subsec_nanos());
+    let caller = Caller::new(&credentials, now);
+    let seed = u64::from(std::process::id()) << 32 | u64::from(since.subsec_nanos());
+    let limits = Limits { size_bytes, inodes };
+    Ramdisk::new(&caller, ROOT_MODE, limits, 1, seed).context("cannot make the ramdisk")
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.mount_options = vec![
+        MountOption::FSName("anchorite".into()),
+        MountOption::DefaultPermissions,
+        MountOption::Dev,
+        MountOption::Suid,
+    ];
+    config.acl = SessionACL::All;
+    // With one thread, a request that waits would hold all others up.
+    config.n_threads = Some(available_parallelism().map_or(2, |n| n.get().clamp(2, MAX_THREADS)));
+    config.clone_fd = true;
+    config
+}
+
+fn check_directory(dir: &Path) -> Result<()> {
+    let shown = dir.display();
+    match dir.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => bail!("{shown} is not a directory"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("{shown} does not exist: make it with `mkdir {shown}`")
+        }
+        Err(error) => bail!("cannot mount on {shown}: {error}"),
+    }
+}
+
+fn check_host() -> Result<()> {
+    let device = "/dev/fuse";
+    if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
+        match error.kind() {
+            ErrorKind::NotFound => {
+                bail!("{device} is missing: `apt-get install fuse3`, then `modprobe fuse`")
+            }
+            ErrorKind::PermissionDenied => bail!("{device} is not yours to open: run as root"),
+            _ => bail!("cannot open {device}: {error}"),
+        }
+    }
+    // Only root mounts without the helper.
+    if !geteuid().is_root() && !on_path("fusermount3") && !on_path("fusermount") {
+        bail!("fusermount3 is missing: `apt-get install fuse3`");
+    }
+    Ok(())
+}
+
+fn on_path(program: &str) -> bool {
+    crate::suites::find_on_path(program).is_some()
+}
+
+fn explain(error: io::Error) -> anyhow::Error {
+    let text = error.to_string();
+    if text.contains("user_allow_other") {
+        let remedy = "write the line `user_allow_other` into /etc/fuse.conf, or run as root";
+        return anyhow::anyhow!("fusermount3 lets only root share a mount with others: {remedy}");
+    }
+    anyhow::anyhow!("cannot mount: {}", text.trim_end())
+}
+
+/// A process that lives on many mounts' requests may hold many descriptors: each
+/// thread one of its own, and what a later check opens beside.
+fn raise_descriptor_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Not being allowed to is no reason not to mount.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// What SIGINT, SIGTERM and SIGHUP do.
+struct Interrupted {
+    dir: PathBuf,
+    unmounter: SessionUnmounter,
+    before: AtomicBool,
+}
+
+impl Interrupted {
+    fn end(&mut self) {
+        if self.before.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        if self.unmounter.unmount().is_ok() {
+            return;
+        }
+        let dir = self.dir.display();
+        match umount2(&self.dir, MntFlags::MNT_DETACH) {
+            Ok(()) => eprintln!("{dir} is in use: ends with the last use, or with another Ctrl-C"),
+            Err(errno) => eprintln!("cannot unmount {dir}: {errno}; another Ctrl-C ends it"),
+        }
+    }
+}
+
+fn set_handler(mut interrupted: Interrupted) -> Result<()> {
+    ctrlc::set_handler(move || interrupted.end()).context("cannot catch Ctrl-C")
+}
+
+/// Whether this host can mount at all, and why not. For tests.
+///
+/// # Errors
+/// As [`run`]'s.
+pub fn possible() -> Result<()> {
+    check_host()?;
+    File::open("/proc/self/mounts").context("cannot read the mounts")?;
+    Ok(())
+}
