@@ -11,13 +11,19 @@
 //! request tells neither groups nor capabilities, so a check here could only be wrong.
 //! Every call is made as root therefore, and new files are given the request's user
 //! and group ([`Inode::create_for`]). The kernel also clears set-ID bits by itself, by
-//! a chmod, before a write by a process without privilege.
+//! a chmod, before a write by a process without privilege; only where it bypasses its
+//! page cache does it ask for that along with the write.
 //!
 //! # What the kernel may keep
 //! Nothing changes but through this one mount, so names, directories and nodes are
 //! kept for long; the kernel drops what its own calls change. A regular file's
 //! attributes are asked for each time: what a process wrote by `mmap` is written back
 //! later, and changes times and blocks then.
+//!
+//! # Room that comes back late
+//! The kernel closes and forgets an unlinked file in its own time, after the calls that
+//! unlinked and closed it have returned. So what finds no room while there are such
+//! files waits a moment for them, that a file may be replaced on a full ramdisk.
 //!
 //! # What is absent
 //! Locks, so that the kernel keeps them: a lock that waited here would hold a thread,
@@ -31,7 +37,8 @@ mod translate;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use anchorite_fs::{
     Allocation, Caller, Change, Credentials, EntryName, Errno, FileType, Inode, InodeRef, Left,
@@ -57,6 +64,11 @@ const PIECE: usize = 256 * 1024;
 /// Bytes that one request copies at most; the kernel asks again for the rest.
 const COPY_MAX: u64 = 64 << 20;
 
+/// How long a call that finds no room waits for files that are on their way out.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How often it looks.
+const TICK: Duration = Duration::from_millis(1);
+
 /// Who keeps the content of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caching {
@@ -77,6 +89,9 @@ pub struct Daemon {
 
 /// Root: the kernel has checked the caller.
 static KERNEL: Credentials = Credentials { uid: 0, gid: 0, groups: Vec::new() };
+/// Nobody: of one whose writes clear set-ID bits.
+static UNPRIVILEGED: Credentials =
+    Credentials { uid: u32::MAX - 1, gid: u32::MAX - 1, groups: Vec::new() };
 
 impl Daemon {
     /// Serves `ramdisk`; `at_end` is called when the mount is gone.
@@ -105,9 +120,24 @@ impl Daemon {
         let parent = self.get(parent)?;
         self.known.make_room()?;
         let owner = Owner { uid: request.uid(), gid: request.gid() };
-        let made = Inode::create_for(&parent, &caller(), owner, name.as_bytes(), new, mode)?;
+        let name = name.as_bytes();
+        let made =
+            self.with_room(|| Inode::create_for(&parent, &caller(), owner, name, new, mode))?;
         self.known.count(&made);
         Ok(made)
+    }
+
+    /// Makes a `call` again that finds no room while unlinked files are on their way out.
+    fn with_room<T>(&self, mut call: impl FnMut() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            match call() {
+                Err(Errno::ENOSPC) if start.elapsed() < PATIENCE && self.known.holds_unlinked() => {
+                    sleep(TICK);
+                }
+                result => return result,
+            }
+        }
     }
 
     fn open_flags(&self) -> FopenFlags {
@@ -146,7 +176,8 @@ impl Daemon {
         while at < end {
             let wanted = piece.len().min((end - at) as usize);
             let read = from.read(&caller(), at, &mut Sink::from(&mut piece[..wanted]))?;
-            let written = match to.write(&caller(), Some(to_at), &mut piece[..read].into()) {
+            let write = || to.write(&caller(), Some(to_at), &mut Source::from(&piece[..read]));
+            let written = match self.with_room(write) {
                 Ok((written, _)) => written,
                 Err(errno) if done == 0 => return Err(errno),
                 Err(_) => break,
@@ -458,14 +489,18 @@ impl Filesystem for Daemon {
         _handle: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
+        write_flags: WriteFlags,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let mut caller = caller();
+        if write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
+            caller.credentials = &UNPRIVILEGED;
+        }
         let written = self.get(number).and_then(|inode| {
-            let (done, _) = inode.write(&caller(), Some(offset), &mut Source::from(data))?;
-            Ok(done as u32)
+            let write = || inode.write(&caller, Some(offset), &mut Source::from(data));
+            Ok(self.with_room(write)?.0 as u32)
         });
         reply_written(written, reply);
     }
@@ -564,7 +599,8 @@ impl Filesystem for Daemon {
                 _ => return Err(Errno::EOPNOTSUPP),
             };
             let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
-            self.get(number)?.allocate_range(&caller(), offset, end, allocation)
+            let inode = self.get(number)?;
+            self.with_room(|| inode.allocate_range(&caller(), offset, end, allocation))
         };
         reply_empty(allocate(), reply);
     }

@@ -3,11 +3,13 @@
 //! # Modules, from the bottom
 //! * [`size`]: sizes as `mount -o size=` takes them.
 //! * [`fuse`]: the ramdisk as a FUSE file system.
+//! * [`programs`]: programs of others, and time limits for them.
 //! * [`mount`]: the command that mounts it.
 //! * [`suites`]: third-party suites, run over a mount and beside it on tmpfs.
 #![forbid(unsafe_code)]
 
 pub mod fuse;
 pub mod mount;
+pub mod programs;
 pub mod size;
 pub mod suites;

@@ -1,7 +1,7 @@
 //! The command `mount`: an empty ramdisk at a directory of the host, until it is
 //! unmounted or the process is interrupted.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,13 @@ use anchorite_fs::{Caller, Credentials, Limits, PAGE_BYTES, Ramdisk, Timestamp};
 use anyhow::{Context, Result, bail};
 use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
 use nix::mount::{MntFlags, umount2};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use nix::unistd::{geteuid, getgid, getuid};
 
 use crate::fuse::{Caching, Daemon};
+use crate::programs::find_on_path;
 use crate::size::{Size, memory_bytes};
 
 /// Threads that serve requests at most.
@@ -34,6 +37,9 @@ pub struct Options {
     /// Ask the ramdisk for every read, instead of the kernel's page cache
     #[arg(long)]
     pub direct_io: bool,
+    /// End when the process ends that started this one
+    #[arg(long, hide = true)]
+    pub end_with_parent: bool,
 }
 
 /// Mounts, says so in one line, and serves until the end.
@@ -41,6 +47,9 @@ pub struct Options {
 /// # Errors
 /// Each is one sentence, with a remedy where there is one.
 pub fn run(options: &Options) -> Result<()> {
+    if options.end_with_parent {
+        set_pdeathsig(Signal::SIGTERM).context("cannot ask for the parent's end")?;
+    }
     check_directory(&options.dir)?;
     check_host()?;
     raise_descriptor_limit();
@@ -103,7 +112,11 @@ fn check_directory(dir: &Path) -> Result<()> {
     }
 }
 
-fn check_host() -> Result<()> {
+/// Whether this host can mount.
+///
+/// # Errors
+/// What is missing, with the remedy.
+pub fn check_host() -> Result<()> {
     let device = "/dev/fuse";
     if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
         match error.kind() {
@@ -115,14 +128,10 @@ fn check_host() -> Result<()> {
         }
     }
     // Only root mounts without the helper.
-    if !geteuid().is_root() && !on_path("fusermount3") && !on_path("fusermount") {
+    if !geteuid().is_root() && find_on_path("fusermount3").is_none() {
         bail!("fusermount3 is missing: `apt-get install fuse3`");
     }
     Ok(())
-}
-
-fn on_path(program: &str) -> bool {
-    crate::suites::find_on_path(program).is_some()
 }
 
 fn explain(error: io::Error) -> anyhow::Error {
@@ -168,14 +177,4 @@ impl Interrupted {
 
 fn set_handler(mut interrupted: Interrupted) -> Result<()> {
     ctrlc::set_handler(move || interrupted.end()).context("cannot catch Ctrl-C")
-}
-
-/// Whether this host can mount at all, and why not. For tests.
-///
-/// # Errors
-/// As [`run`]'s.
-pub fn possible() -> Result<()> {
-    check_host()?;
-    File::open("/proc/self/mounts").context("cannot read the mounts")?;
-    Ok(())
 }

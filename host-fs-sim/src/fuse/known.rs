@@ -59,6 +59,11 @@ impl Known {
         entry.or_insert_with(|| Entry { inode: inode.clone(), lookups: 0 }).lookups += 1;
     }
 
+    /// Whether any of them has no name any more.
+    pub(super) fn holds_unlinked(&self) -> bool {
+        self.entries().values().any(|entry| entry.inode.attributes().nlink == 0)
+    }
+
     /// Takes `lookups` back.
     pub(super) fn forget(&self, number: u64, lookups: u64) {
         let number = InodeNo(number);
@@ -93,7 +98,9 @@ mod tests {
         known.make_room().unwrap();
         known.count(&file);
         known.count(&file);
+        assert!(!known.holds_unlinked());
         ramdisk.root().unlink(&caller, b"f").unwrap();
+        assert!(known.holds_unlinked());
         drop(file);
         known.forget(number, 1);
         assert_eq!(known.get(number).unwrap().attributes().nlink, 0);
