@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
@@ -60,12 +61,10 @@ pub fn run(options: &Options) -> Result<()> {
     let daemon = Daemon::new(ramdisk(options.size)?, caching, at_end);
     let dir = options.dir.display();
     let mut session = Session::new(daemon, &options.dir, &config()).map_err(explain)?;
-    let interrupted = Interrupted {
-        dir: options.dir.canonicalize()?,
-        unmounter: session.unmount_callable(),
-        before: AtomicBool::new(false),
-    };
-    set_handler(interrupted)?;
+    let absolute = options.dir.canonicalize()?;
+    end_at_panic(absolute.clone());
+    let unmounter = session.unmount_callable();
+    set_handler(Interrupted { dir: absolute, unmounter, before: AtomicBool::new(false) })?;
     // Whoever started this may not care to listen.
     let _ = writeln!(io::stdout(), "mounted on {dir}; unmount with `umount {dir}`");
     session.run().with_context(|| format!("the mount on {dir} ended"))
@@ -108,6 +107,9 @@ fn check_directory(dir: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("{shown} does not exist: make it with `mkdir {shown}`")
         }
+        Err(error) if error.kind() == ErrorKind::NotConnected => {
+            bail!("{shown} is a mount whose daemon is gone: end it with `umount {shown}`")
+        }
         Err(error) => bail!("cannot mount on {shown}: {error}"),
     }
 }
@@ -143,13 +145,24 @@ fn explain(error: io::Error) -> anyhow::Error {
     anyhow::anyhow!("cannot mount: {}", text.trim_end())
 }
 
-/// A process that lives on many mounts' requests may hold many descriptors: each
-/// thread one of its own, and what a later check opens beside.
+/// Each serving thread holds a descriptor of its own, and the limit is whatever was in
+/// force where this was started.
 fn raise_descriptor_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // Not being allowed to is no reason not to mount.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+}
+
+/// A thread that panics leaves its request unanswered, and whoever made it would wait for
+/// good. When the process ends, all requests fail.
+fn end_at_panic(dir: PathBuf) {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        tell(info);
+        let _ = umount2(&dir, MntFlags::MNT_DETACH);
+        std::process::exit(101);
+    }));
 }
 
 /// What SIGINT, SIGTERM and SIGHUP do.

@@ -15,8 +15,9 @@ use host_fs_sim::programs::{wait, wait_through_interrupt};
 use host_fs_sim::suites::{Kind, new_directory};
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, RenameFlags, fallocate, renameat2};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
 use nix::sys::statvfs::statvfs;
+use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, Whence, linkat, lseek, mkfifo};
 
 use support::{can_mount, on_mount, run_program, skip};
@@ -223,6 +224,19 @@ fn owners_modes_and_times_are_set() {
             file.set_modified(time).unwrap();
             assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), time);
         }
+    });
+}
+
+/// fuser negates the seconds of a time before 1970; of this one that overflows.
+#[test]
+fn the_earliest_time_there_is_does_not_end_the_daemon() {
+    on_all("1m", |dir| {
+        let path = dir.join("file");
+        fs::write(&path, "x").unwrap();
+        let (earliest, latest) = (TimeSpec::new(i64::MIN, 5), TimeSpec::new(i64::MAX, 5));
+        utimensat(AT_FDCWD, &path, &earliest, &latest, UtimensatFlags::FollowSymlink).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.atime(), metadata.mtime()), (i64::MIN, i64::MAX));
     });
 }
 
