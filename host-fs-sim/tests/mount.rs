@@ -6,13 +6,15 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use anyhow::{Context, Result};
 use host_fs_sim::fuse::Caching;
 use host_fs_sim::programs::{wait, wait_through_interrupt};
-use host_fs_sim::suites::{Kind, new_directory};
+use host_fs_sim::suites::{Ground, Kind, new_directory};
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, RenameFlags, fallocate, renameat2};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
@@ -20,16 +22,58 @@ use nix::sys::statvfs::statvfs;
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, Whence, linkat, lseek, mkfifo};
 
-use support::{can_mount, on_mount, run_program, skip};
+use support::{PROGRAM, can_mount, skip};
 
 const MIB: usize = 1 << 20;
+/// How long work on a mount may take before the daemon counts as hung.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `work` on the host's tmpfs first, to see that it asks for what Linux does, then
 /// on the ramdisk with the page cache and without.
 fn on_all(size: &str, work: impl Fn(&Path) + Send + Sync) {
+    if let Err(reason) = can_mount() {
+        return skip(&reason);
+    }
     for kind in [Kind::Tmpfs, Kind::Ramdisk(Caching::PageCache), Kind::Ramdisk(Caching::Direct)] {
         on_mount(kind, size, |dir| work(dir));
     }
+}
+
+/// Runs `work` on a fresh mount. If it hangs, the daemon is killed, so that it goes on
+/// with errors; nothing is left mounted either way.
+fn on_mount(kind: Kind, size: &str, work: impl FnOnce(&Path) + Send) {
+    let mut ground = Ground::new(kind, PROGRAM.as_ref(), size).unwrap();
+    let dir = ground.dir().to_owned();
+    let (done, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            let _done = done; // dropped at the end, and by a panic too
+            work(&dir);
+        });
+        let expired = ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout);
+        if expired {
+            ground.kill_daemon();
+        }
+        let result = worker.join();
+        assert!(!expired, "the daemon hung");
+        result.unwrap();
+    });
+    ground.end().unwrap();
+}
+
+/// Runs the program with `args` until it ends; what it said on standard error.
+///
+/// # Errors
+/// It did not end in time.
+fn run_program(args: &[&str]) -> Result<(ExitStatus, String)> {
+    let mut command = Command::new(PROGRAM);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot start the program")?;
+    let status = wait(&mut child, LIMIT)?;
+    let _ = child.kill();
+    let output = child.wait_with_output()?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok((status.context("it did not end")?, errors))
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -339,8 +383,10 @@ fn a_blocking_lock_waits_in_the_kernel() {
                 scope.spawn(|| File::open(&path).unwrap().lock().unwrap());
             }
             thread::sleep(Duration::from_millis(50));
-            fs::write(dir.join("other"), "still served").unwrap();
+            let served = fs::write(dir.join("other"), "still served");
+            // First of all, or a failure would leave the waiters waiting.
             first.unlock().unwrap();
+            served.unwrap();
         });
     });
 }
@@ -372,7 +418,7 @@ fn an_interrupt_unmounts_even_what_is_in_use() {
     let limit = Duration::from_secs(20);
     for in_use in [false, true] {
         let dir = new_directory().unwrap();
-        let mut command = Command::new(support::PROGRAM);
+        let mut command = Command::new(PROGRAM);
         command.arg("mount").arg(&dir).arg("--end-with-parent").stderr(Stdio::null());
         let mut daemon = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = [0; 11];
