@@ -65,7 +65,7 @@ const PIECE: usize = 256 * 1024;
 const COPY_MAX: u64 = 64 << 20;
 
 /// How long a call that finds no room waits for files that are on their way out.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(200);
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(1);
 

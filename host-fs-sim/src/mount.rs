@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
-use anchorite_fs::{Caller, Credentials, Limits, PAGE_BYTES, Ramdisk, Timestamp};
+use anchorite_fs::{Caller, Credentials, Limits, Ramdisk, Timestamp};
 use anyhow::{Context, Result, bail};
 use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
 use nix::mount::{MntFlags, umount2};
@@ -72,15 +72,12 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn ramdisk(size: Size) -> Result<Ramdisk> {
     let memory = memory_bytes()?;
-    let size_bytes = size.bytes(memory);
-    // tmpfs's default.
-    let inodes = memory / PAGE_BYTES as u64 / 2;
+    let limits = Limits { size_bytes: size.bytes(memory), ..Limits::of_memory(memory) };
     let credentials = Credentials { uid: getuid().into(), gid: getgid().into(), groups: vec![] };
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let now = Timestamp::new(since.as_secs() as i64, since.subsec_nanos());
     let caller = Caller::new(&credentials, now);
     let seed = u64::from(std::process::id()) << 32 | u64::from(since.subsec_nanos());
-    let limits = Limits { size_bytes, inodes };
     Ramdisk::new(&caller, ROOT_MODE, limits, 1, seed).context("cannot make the ramdisk")
 }
 

@@ -50,8 +50,9 @@ pub struct Options {
     /// Install first what is missing: the suites by cargo, the user `tests` by useradd
     #[arg(long)]
     pub install: bool,
-    /// Where suites are installed to and looked for, before the PATH
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_ROOT)]
+    /// Where suites are installed to and looked for, before the PATH [default:
+    /// target/suites in the sources]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_ROOT, hide_default_value = true)]
     pub root: PathBuf,
 }
 
