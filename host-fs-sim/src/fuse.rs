@@ -12,7 +12,8 @@
 //! Every call is made as root therefore, and new files are given the request's user
 //! and group ([`Inode::create_for`]). The kernel also clears set-ID bits by itself, by
 //! a chmod, before a write by a process without privilege; only where it bypasses its
-//! page cache does it ask for that along with the write.
+//! page cache does it ask for that along with the write. (Of set-group-ID without group
+//! execute, which is no privilege, it clears less than tmpfs does.)
 //!
 //! # What the kernel may keep
 //! Nothing changes but through this one mount, so names, directories and nodes are
@@ -89,9 +90,6 @@ pub struct Daemon {
 
 /// Root: the kernel has checked the caller.
 static KERNEL: Credentials = Credentials { uid: 0, gid: 0, groups: Vec::new() };
-/// Nobody: of one whose writes clear set-ID bits.
-static UNPRIVILEGED: Credentials =
-    Credentials { uid: u32::MAX - 1, gid: u32::MAX - 1, groups: Vec::new() };
 
 impl Daemon {
     /// Serves `ramdisk`; `at_end` is called when the mount is gone.
@@ -219,7 +217,7 @@ impl Wanted {
     }
 }
 
-fn caller() -> Caller<'static> {
+fn caller<'a>() -> Caller<'a> {
     Caller::new(&KERNEL, translate::now())
 }
 
@@ -484,7 +482,7 @@ impl Filesystem for Daemon {
 
     fn write(
         &self,
-        _request: &Request,
+        request: &Request,
         number: INodeNo,
         _handle: FileHandle,
         offset: u64,
@@ -494,9 +492,11 @@ impl Filesystem for Daemon {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        // Not root's even where root asks: without CAP_FSETID it must clear the bits too.
+        let stranger = Credentials { uid: u32::MAX - 1, gid: request.gid(), groups: Vec::new() };
         let mut caller = caller();
         if write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
-            caller.credentials = &UNPRIVILEGED;
+            caller.credentials = &stranger;
         }
         let written = self.get(number).and_then(|inode| {
             let write = || inode.write(&caller, Some(offset), &mut Source::from(data));
