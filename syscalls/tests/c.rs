@@ -46,7 +46,8 @@ fn c_calls_the_one_process_that_is_installed() {
     assert!(c::installed().is_none());
 
     let arena = Arena::new();
-    let platform = TestPlatform::new(Vec::from([arena.start()..arena.end()]));
+    let memory = arena.start()..arena.end();
+    let platform = TestPlatform::new(Vec::from([memory]));
     let system: &System = Box::leak(Box::new(System::new(Arc::new(platform), ROOMY).unwrap()));
     assert_eq!(c::install(system), Ok(()));
     assert_eq!(c::install(system), Err(Errno::EBUSY));
