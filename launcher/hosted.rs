@@ -18,7 +18,7 @@ use std::{mem, panic, thread};
 
 use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
 use anchorite_programs::Context;
-use anchorite_syscalls::{Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System};
+use anchorite_syscalls::{Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c};
 use libc::timespec;
 
 use crate::forward::Forward;
@@ -46,8 +46,8 @@ pub fn main(parent: &str, order: &str) -> ! {
     }
 
     let limits = Limits::of_memory(order.memory_bytes);
-    let sys = match System::new(Arc::new(Process), limits) {
-        Ok(sys) => sys,
+    let sys: &'static System = match System::new(Arc::new(Process), limits) {
+        Ok(sys) => Box::leak(Box::new(sys)),
         Err(errno) => fail(&format!("the ramdisk cannot be made ({errno}): take more --memory")),
     };
     for forward in &order.forwards {
@@ -62,6 +62,10 @@ pub fn main(parent: &str, order: &str) -> ! {
         }
     }
 
+    if let Err(errno) = c::install(sys) {
+        fail(&format!("the calls for C cannot be given a process ({errno})"));
+    }
+
     let mut args = vec![order.program.as_bytes()];
     args.extend(order.args.iter().map(|arg| arg.bytes()));
     let env: Vec<Vec<u8>> = order
@@ -70,7 +74,7 @@ pub fn main(parent: &str, order: &str) -> ! {
         .map(|variable| [variable.name.bytes(), b"=", variable.value.bytes()].concat())
         .collect();
     let env: Vec<&[u8]> = env.iter().map(Vec::as_slice).collect();
-    let status = (program.main)(&Context { sys: &sys, args: &args, env: &env });
+    let status = (program.main)(&Context { sys, args: &args, env: &env });
     end(status)
 }
 

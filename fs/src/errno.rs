@@ -66,6 +66,7 @@ errnos! {
     ENOTEMPTY: "Directory not empty",
     ELOOP: "Too many levels of symbolic links",
     ENODATA: "No data available",
+    EILSEQ: "Invalid or incomplete multibyte or wide character",
     EOVERFLOW: "Value too large for defined data type",
     EOPNOTSUPP: "Operation not supported",
     ESTALE: "Stale file handle",

@@ -1,11 +1,12 @@
 //! From a heap and a stack to the program, and to its end.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use anchorite_interface::FORWARD;
 use anchorite_programs::{Context, Program};
-use anchorite_syscalls::{Limits, Platform, System};
+use anchorite_syscalls::{Limits, Platform, System, c};
 
 use crate::boot::{HANDOVER, Handover, fail};
 use crate::cmdline::{self, CommandLine, LogLevel};
@@ -47,11 +48,14 @@ pub extern "C" fn start() -> ! {
     let platform = Arc::new(BareMetal::new(user_memory));
     let memory_bytes = machine.memory.end - machine.memory.start;
     let limits = Limits::of_memory(memory_bytes);
-    let system = match System::new(platform.clone(), limits) {
-        Ok(system) => system,
+    let system: &'static System = match System::new(platform.clone(), limits) {
+        Ok(system) => Box::leak(Box::new(system)),
         Err(error) => fail(format_args!("the ramdisk: {}", error.message())),
     };
-    forward(&system, machine, &line, &mounts);
+    forward(system, machine, &line, &mounts);
+    if let Err(error) = c::install(system) {
+        fail(format_args!("the calls for C: {}", error.message()));
+    }
 
     let program = anchorite_image_program();
     let mut args = Vec::with_capacity(1 + line.args.len());
@@ -61,7 +65,7 @@ pub extern "C" fn start() -> ! {
 
     let booted_ns = machine::uptime_ns();
     log(machine, &line, booted_ns);
-    let status = (program.main)(&Context { sys: &system, args: &args, env: &env });
+    let status = (program.main)(&Context { sys: system, args: &args, env: &env });
     platform.exit(status)
 }
 

@@ -4,7 +4,8 @@
 //! A [`System`] is one process. A program calls its methods, which are named as the
 //! manual pages are ([`System::open`], [`System::rename`], …), or
 //! [`System::syscall`] with Linux's numbers and pointers; either way a system call is
-//! a function call.
+//! a function call. [`api`] has the same in the manner of `std::fs`, with files that
+//! close themselves; [`c`] has functions for C.
 //!
 //! # Layers, from the bottom
 //! * [`platform`], [`host`]: the two doors to the ground below, traits that the kernel
@@ -16,6 +17,7 @@
 //! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
+//! * [`api`], [`c`]: the calls for Rust and for C.
 //!
 //! # Calls
 //!
@@ -47,6 +49,9 @@ extern crate alloc;
 
 #[allow(unsafe_code)]
 mod abi;
+pub mod api;
+#[allow(unsafe_code)]
+pub mod c;
 #[allow(unsafe_code)]
 mod calls;
 mod console;

@@ -12,7 +12,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::cell::Cell;
 
-use anchorite_syscalls::{Errno, Limits, Result, System};
+use anchorite_syscalls::{Errno, Limits, Result, System, api};
 use support::{ROOMY, system};
 
 /// The heap, which counts this thread's bytes and can be told to fail.
@@ -315,6 +315,49 @@ fn new_system_without_memory_is_enomem() {
         match error {
             Some(errno) => assert_eq!(errno, Errno::ENOMEM),
             None => break,
+        }
+    }
+}
+
+/// The API's own allocations, beside those of the calls under it: it keeps no descriptor.
+#[test]
+fn nth_allocation_fails_and_the_api_says_enomem_and_leaks_nothing() {
+    type Step = (&'static str, fn(&System) -> Result<()>);
+    const STEPS: &[Step] = &[
+        ("read", |sys| api::read(sys, "d/file").map(drop)),
+        ("read_to_string", |sys| api::read_to_string(sys, "d/file").map(drop)),
+        ("read_link", |sys| api::read_link(sys, "d/link").map(drop)),
+        ("current_dir", |sys| api::current_dir(sys).map(drop)),
+        ("copy", |sys| api::copy(sys, "d/file", "copy").map(drop)),
+        ("create_dir_all", |sys| api::create_dir_all(sys, "p/q/r")),
+        ("remove_dir_all", |sys| api::remove_dir_all(sys, "d")),
+        ("read_dir", |sys| {
+            api::read_dir(sys, "d")?.try_for_each(|entry| entry?.path_in("d").map(drop))
+        }),
+    ];
+    for (name, step) in STEPS {
+        for nth in 0.. {
+            let live = LIVE.get();
+            let failed = {
+                let system = system(ROOMY);
+                api::create_dir_all(&system, "d/e/f/g").unwrap();
+                api::write(&system, "d/file", &BYTES).unwrap();
+                api::symlink(&system, "file", "d/link").unwrap();
+                LEFT.set(nth);
+                let result = step(&system);
+                let failed = LEFT.replace(usize::MAX) == 0;
+                match result {
+                    Err(errno) => assert_eq!(errno, Errno::ENOMEM, "{name}, allocation {nth}"),
+                    Ok(()) => assert!(nth > 0, "{name} allocates nothing"),
+                }
+                assert!(failed || result.is_ok(), "{name}: {result:?} without a failure");
+                assert_eq!(system.dup(0), Ok(3), "{name}, allocation {nth}: still open");
+                failed
+            };
+            assert_eq!(LIVE.get(), live, "{name}, allocation {nth}: bytes leaked");
+            if !failed {
+                break;
+            }
         }
     }
 }

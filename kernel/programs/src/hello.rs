@@ -2,6 +2,8 @@
 
 use core::fmt::Write;
 
+use anchorite_syscalls::api::{OpenOptions, SeekFrom};
+
 use crate::io::{Failure, Text, ToDo, run};
 use crate::{Context, Program};
 
@@ -20,23 +22,24 @@ fn hello(context: &Context<'_>) -> Result<(), Failure> {
     let mut out = Text::stdout(context);
     writeln!(out, "Hello from anchorite!")?;
 
-    let fd = sys.open(PATH, libc::O_CREAT | libc::O_RDWR | libc::O_TRUNC, 0o644);
-    let fd = fd.to_do("make hello.txt")?;
-    if sys.write(fd, CONTENT).to_do("write hello.txt")? != CONTENT.len() {
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(sys, PATH);
+    let file = file.to_do("make hello.txt")?;
+    if file.write(CONTENT).to_do("write hello.txt")? != CONTENT.len() {
         return Err(Failure::Wrong("not all of the content was written"));
     }
-    if sys.lseek(fd, 0, libc::SEEK_SET).to_do("seek in hello.txt")? != 0 {
+    if file.seek(SeekFrom::Start(0)).to_do("seek in hello.txt")? != 0 {
         return Err(Failure::Wrong("the offset is not where it was set"));
     }
     let mut buf = [0; 64];
-    let len = sys.read(fd, &mut buf).to_do("read hello.txt")?;
+    let len = file.read(&mut buf).to_do("read hello.txt")?;
     if &buf[..len] != CONTENT {
         return Err(Failure::Wrong("what was read is not what was written"));
     }
-    if sys.read(fd, &mut buf).to_do("read hello.txt")? != 0 {
+    if file.read(&mut buf).to_do("read hello.txt")? != 0 {
         return Err(Failure::Wrong("there is more in the file than was written"));
     }
-    sys.close(fd).to_do("close hello.txt")?;
+    file.close().to_do("close hello.txt")?;
     writeln!(out, "hello.txt: {len} bytes written, read back, the same.")?;
     Ok(())
 }

@@ -104,7 +104,7 @@ fn now_ns(sys: &System) -> Result<u64, Failure> {
 
 /// Calls `entry` with each name in the directory that `fd` is open on, without `.`
 /// and `..`.
-pub(crate) fn list(sys: &System, fd: i32, entry: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+fn list(sys: &System, fd: i32, entry: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
     let mut listing = [0; LISTING_BYTES];
     loop {
         let len = sys.getdents64(fd, &mut listing).to_do("list a directory")?;
