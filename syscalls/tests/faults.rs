@@ -341,7 +341,7 @@ fn nth_allocation_fails_and_the_api_says_enomem_and_leaks_nothing() {
             let failed = {
                 let system = system(ROOMY);
                 api::create_dir_all(&system, "d/e/f/g").unwrap();
-                api::write(&system, "d/file", &BYTES).unwrap();
+                api::write(&system, "d/file", BYTES).unwrap();
                 api::symlink(&system, "file", "d/link").unwrap();
                 LEFT.set(nth);
                 let result = step(&system);
