@@ -23,8 +23,8 @@ use libc::timespec;
 
 use crate::forward::Forward;
 use crate::order::{Order, Verbosity};
-use crate::programs;
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
+use crate::{programs, vmm};
 
 /// Runs the order that the launcher `parent` gives as JSON, and never returns.
 pub fn main(parent: &str, order: &str) -> ! {
@@ -61,6 +61,7 @@ pub fn main(parent: &str, order: &str) -> ! {
             ));
         }
     }
+    vmm::confine(&order.forwards);
 
     let mut args = vec![order.program.as_bytes()];
     args.extend(order.args.iter().map(|arg| arg.bytes()));

@@ -165,7 +165,7 @@ fn note_scratch(path: Option<PathBuf>) {
 
 /// Keeps this process, from here on, to the forwarded directories, where the
 /// host's kernel has Landlock; a guest is no more trusted than its user anyway.
-fn confine(forwards: &[Forward]) {
+pub fn confine(forwards: &[Forward]) {
     let abi = ABI::V5;
     let confine = || -> Result<(), RulesetError> {
         let mut rules = Ruleset::default().handle_access(AccessFs::from_all(abi))?.create()?;
