@@ -23,8 +23,8 @@ use libc::timespec;
 
 use crate::forward::Forward;
 use crate::order::{Order, Verbosity};
-use crate::programs;
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
+use crate::{programs, vmm};
 
 /// Runs the order that the launcher `parent` gives as JSON, and never returns.
 pub fn main(parent: &str, order: &str) -> ! {
@@ -61,6 +61,7 @@ pub fn main(parent: &str, order: &str) -> ! {
             ));
         }
     }
+    vmm::confine(&order.forwards);
 
     if let Err(errno) = c::install(sys) {
         fail(&format!("the calls for C cannot be given a process ({errno})"));

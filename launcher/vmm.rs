@@ -11,8 +11,9 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::exit;
+use std::sync::Mutex;
 use std::time::Duration;
-use std::{panic, thread};
+use std::{fs, panic, thread};
 
 use anchorite_interface::{FORWARD, FRAMED, MACHINE, STATUS_ISLE_FAILED, VERBOSE, escape};
 use landlock::{
@@ -36,6 +37,9 @@ const FLUSH_EVERY: Duration = Duration::from_millis(10);
 
 /// With more memory than this, uhyve finds no random place for it.
 const RANDOM_PLACE_LIMIT_BYTES: u64 = LIMIT_BYTES - 64 * MIB;
+
+/// The temporary directory, for as long as there is one.
+static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Runs the order that the launcher `parent` gives as JSON, and never returns.
 pub fn main(parent: &str, order: &str) -> ! {
@@ -79,6 +83,7 @@ fn build(order: &Order) -> Result<UhyveVm<DefaultBackend>, String> {
             describe(&error)
         )
     })?;
+    note_scratch(Some(scratch.path().to_owned()));
     let params = params(order, scratch.path())?;
     let vm = UhyveVm::new(image_path, params).map_err(|error| match error {
         HypervisorError::BackendError(error) => format!(
@@ -91,6 +96,7 @@ fn build(order: &Order) -> Result<UhyveVm<DefaultBackend>, String> {
     // directory. The kernel never does, and this way nothing stays behind,
     // however this process ends.
     let _ = scratch.close();
+    note_scratch(None);
     Ok(vm)
 }
 
@@ -138,7 +144,7 @@ fn params(order: &Order, scratch: &Path) -> Result<Params, String> {
 /// An image as a file that has a path and no name in any directory.
 fn as_file(image: &[u8]) -> io::Result<(OwnedFd, PathBuf)> {
     let file = memfd_create("anchorite-image", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = std::fs::File::from(file);
+    let mut file = fs::File::from(file);
     file.write_all(image)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok((file.into(), path))
@@ -150,9 +156,16 @@ fn scratch_dir() -> io::Result<TempDir> {
         .or_else(|_| TempDir::with_prefix("anchorite-"))
 }
 
+fn note_scratch(path: Option<PathBuf>) {
+    // Poisoned only by a panic, which ends this process.
+    if let Ok(mut scratch) = SCRATCH.lock() {
+        *scratch = path;
+    }
+}
+
 /// Keeps this process, from here on, to the forwarded directories, where the
 /// host's kernel has Landlock; a guest is no more trusted than its user anyway.
-fn confine(forwards: &[Forward]) {
+pub fn confine(forwards: &[Forward]) {
     let abi = ABI::V5;
     let confine = || -> Result<(), RulesetError> {
         let mut rules = Ruleset::default().handle_access(AccessFs::from_all(abi))?.create()?;
@@ -175,6 +188,12 @@ fn confine(forwards: &[Forward]) {
 
 /// Ends this process because uhyve panicked, with a sentence about it.
 fn end_by_panic(report: &str) -> ! {
+    // A panicking thread's values are not dropped: the process ends here.
+    if let Ok(scratch) = SCRATCH.try_lock()
+        && let Some(path) = scratch.as_deref()
+    {
+        let _ = fs::remove_dir_all(path);
+    }
     eprintln!("{report}");
     let sentence = match os_error(report) {
         Some(error) if report.contains("hypercall") => format!(

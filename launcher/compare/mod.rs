@@ -11,7 +11,8 @@ mod scratch;
 mod table;
 mod ways;
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
@@ -33,6 +34,9 @@ use ways::{Ground, Way};
 /// 800,000 calls, each a hypercall when forwarded: half a minute to a minute on
 /// page-table virtualised KVM.
 const LARGER: &str = "set number 8000\nset transactions 80000\nset size 500 10000\n";
+
+/// The longest configuration that is read; a device may have no end.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// One comparison's subject: what postmark is told.
 pub struct Configuration {
@@ -177,11 +181,16 @@ fn compare(
 }
 
 fn read_config(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| {
-        Failure::usage(format!(
-            "--config {}: {}: name a file of postmark commands",
-            path.display(),
-            describe(&error)
-        ))
-    })
+    let mut commands = Vec::new();
+    let read = File::open(path)
+        .and_then(|file| file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut commands));
+    let why = match read {
+        Ok(length) if length as u64 <= MAX_CONFIG_BYTES => return Ok(commands),
+        Ok(_) => "longer than any configuration".to_owned(),
+        Err(error) => describe(&error),
+    };
+    Err(Failure::usage(format!(
+        "--config {}: {why}: name a file of postmark commands",
+        path.display()
+    )))
 }

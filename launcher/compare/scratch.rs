@@ -45,6 +45,14 @@ impl Scratch {
                 describe(&error)
             ))
         })?;
+        // The forwarded way's files are below it too.
+        if native_parent.to_str().is_none_or(|path| path.contains(':')) {
+            return Err(Failure::usage(format!(
+                "{} has a colon in it or is not in UTF-8, and uhyve cannot forward it: name another \
+                 directory by --native-dir",
+                native_parent.display()
+            )));
+        }
         Ok(Scratch { native_parent })
     }
 

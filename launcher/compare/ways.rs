@@ -75,7 +75,11 @@ pub struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     /// Puts a copy of the configuration where a guest can read it.
+    ///
+    /// # Errors
+    /// There is no room there, or the ways would not do the same.
     pub fn new(isle: Isle, scratch: &'a Scratch, subject: &Configuration) -> Result<Self> {
+        check_locations(subject.commands.as_deref().unwrap_or_default())?;
         let config = scratch.fresh()?;
         let path = config.path().join(CONFIG_NAME);
         let commands = to_be_run(subject.commands.as_deref().unwrap_or_default());
@@ -182,6 +186,26 @@ fn to_be_run(commands: &[u8]) -> Vec<u8> {
     text
 }
 
+/// Checks that each way keeps to its own directory. Below an absolute location the
+/// forwarded way would work on the ramdisk, and the native one anywhere.
+fn check_locations(commands: &[u8]) -> Result<()> {
+    for line in commands.split(|&byte| byte == b'\n') {
+        let Some(location) = line.strip_prefix(b"set location") else {
+            continue;
+        };
+        let location = location.trim_ascii();
+        let path = location.strip_prefix(b"+").unwrap_or(location);
+        if path.starts_with(b"/") {
+            return Err(Failure::usage(format!(
+                "the configuration's location {} is not in the directory that each way works in: \
+                 leave it out, and name that directory's place by --native-dir",
+                String::from_utf8_lossy(path)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Reads what one run of postmark printed.
 fn read(way: Way, status: i32, stdout: &[u8], stderr: &[u8]) -> Result<Outcome> {
     let title = way.title();
@@ -236,6 +260,19 @@ mod tests {
         ] {
             let given = to_be_run(commands.as_bytes());
             assert_eq!(String::from_utf8_lossy(&given), text, "{commands:?}");
+        }
+    }
+
+    /// `set location /` compared the ramdisk with itself, as "forwarded".
+    #[test]
+    fn locations_outside_the_ways_directories_are_refused() {
+        for commands in ["", "set location .\n", "set location a/b 3\r\nset location +c\n"] {
+            assert_eq!(check_locations(commands.as_bytes()), Ok(()), "{commands:?}");
+        }
+        for commands in ["set location /", "set seed 7\nset location  /tmp 3\n", "set location +/a"]
+        {
+            let failure = check_locations(commands.as_bytes()).expect_err(commands);
+            assert_eq!(failure.status, 2, "{commands:?}");
         }
     }
 }

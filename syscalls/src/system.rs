@@ -48,8 +48,7 @@ impl System {
     /// its descriptors 0, 1 and 2. It is root's.
     ///
     /// # Errors
-    /// ENOMEM; ENOSPC if `limits` allow no inode; E2BIG if the platform has too many
-    /// ranges of memory.
+    /// ENOMEM; ENOSPC if `limits` allow no inode.
     pub fn new(platform: StdArc<dyn Platform>, limits: Limits) -> Result<System> {
         let mut seed = [0; 8];
         // Without entropy the hash of names can be foreseen, no more.

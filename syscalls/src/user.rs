@@ -1,5 +1,6 @@
 //! [`UserMemory`]: a program's pointers are allegations; here they are checked.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use anchorite_fs::{Sink, Source};
@@ -10,39 +11,39 @@ use crate::{Errno, Result};
 /// Bytes in the longest path, its terminating NUL included.
 pub const PATH_MAX: usize = 4096;
 
-/// Ranges that a machine may have: image, heap, stacks and a few to spare.
-const RANGES: usize = 8;
-
 /// The addresses that a program may name.
 pub(crate) struct UserMemory {
     /// Immutable; ascending, and with a gap between any two.
-    ranges: ArrayVec<Range<usize>, RANGES>,
+    ranges: Vec<Range<usize>>,
 }
 
 impl UserMemory {
     /// # Errors
-    /// E2BIG for more than eight ranges.
+    /// ENOMEM.
     pub(crate) fn new(given: &[Range<usize>]) -> Result<UserMemory> {
-        let mut sorted = ArrayVec::<_, RANGES>::new();
-        for range in given {
-            sorted.try_push(range.clone()).map_err(|_| Errno::E2BIG)?;
-        }
-        sorted.sort_unstable_by_key(|range: &Range<usize>| range.start);
-        let mut ranges = ArrayVec::<Range<usize>, RANGES>::new();
-        for range in sorted {
-            match ranges.last_mut() {
-                // A buffer may lie across the border.
-                Some(before) if before.end >= range.start => before.end = before.end.max(range.end),
-                _ => ranges.push(range),
+        // As many as there are: a machine has a few, and two more for each core.
+        let mut ranges = Vec::new();
+        ranges.try_reserve_exact(given.len()).map_err(|_| Errno::ENOMEM)?;
+        ranges.extend(given.iter().filter(|range| !range.is_empty()).cloned());
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges.dedup_by(|range, before| {
+            // A buffer may lie across the border.
+            let touch = before.end >= range.start;
+            if touch {
+                before.end = before.end.max(range.end);
             }
-        }
+            touch
+        });
         Ok(UserMemory { ranges })
     }
 
     /// Bytes from `address` to the end of the range that it is in; 0 if it is in none.
     fn reach(&self, address: usize) -> usize {
-        let range = self.ranges.iter().find(|range| range.contains(&address));
-        range.map_or(0, |range| range.end - address)
+        let at = self.ranges.partition_point(|range| range.end <= address);
+        match self.ranges.get(at) {
+            Some(range) if range.start <= address => range.end - address,
+            _ => 0,
+        }
     }
 
     /// # Errors
@@ -151,6 +152,22 @@ mod tests {
         assert_eq!(memory.check(150, 100), Ok(()));
         assert_eq!(memory.check(450, 1), Err(Errno::EFAULT));
         assert_eq!(memory.check(500, 100), Ok(()));
+    }
+
+    /// More than eight ranges were E2BIG, so no machine of three cores started: each has
+    /// two guards.
+    #[test]
+    fn any_number_of_ranges_is_known() {
+        let given: Vec<_> = (1..=200).rev().map(|n| n * 100..n * 100 + 50).collect();
+        let memory = UserMemory::new(&given).unwrap();
+        for start in (100..=20000).step_by(100) {
+            assert_eq!(memory.check(start, 50), Ok(()), "{start}");
+            assert_eq!(memory.check(start + 49, 1), Ok(()), "{start}");
+            assert_eq!(memory.check(start + 49, 2), Err(Errno::EFAULT), "{start}");
+            assert_eq!(memory.check(start + 50, 1), Err(Errno::EFAULT), "{start}");
+            assert_eq!(memory.check(start - 1, 1), Err(Errno::EFAULT), "{start}");
+        }
+        assert_eq!(UserMemory::new(&[]).unwrap().check(1, 1), Err(Errno::EFAULT));
     }
 
     #[test]
