@@ -65,7 +65,8 @@ impl Sink for Terminal {
     }
 }
 
-/// Keeps everything, for a caller who reads it afterwards.
+/// Keeps what a program says, for a caller who reads it afterwards; of each stream no more
+/// than [`CAPTURED_BYTES`], however much a program complains.
 #[derive(Default)]
 pub struct Captured {
     /// The program's standard output.
@@ -78,12 +79,12 @@ pub struct Captured {
 
 impl Sink for Captured {
     fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stdout.extend_from_slice(bytes);
+        keep(&mut self.stdout, bytes);
         Ok(())
     }
 
     fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stderr.extend_from_slice(bytes);
+        keep(&mut self.stderr, bytes);
         Ok(())
     }
 
@@ -95,6 +96,14 @@ impl Sink for Captured {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Bytes of a stream that [`Captured`] keeps.
+const CAPTURED_BYTES: usize = 1 << 20;
+
+fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
+    let room = CAPTURED_BYTES.saturating_sub(kept.len()).min(bytes.len());
+    kept.extend_from_slice(&bytes[..room]);
 }
 
 /// A command that is this very executable, even if its file was replaced since.

@@ -123,3 +123,20 @@ fn a_configuration_that_is_broken_is_told() {
     assert!(stderr(&output).contains("anchorite: "), "{}", stderr(&output));
     assert_eq!(stdout(&output), "");
 }
+
+#[test]
+fn weighted_relative_locations_are_made_each_way() {
+    if !can_boot("weighted_relative_locations") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("locations.cfg");
+    fs::write(&config, "set location a/b 3\nset location +c 1\nset number 50\n").unwrap();
+    let document = json(&["compare", "postmark", "--json", "--config", config.to_str().unwrap()]);
+    let ways = document["ways"].as_array().unwrap();
+    assert_eq!(ways.len(), 3);
+    for way in ways {
+        assert!(way["counts"]["created"].as_u64().unwrap() >= 50, "{way}");
+        assert_eq!(way["counts"], ways[0]["counts"]);
+    }
+}

@@ -391,3 +391,13 @@ fn list_names_every_program_with_a_line() {
         assert!(words > 1, "{program} has no line in:\n{text}");
     }
 }
+
+#[test]
+fn postmark_without_its_file_says_so() {
+    for isle in isles("postmark_without_its_file") {
+        let output = run(&["run", "--isle", isle, "postmark", "/none"]);
+        assert_eq!(output.status.code(), Some(1), "{isle}");
+        let sentence = "postmark: cannot open the file of commands: No such file or directory\n";
+        assert_eq!(stderr(&output), sentence, "{isle}");
+    }
+}

@@ -102,13 +102,14 @@ impl Superblock {
     }
 }
 
-/// Adds to a counter unless it would pass `limit`.
+/// Adds to a counter unless it would pass `limit`. A refused count is never to be seen in
+/// the counter, so that it refuses nobody else.
 fn add_below(counter: &AtomicU64, count: u64, limit: u64) -> Result<()> {
-    if counter.fetch_add(count, Ordering::Relaxed) + count > limit {
-        counter.fetch_sub(count, Ordering::Relaxed);
-        return Err(Errno::ENOSPC);
+    let add = |used: u64| used.checked_add(count).filter(|&sum| sum <= limit);
+    match counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Errno::ENOSPC),
     }
-    Ok(())
 }
 
 /// A file system in memory. Dropping it frees the tree; inodes that are still

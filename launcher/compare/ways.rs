@@ -21,6 +21,8 @@ const PROGRAM: &str = "postmark";
 /// Its options: results as JSON; where to work.
 const JSON: &str = "--json";
 const DIRECTORY: &str = "--directory";
+/// The guest's option: a directory to make first.
+const MAKE: &str = "--make";
 /// Where a guest sees its configuration.
 const GUEST_CONFIG_DIR: &str = "/config";
 /// The configuration's name in its directory.
@@ -71,6 +73,8 @@ pub struct Ground<'a> {
     scratch: &'a Scratch,
     /// A directory with a copy of the configuration.
     config: Fresh,
+    /// The directories that the configuration takes for granted.
+    locations: Vec<String>,
 }
 
 impl<'a> Ground<'a> {
@@ -79,7 +83,7 @@ impl<'a> Ground<'a> {
     /// # Errors
     /// There is no room there, or the ways would not do the same.
     pub fn new(isle: Isle, scratch: &'a Scratch, subject: &Configuration) -> Result<Self> {
-        check_locations(subject.commands.as_deref().unwrap_or_default())?;
+        let locations = locations(subject.commands.as_deref().unwrap_or_default())?;
         let config = scratch.fresh()?;
         let path = config.path().join(CONFIG_NAME);
         let commands = to_be_run(subject.commands.as_deref().unwrap_or_default());
@@ -90,7 +94,7 @@ impl<'a> Ground<'a> {
                 describe(&error)
             ))
         })?;
-        Ok(Ground { isle, scratch, config })
+        Ok(Ground { isle, scratch, config, locations })
     }
 
     /// Runs postmark once, one way.
@@ -98,11 +102,11 @@ impl<'a> Ground<'a> {
         match way {
             Way::Ramdisk => self.run_guest(way, "/", None),
             Way::Forwarded => {
-                let files = self.scratch.fresh()?;
+                let files = self.fresh_with_locations()?;
                 self.run_guest(way, DEFAULT_GUEST_DIR, Some(&files))
             }
             Way::Native => {
-                let files = self.scratch.fresh()?;
+                let files = self.fresh_with_locations()?;
                 self.run_native(&files).map(|outcome| (outcome, None))
             }
         }
@@ -117,7 +121,12 @@ impl<'a> Ground<'a> {
         let mut order = Order::new(PROGRAM);
         order.verbosity = Verbosity::Machine;
         order.memory_bytes = guest_memory_bytes();
-        order.args = [DIRECTORY, directory, JSON].map(Word::from).to_vec();
+        order.args = [DIRECTORY, directory].map(Word::from).to_vec();
+        if way == Way::Ramdisk {
+            let made = self.locations.iter().flat_map(|location| [MAKE, location]);
+            order.args.extend(made.map(Word::from));
+        }
+        order.args.push(Word::from(JSON));
         let config = Forward::new(self.config.path(), GUEST_CONFIG_DIR, Access::ReadOnly)?;
         order.forwards.push(config);
         let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");
@@ -131,6 +140,22 @@ impl<'a> Ground<'a> {
         let outcome = read(way, status, &output.stdout, &output.stderr)?;
         let kvm = output.log.iter().find_map(|line| Kvm::parse(line));
         Ok((outcome, kvm))
+    }
+
+    /// A fresh directory of the host's, with the locations in it.
+    fn fresh_with_locations(&self) -> Result<Fresh> {
+        let files = self.scratch.fresh()?;
+        for location in &self.locations {
+            let path = files.path().join(location);
+            std::fs::create_dir_all(&path).map_err(|error| {
+                Failure::isle(format!(
+                    "{} cannot be made ({}): make room there",
+                    path.display(),
+                    describe(&error)
+                ))
+            })?;
+        }
+        Ok(files)
     }
 
     fn run_native(&self, files: &Fresh) -> Result<Outcome> {
@@ -186,24 +211,33 @@ fn to_be_run(commands: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Checks that each way keeps to its own directory. Below an absolute location the
-/// forwarded way would work on the ramdisk, and the native one anywhere.
-fn check_locations(commands: &[u8]) -> Result<()> {
+/// The directories that the configuration's commands name: postmark expects them to be
+/// there. Each way must keep to its own directory: at an absolute location, or one that
+/// leads up, the forwarded way would work on the ramdisk, and the native one anywhere.
+fn locations(commands: &[u8]) -> Result<Vec<String>> {
+    let mut locations = Vec::new();
     for line in commands.split(|&byte| byte == b'\n') {
         let Some(location) = line.strip_prefix(b"set location") else {
             continue;
         };
         let location = location.trim_ascii();
-        let path = location.strip_prefix(b"+").unwrap_or(location);
-        if path.starts_with(b"/") {
+        let location = location.strip_prefix(b"+").unwrap_or(location);
+        let path = location.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        if path.is_empty() || path.starts_with(b"-") {
+            continue;
+        }
+        let text = String::from_utf8_lossy(path);
+        let stays =
+            !path.starts_with(b"/") && path.split(|&byte| byte == b'/').all(|name| name != b"..");
+        if !stays || std::str::from_utf8(path).is_err() {
             return Err(Failure::usage(format!(
-                "the configuration's location {} is not in the directory that each way works in: \
-                 leave it out, and name that directory's place by --native-dir",
-                String::from_utf8_lossy(path)
+                "the configuration's location {text} is not in the directory that each way works \
+                 in: take a relative one in UTF-8, and name that directory's place by --native-dir"
             )));
         }
+        locations.push(text.into_owned());
     }
-    Ok(())
+    Ok(locations)
 }
 
 /// Reads what one run of postmark printed.
@@ -265,13 +299,22 @@ mod tests {
 
     /// `set location /` compared the ramdisk with itself, as "forwarded".
     #[test]
-    fn locations_outside_the_ways_directories_are_refused() {
-        for commands in ["", "set location .\n", "set location a/b 3\r\nset location +c\n"] {
-            assert_eq!(check_locations(commands.as_bytes()), Ok(()), "{commands:?}");
+    fn locations_are_found_and_kept_to_the_ways_directories() {
+        for (commands, named) in [
+            ("", &[][..]),
+            ("set location .\n", &["."]),
+            ("set location a/b 3\r\nset location +c\nset location -c", &["a/b", "c"]),
+        ] {
+            let found = locations(commands.as_bytes());
+            assert_eq!(found, Ok(named.iter().map(ToString::to_string).collect()), "{commands:?}");
         }
-        for commands in ["set location /", "set seed 7\nset location  /tmp 3\n", "set location +/a"]
-        {
-            let failure = check_locations(commands.as_bytes()).expect_err(commands);
+        for commands in [
+            "set location /",
+            "set seed 7\nset location  /tmp 3\n",
+            "set location +/a",
+            "set location a/../../b",
+        ] {
+            let failure = locations(commands.as_bytes()).expect_err(commands);
             assert_eq!(failure.status, 2, "{commands:?}");
         }
     }

@@ -1,7 +1,10 @@
 //! `postmark`: the benchmark, over the calls of the system that it is in.
+//!
+//! Before PostMark's own arguments come ours: `--directory DIR` changes the working
+//! directory, `--make DIR` makes a directory and its parents if they are missing.
 
 use anchorite_postmark::{Calls, Stat};
-use anchorite_syscalls::{Result, System};
+use anchorite_syscalls::{Result, System, api};
 
 use crate::io::{Failure, ToDo, run};
 use crate::{Context, Program};
@@ -9,7 +12,7 @@ use crate::{Context, Program};
 /// See the module.
 pub const POSTMARK: Program = Program {
     name: "postmark",
-    summary: "[--directory DIR] [--json] [COMMANDS]: the PostMark benchmark, many small files",
+    summary: "[--directory DIR] [--make DIR] [--json] [FILE]: the PostMark benchmark, by FILE's commands",
     main: |context| {
         let mut status = 0;
         let called = run(context, |context| {
@@ -21,14 +24,27 @@ pub const POSTMARK: Program = Program {
 };
 
 fn postmark(context: &Context<'_>) -> core::result::Result<i32, Failure> {
-    let args = match context.args {
-        [_, b"--directory", directory, rest @ ..] => {
-            context.sys.chdir(directory).to_do("change to the directory")?;
-            rest
-        }
-        [_, rest @ ..] => rest,
-        [] => &[],
-    };
+    let mut args = context.args.get(1..).unwrap_or_default();
+    loop {
+        args = match args {
+            [b"--directory", directory, rest @ ..] => {
+                context.sys.chdir(directory).to_do("change to the directory")?;
+                rest
+            }
+            [b"--make", directory, rest @ ..] => {
+                api::create_dir_all(context.sys, directory).to_do("make the directory")?;
+                rest
+            }
+            _ => break,
+        };
+    }
+    if let [.., file] = args
+        && *file != b"--json"
+    {
+        // PostMark goes on to its prompt without a word; here nobody may be there to answer.
+        let commands = api::File::open(context.sys, file).to_do("open the file of commands")?;
+        commands.read(&mut [0]).to_do("read the file of commands")?;
+    }
     Ok(anchorite_postmark::main(&Guest(context.sys), args))
 }
 
