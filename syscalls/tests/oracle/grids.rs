@@ -357,3 +357,112 @@ fn there_are_a_thousand_rows_at_least() {
     let portable: usize = ROWS.iter().map(|(_, text)| rows(text).count()).sum();
     assert!(portable >= 50);
 }
+
+/// Users by turns make, change, remove and try files of one another: random rows, 60 unless
+/// `ANCHORITE_ROWS` says otherwise, from the seed `ANCHORITE_SEED`, or 1.
+#[test]
+fn random_rows_of_several_users_are_as_on_linux() {
+    let number = |name: &str, unless: u64| {
+        std::env::var(name).map_or(unless, |text| text.parse().expect("a number"))
+    };
+    let mut chance = Chance(number("ANCHORITE_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut grid = Grid::default();
+    for at in 0..number("ANCHORITE_ROWS", 60) {
+        let mut lines = vec!["umask 0".to_owned()];
+        let mut is_root = true;
+        for _ in 0..60 {
+            lines.push(chance.line(&mut is_root));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        grid.row(&format!("random_{at}"), &lines);
+    }
+    check_generated("random rows", &grid.0);
+}
+
+/// Xorshift.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.below(choices.len() as u64) as usize]
+    }
+
+    fn path(&mut self) -> String {
+        let name = ["a", "b", "c", "a", "b"];
+        let first = self.of(&name);
+        match self.below(5) {
+            0 | 1 => format!("\"{first}\""),
+            2 | 3 => format!("\"{first}/{}\"", self.of(&name)),
+            _ => format!("\"{first}/{}/{}\"", self.of(&["a", "b", "..", "."]), self.of(&name)),
+        }
+    }
+
+    fn mode(&mut self) -> String {
+        let special = self.of(&["0", "0", "0", "1", "2", "4", "6", "3"]);
+        let bits = self.of(&["777", "755", "700", "644", "666", "711", "733", "077", "070", "0"]);
+        format!("0{special}{bits:0>3}")
+    }
+
+    fn line(&mut self, is_root: &mut bool) -> String {
+        let (path, other, mode) = (self.path(), self.path(), self.mode());
+        let fd = 3 + self.below(4);
+        let user = self.of(&["0", "0", "5", "5", "6", "7"]);
+        match self.below(30) {
+            0..=2 => {
+                // Root in between: only root becomes whoever it likes.
+                if *is_root {
+                    *is_root = user == "0";
+                    return format!("setresuid -1 {user} -1");
+                }
+                *is_root = true;
+                "setresuid -1 0 -1".to_owned()
+            }
+            3 => format!("setresgid -1 {user} -1"),
+            4 => format!("setgroups {}", self.of(&["{}", "{5}", "{5 6}", "{7}"])),
+            5..=7 => format!("mkdir {path} {mode}"),
+            8..=10 => {
+                let flags =
+                    ["O_RDWR|O_CREAT", "O_WRONLY|O_CREAT|O_EXCL", "O_RDONLY|O_CREAT|O_TRUNC"];
+                format!("open {path} {} {mode}", self.of(&flags))
+            }
+            11 => format!("open {path} {} 0", self.of(&["O_RDONLY", "O_RDWR", "O_WRONLY|O_TRUNC"])),
+            12 => format!("unlink {path}"),
+            13 => format!("rmdir {path}"),
+            14 | 15 => format!("rename {path} {other}"),
+            16 => {
+                let flags = self.of(&["RENAME_NOREPLACE", "RENAME_EXCHANGE"]);
+                format!("renameat2 AT_FDCWD {path} AT_FDCWD {other} {flags}")
+            }
+            // Not for others: deviation 8.
+            17 if *is_root => format!("link {path} {other}"),
+            17..=19 => format!("chmod {path} {mode}"),
+            20 => format!(
+                "chown {path} {} {}",
+                self.of(&["-1", "5", "6"]),
+                self.of(&["-1", "5", "7"])
+            ),
+            21 => format!("lchown {path} {} -1", self.of(&["-1", "5", "6"])),
+            22 => format!("symlink {} {path}", self.of(&["\"a\"", "\"b\"", "\"a/b\"", "\"../a\""])),
+            23 => format!("stat {path}"),
+            24 => format!("lstat {path}"),
+            25 => {
+                let flags = self.of(&["0", "AT_EACCESS", "AT_SYMLINK_NOFOLLOW"]);
+                format!(
+                    "faccessat2 AT_FDCWD {path} {} {flags}",
+                    self.of(&["R_OK", "W_OK", "X_OK", "7"])
+                )
+            }
+            26 => format!("truncate {path} {}", self.below(9000)),
+            27 => format!("write {fd} \"abc\""),
+            28 => format!("ftruncate {fd} {}", self.below(9000)),
+            _ => format!("fchmod {fd} {mode}"),
+        }
+    }
+}
