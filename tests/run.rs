@@ -53,6 +53,18 @@ fn each_isle_prints_the_same() {
 }
 
 #[test]
+fn the_guest_does_what_linux_does() {
+    for isle in isles("the_guest_does_what_linux_does") {
+        let output = run(&["run", "--isle", isle, "posix"]);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{isle}: {text}{}", stderr(&output));
+        let (rows, same) = text.trim().split_once(" rows, ").expect("two numbers");
+        assert_eq!(same, format!("{rows} as on Linux"), "{isle}");
+        assert!(rows.parse::<u32>().is_ok_and(|rows| rows >= 50), "{isle}: {text}");
+    }
+}
+
+#[test]
 fn the_command_works_from_any_directory() {
     let mut command = anchorite(&["run", "--isle", "hosted", "hello"]);
     command.current_dir("/");
@@ -385,7 +397,7 @@ fn list_names_every_program_with_a_line() {
     let output = run(&["list"]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
-    for program in ["hello", "tree", "many", "postmark"] {
+    for program in ["hello", "tree", "many", "posix", "postmark"] {
         let line = text.lines().find(|line| line.starts_with(program));
         let words = line.map_or(0, |line| line.split_whitespace().count());
         assert!(words > 1, "{program} has no line in:\n{text}");

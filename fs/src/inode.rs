@@ -203,13 +203,19 @@ impl Meta {
         (self.uid, self.gid, self.mode)
     }
 
-    /// Clears the set-ID bits that a change by `who` must clear. Without group execute,
-    /// set-group-ID is no privilege, and those of the file's group may keep it.
-    fn drop_set_ids(&mut self, who: &Credentials) {
-        self.mode &= !libc::S_ISUID;
-        if self.mode & libc::S_IXGRP != 0 || !who.is_root() && !who.in_group(self.gid) {
-            self.mode &= !libc::S_ISGID;
+    /// The mode without the set-ID bits that a change by `who` must clear. Without group
+    /// execute, set-group-ID is no privilege, and those of the file's group may keep it.
+    fn without_set_ids(&self, who: &Credentials) -> u32 {
+        let mode = self.mode & !libc::S_ISUID;
+        if mode & libc::S_IXGRP != 0 || !who.is_root() && !who.in_group(self.gid) {
+            return mode & !libc::S_ISGID;
         }
+        mode
+    }
+
+    /// Clears the set-ID bits that a change by `who` must clear.
+    fn drop_set_ids(&mut self, who: &Credentials) {
+        self.mode = self.without_set_ids(who);
     }
 }
 
@@ -544,7 +550,12 @@ impl Inode {
                     return Err(Errno::EPERM);
                 }
                 if !self.is_directory() {
-                    meta.drop_set_ids(who);
+                    // To take the bits off is a change of the mode, whoever asks for it.
+                    let mode = meta.without_set_ids(who);
+                    if mode != meta.mode && !owns {
+                        return Err(Errno::EPERM);
+                    }
+                    meta.mode = mode;
                 }
                 meta.uid = uid.unwrap_or(meta.uid);
                 meta.gid = gid.unwrap_or(meta.gid);

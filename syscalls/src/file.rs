@@ -48,6 +48,9 @@ pub(crate) enum At {
     Position(u64),
 }
 
+/// What F_GETFL tells of every file on a machine of 64 bits. The C library's constant is 0.
+const O_LARGEFILE: i32 = 0o100_000;
+
 /// Whether a write goes to the end of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Append {
@@ -62,7 +65,9 @@ pub(crate) enum Append {
 impl OpenFile {
     pub(crate) fn new(object: Object, place: Option<Place>, flags: i32) -> OpenFile {
         let kept = flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOCTTY | libc::O_TRUNC);
-        let kept = kept & !libc::O_CLOEXEC | libc::O_LARGEFILE;
+        let kept = kept & !libc::O_CLOEXEC;
+        // A descriptor that only names a file has no size to be large for.
+        let kept = if kept & libc::O_PATH == 0 { kept | O_LARGEFILE } else { kept };
         OpenFile { object, place, flags: AtomicU32::new(kept as u32), offset: Mutex::new(0) }
     }
 
@@ -277,7 +282,8 @@ impl OpenFile {
     /// EINVAL for what is no regular file; EFBIG; ENOSYS where the host cannot do it.
     pub(crate) fn truncate(&self, caller: &Caller<'_>, size: u64) -> Result<()> {
         match &self.object {
-            Object::Inode(inode) => inode.truncate(caller, size),
+            // The right to write was checked when it was opened.
+            Object::Inode(inode) => Inode::truncate(inode, caller, size),
             Object::Host(_) => Err(Errno::ENOSYS),
             Object::Console(_) => Err(Errno::EINVAL),
             Object::Path => Err(Errno::EBADF),

@@ -91,6 +91,16 @@ impl Ids {
         Ok(())
     }
 
+    /// Whether `setresuid(2)` or `setresgid(2)` with `ids` changes nothing, where `current`
+    /// is the number for file accesses. Then Linux leaves that one too.
+    pub(crate) fn holds(&self, ids: [u32; 3], current: u32) -> bool {
+        let [real, effective, saved] = ids;
+        let same = |id, own| id == u32::MAX || id == own;
+        same(real, self.real)
+            && same(saved, self.saved)
+            && (effective == u32::MAX || effective == self.effective && effective == current)
+    }
+
     /// Whether `setfsuid(2)` or `setfsgid(2)` may take `id` without privilege, where
     /// `current` is what it is now.
     pub(crate) fn includes(&self, id: u32, current: u32) -> bool {
@@ -102,6 +112,17 @@ impl Identity {
     /// Whether the process may take any identity (CAP_SETUID and CAP_SETGID).
     pub(crate) fn is_privileged(&self) -> bool {
         self.user.effective == 0
+    }
+
+    /// What file accesses of the real user and group would be checked against.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn real_credentials(&self) -> Result<Credentials> {
+        let mut groups = Vec::new();
+        groups.try_reserve_exact(self.files.groups.len()).map_err(|_| Errno::ENOMEM)?;
+        groups.extend_from_slice(&self.files.groups);
+        Ok(Credentials { uid: self.user.real, gid: self.group.real, groups })
     }
 
     /// Changes the user by `change`; the file-system user follows the effective one.
@@ -135,7 +156,7 @@ impl Identity {
     /// Sets the supplementary groups to the `count` that `next` tells.
     ///
     /// # Errors
-    /// EPERM; EINVAL for more than 65536; ENOMEM; what `next` says.
+    /// EPERM; EINVAL for more than 65536, or for -1; ENOMEM; what `next` says.
     pub(crate) fn set_groups(
         &mut self,
         count: usize,
@@ -150,7 +171,10 @@ impl Identity {
         let mut groups = Vec::new();
         groups.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
         for at in 0..count {
-            groups.push(next(at)?);
+            match next(at)? {
+                u32::MAX => return Err(Errno::EINVAL),
+                group => groups.push(group),
+            }
         }
         groups.sort_unstable();
         self.files.groups = groups;

@@ -17,7 +17,7 @@ use crate::mounts::{MountId, Mounts};
 use crate::node::{Files, Node};
 use crate::platform::Stream;
 use crate::user::UserMemory;
-use crate::walk::{Last, LastLink, Place, Walk};
+use crate::walk::{Last, LastLink, Place, Walk, check_path};
 use crate::{Errno, HostFiles, Platform, Result};
 
 /// `st_dev` of the ramdisk at `/`.
@@ -124,6 +124,18 @@ impl System {
         call(&Caller { file_size_limit, ..Caller::new(&identity.files, now) })
     }
 
+    /// As [`as_caller`](System::as_caller), but for the real user and group: `access(2)`.
+    ///
+    /// # Errors
+    /// ENOMEM; what `call` says.
+    pub(crate) fn as_real_caller<T>(
+        &self,
+        call: impl FnOnce(&Caller<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let credentials = self.identity.read().real_credentials()?;
+        self.as_caller(|caller| call(&Caller { credentials: &credentials, ..*caller }))
+    }
+
     /// The permissions that a new file asked for with `mode` gets.
     pub(crate) fn masked(&self, mode: u32) -> u32 {
         mode & 0o7777 & !self.umask.load(Ordering::Relaxed)
@@ -177,8 +189,9 @@ impl System {
     /// Where a walk of `path` by descriptor `at` starts: `openat(2)`.
     ///
     /// # Errors
-    /// EBADF; ENOTDIR if the descriptor is no directory's.
+    /// Those of [`check_path`]; EBADF; ENOTDIR if the descriptor is no directory's.
     pub(crate) fn start(&self, at: i32, path: &[u8]) -> Result<Place> {
+        check_path(path)?;
         if path.first() == Some(&b'/') {
             return Ok(self.root());
         }

@@ -4,14 +4,18 @@
 //! * `hello`: one file, written and read back.
 //! * `tree`: a directory with a few files, listed, renamed, linked.
 //! * `many`: thousands of files and directories, each step timed.
+//! * `posix`: rows of calls, each compared with its outcome on Linux.
 //!
 //! [`io`] has what they share: text to the console, and sentences for errors.
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod hello;
 pub mod io;
 mod many;
+pub mod posix;
 mod postmark;
 mod tree;
 
@@ -19,11 +23,12 @@ use anchorite_syscalls::System;
 
 pub use hello::HELLO;
 pub use many::MANY;
+pub use posix::POSIX;
 pub use postmark::POSTMARK;
 pub use tree::TREE;
 
 /// All programs, in alphabetical order.
-pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &POSTMARK, &TREE];
+pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &POSIX, &POSTMARK, &TREE];
 
 /// What a program is started with.
 #[derive(Clone, Copy)]

@@ -96,6 +96,14 @@ fn tree_lists_renames_and_follows_and_leaves_nothing() {
 }
 
 #[test]
+fn posix_finds_every_row_as_on_linux() {
+    let ended = run(&["posix"], LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    let (rows, same) = ended.out.trim().split_once(" rows, ").unwrap();
+    assert_eq!(same, format!("{rows} as on Linux"));
+}
+
+#[test]
 fn many_removes_all_that_it_made() {
     for args in
         [&["many", "10000"][..], &["many", "1"], &["many", "3000", "7"], &["many", "5", "50"]]

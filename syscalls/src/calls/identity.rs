@@ -58,7 +58,11 @@ impl System {
     /// EPERM.
     pub fn setresuid(&self, real: u32, effective: u32, saved: u32) -> Result<()> {
         let ids = [real, effective, saved];
-        self.identity.write().change_user(|user, privileged| user.set_three(ids, privileged))
+        let mut identity = self.identity.write();
+        if identity.user.holds(ids, identity.files.uid) {
+            return Ok(());
+        }
+        identity.change_user(|user, privileged| user.set_three(ids, privileged))
     }
 
     /// `setresgid(2)`: -1 leaves a number as it is.
@@ -67,7 +71,11 @@ impl System {
     /// EPERM.
     pub fn setresgid(&self, real: u32, effective: u32, saved: u32) -> Result<()> {
         let ids = [real, effective, saved];
-        self.identity.write().change_group(|group, privileged| group.set_three(ids, privileged))
+        let mut identity = self.identity.write();
+        if identity.group.holds(ids, identity.files.gid) {
+            return Ok(());
+        }
+        identity.change_group(|group, privileged| group.set_three(ids, privileged))
     }
 
     /// `setfsuid(2)`: sets the user that file accesses are checked against, if the process
@@ -97,7 +105,7 @@ impl System {
     /// `setgroups(2)`.
     ///
     /// # Errors
-    /// EPERM; EINVAL for more than 65536; ENOMEM.
+    /// EPERM; EINVAL for more than 65536, or for -1; ENOMEM.
     pub fn setgroups(&self, groups: &[u32]) -> Result<()> {
         self.identity.write().set_groups(groups.len(), |at| Ok(groups[at]))
     }

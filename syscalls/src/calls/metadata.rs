@@ -1,7 +1,7 @@
 //! Attributes: stat, lstat, fstat, newfstatat, statx; access, faccessat, faccessat2; chmod,
 //! fchmod, fchmodat; chown, lchown, fchown, fchownat; umask; statfs, fstatfs.
 
-use anchorite_fs::{Access, Attributes, Change};
+use anchorite_fs::{Access, Attributes, Caller, Change};
 
 use crate::file::Object;
 use crate::node::Files;
@@ -65,8 +65,8 @@ impl System {
         self.attributes_at(at, path, flags).map(|attributes| abi::statx(&attributes))
     }
 
-    /// `access(2)`: whether the process may read (4), write (2), execute or search (1), or
-    /// whether the file exists (0).
+    /// `access(2)`: whether the real user and group may read (4), write (2), execute or search
+    /// (1), or whether the file exists (0).
     ///
     /// # Errors
     /// EINVAL for another mode; those of the path; EACCES.
@@ -75,7 +75,8 @@ impl System {
     }
 
     /// `faccessat2(2)`: as [`access`](System::access), a relative path from `at`, with
-    /// AT_EACCESS, AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH.
+    /// AT_EACCESS, which asks for the effective user and group, AT_SYMLINK_NOFOLLOW and
+    /// AT_EMPTY_PATH.
     ///
     /// # Errors
     /// EINVAL for another mode or other flags; EBADF and ENOTDIR for `at`; those of the
@@ -86,10 +87,15 @@ impl System {
         if flags & !known != 0 {
             return Err(Errno::EINVAL);
         }
-        self.as_caller(|caller| {
+        let check = |caller: &Caller<'_>| {
             let place = self.place_at(caller, at, path, last_link(flags), flags)?;
             place.node.check(caller, wanted)
-        })
+        };
+        if flags & libc::AT_EACCESS != 0 {
+            self.as_caller(check)
+        } else {
+            self.as_real_caller(check)
+        }
     }
 
     /// `chmod(2)`.
@@ -105,7 +111,7 @@ impl System {
     /// # Errors
     /// EBADF; EPERM; ENOSYS on the host; EINVAL for the console.
     pub fn fchmod(&self, fd: i32, mode: u32) -> Result<()> {
-        self.change_open(fd, Change::Mode(mode))
+        self.change_open(fd, Ok(Change::Mode(mode)))
     }
 
     /// `fchmodat2(2)`: as [`chmod`](System::chmod), a relative path from `at`, with
@@ -115,7 +121,7 @@ impl System {
     /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of
     /// [`chmod`](System::chmod); EOPNOTSUPP for a symbolic link itself.
     pub fn fchmodat(&self, at: i32, path: &[u8], mode: u32, flags: i32) -> Result<()> {
-        self.change_at(at, path, flags, Change::Mode(mode))
+        self.change_at(at, path, flags, Ok(Change::Mode(mode)))
     }
 
     /// `chown(2)`: -1 leaves the owner or the group as it is.
@@ -139,7 +145,7 @@ impl System {
     /// # Errors
     /// EBADF; EPERM; ENOSYS on the host; EINVAL for the console.
     pub fn fchown(&self, fd: i32, uid: u32, gid: u32) -> Result<()> {
-        self.change_open(fd, owner(uid, gid))
+        self.change_open(fd, Ok(owner(uid, gid)))
     }
 
     /// `fchownat(2)`: as [`chown`](System::chown), a relative path from `at`, with
@@ -149,7 +155,7 @@ impl System {
     /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of
     /// [`chown`](System::chown).
     pub fn fchownat(&self, at: i32, path: &[u8], uid: u32, gid: u32, flags: i32) -> Result<()> {
-        self.change_at(at, path, flags, owner(uid, gid))
+        self.change_at(at, path, flags, Ok(owner(uid, gid)))
     }
 
     /// `umask(2)`: sets the mask; returns the former one.
@@ -195,12 +201,21 @@ impl System {
         self.usage_of(place.mount).map(|usage| abi::statfs(&usage)).ok_or(Errno::ENOSYS)
     }
 
-    pub(crate) fn change_at(&self, at: i32, path: &[u8], flags: i32, change: Change) -> Result<()> {
+    /// Changes the file at `path`. What is wrong with the change itself comes after what is
+    /// wrong with the path, as on Linux.
+    pub(crate) fn change_at(
+        &self,
+        at: i32,
+        path: &[u8],
+        flags: i32,
+        change: Result<Change>,
+    ) -> Result<()> {
         if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
             return Err(Errno::EINVAL);
         }
         self.as_caller(|caller| {
             let place = self.place_at(caller, at, path, last_link(flags), flags)?;
+            let change = change?;
             if matches!(change, Change::Mode(_)) && place.node.is_symlink() {
                 return Err(Errno::EOPNOTSUPP);
             }
@@ -208,8 +223,10 @@ impl System {
         })
     }
 
-    pub(crate) fn change_open(&self, fd: i32, change: Change) -> Result<()> {
+    /// As [`change_at`](System::change_at), by descriptor.
+    pub(crate) fn change_open(&self, fd: i32, change: Result<Change>) -> Result<()> {
         let file = self.file(fd)?;
+        let change = change?;
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),
             Object::Host(_) | Object::Path => Err(Errno::ENOSYS),

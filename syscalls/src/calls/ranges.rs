@@ -59,8 +59,9 @@ impl System {
     ///
     /// # Errors
     /// EBADF, also for O_APPEND on the output; EINVAL for flags; EISDIR; EINVAL for what is
-    /// no regular file, for a position below zero, or for ranges of one file that overlap;
-    /// EOVERFLOW; those of reading and writing.
+    /// no regular file; EOVERFLOW for a range that no number can end; EFBIG for an output at
+    /// the largest offset; EINVAL for ranges of one file that overlap, as far as there is
+    /// something to copy, or for a position below zero; those of reading and writing.
     pub fn copy_file_range(
         &self,
         (input, input_at): (i32, Option<&mut i64>),
@@ -89,14 +90,21 @@ impl System {
             return Err(Errno::EBADF);
         }
         let (first, second) = (start(&from, &input_at)?, start(&to, &output_at)?);
-        if first < 0 || second < 0 {
-            return Err(Errno::EINVAL);
+        // The order of `generic_copy_file_checks` in Linux, where these words have no sign.
+        let ends = [first, second].map(|at| (at as u64).checked_add(len as u64));
+        if ends.contains(&None) {
+            return Err(Errno::EOVERFLOW);
         }
-        let wanted = i64::try_from(len).map_err(|_| Errno::EOVERFLOW)?;
-        let ends = (first.checked_add(wanted), second.checked_add(wanted));
-        let (Some(first_end), Some(second_end)) = ends else { return Err(Errno::EOVERFLOW) };
         let (a, b) = (from.attributes()?, to.attributes()?);
-        if (a.device, a.ino) == (b.device, b.ino) && first < second_end && second < first_end {
+        let left = (a.size as i64).saturating_sub(first);
+        let len = if left <= 0 { 0 } else { len.min(left as usize) };
+        if second == i64::MAX {
+            return Err(Errno::EFBIG);
+        }
+        let len = len.min(i64::MAX.saturating_sub(second) as usize);
+        let (first_end, second_end) = (first + len as i64, second + len as i64);
+        let one_file = (a.device, a.ino) == (b.device, b.ino);
+        if one_file && first < second_end && second < first_end || first < 0 || second < 0 {
             return Err(Errno::EINVAL);
         }
         let done = self.copy((&from, first as u64), (&to, Some(second as u64)), len)?;
@@ -109,8 +117,9 @@ impl System {
     /// offset, to `output`, at its offset; returns how many were copied.
     ///
     /// # Errors
-    /// EBADF; EINVAL for O_APPEND on the output, for an input that is no regular file, or
-    /// for a position below zero; those of reading and writing.
+    /// EBADF for the input; EINVAL for a position below zero, or a range that ends where no
+    /// offset is; EBADF for the output; EINVAL for O_APPEND on it, or for an input that is no
+    /// regular file; those of reading and writing.
     pub fn sendfile(
         &self,
         output: i32,
@@ -124,10 +133,14 @@ impl System {
             Some(position) => **position,
             None => from.seek(0, libc::SEEK_CUR)? as i64,
         };
+        let wanted = i64::try_from(len).map_err(|_| Errno::EINVAL)?;
+        if start < 0 || start.checked_add(wanted).is_none() {
+            return Err(Errno::EINVAL);
+        }
         let to = self.file(output)?;
         to.check_writable()?;
         let regular = from.attributes()?.file_type == FileType::Regular;
-        if start < 0 || !regular || to.flags() & libc::O_APPEND != 0 {
+        if !regular || to.flags() & libc::O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }
         let done = self.copy((&from, start as u64), (&to, None), len)?;

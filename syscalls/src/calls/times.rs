@@ -15,8 +15,8 @@ impl System {
     /// with AT_EMPTY_PATH and an empty path, of what `at` is a descriptor of.
     ///
     /// # Errors
-    /// EINVAL for nanoseconds out of range, or other flags; EBADF and ENOTDIR for `at`;
-    /// those of the path; EPERM; EACCES; ENOSYS on the host.
+    /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of the path; EINVAL for
+    /// nanoseconds out of range; EPERM; EACCES; ENOSYS on the host.
     pub fn utimensat(
         &self,
         at: i32,
@@ -24,9 +24,9 @@ impl System {
         times: Option<[timespec; 2]>,
         flags: i32,
     ) -> Result<()> {
-        match change(times)? {
+        match change(times) {
             // Linux looks at nothing else then.
-            Change::Times(SetTime::Omit, SetTime::Omit) => Ok(()),
+            Ok(Change::Times(SetTime::Omit, SetTime::Omit)) => Ok(()),
             change => self.change_at(at, path, flags, change),
         }
     }
@@ -34,10 +34,10 @@ impl System {
     /// `futimens(3)`: as [`utimensat`](System::utimensat), by descriptor.
     ///
     /// # Errors
-    /// EINVAL for nanoseconds out of range; EBADF; EPERM; EACCES; ENOSYS on the host.
+    /// EBADF; EINVAL for nanoseconds out of range; EPERM; EACCES; ENOSYS on the host.
     pub fn futimens(&self, fd: i32, times: Option<[timespec; 2]>) -> Result<()> {
-        match change(times)? {
-            Change::Times(SetTime::Omit, SetTime::Omit) => Ok(()),
+        match change(times) {
+            Ok(Change::Times(SetTime::Omit, SetTime::Omit)) => Ok(()),
             change => self.change_open(fd, change),
         }
     }
@@ -48,7 +48,7 @@ impl System {
         if path == 0 && at != libc::AT_FDCWD {
             return if flags == 0 { self.futimens(at, times) } else { Err(Errno::EINVAL) };
         }
-        if let Change::Times(SetTime::Omit, SetTime::Omit) = change(times)? {
+        if let Ok(Change::Times(SetTime::Omit, SetTime::Omit)) = change(times) {
             return Ok(());
         }
         self.utimensat(at, &self.user_memory().string(path as usize)?, times, flags)
@@ -108,6 +108,10 @@ fn change(times: Option<[timespec; 2]>) -> Result<Change> {
     let set = |time: timespec| match time.tv_nsec {
         libc::UTIME_NOW => Ok(SetTime::Now),
         libc::UTIME_OMIT => Ok(SetTime::Omit),
+        // The first and the last second are not divided: `timestamp_truncate` in Linux.
+        0..NANOSECONDS if matches!(time.tv_sec, i64::MIN | i64::MAX) => {
+            Ok(SetTime::To(Timestamp::new(time.tv_sec, 0)))
+        }
         0..NANOSECONDS => Ok(SetTime::To(Timestamp::from(time))),
         _ => Err(Errno::EINVAL),
     };

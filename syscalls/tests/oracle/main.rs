@@ -30,12 +30,23 @@
 //!    does not know. Pinned by `sticky_directories_guard_no_links`.
 //! 7. **A hole punched up to a file's end frees the page that the end is in**; tmpfs only
 //!    zeroes it. Only `st_blocks` tells. Pinned by `hole_up_to_the_end_frees_the_last_page`.
+//! 8. **linkat with AT_EMPTY_PATH does not ask who opened the descriptor.** Linux wants it to
+//!    be a caller with the very credentials of the open, or one with CAP_DAC_READ_SEARCH. In a
+//!    single process whoever has the descriptor was given it. Nor are links to other users'
+//!    files denied (`fs.protected_hardlinks`), hardening as in 6. Pinned by
+//!    `link_by_descriptor_does_not_ask_who_opened_it`.
+//!
+//! # Rows as text
+//! Rows without pointers that lead astray are text (see `scripts`): those that a guest can do
+//! too are in `kernel/programs/src/posix`, with Linux' outcomes, and the program `posix` does
+//! them there. `grids` generates rows for every class of user.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod calls;
 mod data;
+mod grids;
 mod listing;
 mod metadata;
 mod names;
@@ -43,5 +54,6 @@ mod opens;
 mod paths;
 mod pointers;
 mod random;
+mod scripts;
 mod steps;
 mod worlds;

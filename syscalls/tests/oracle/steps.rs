@@ -220,6 +220,8 @@ constructors! {
 /// Rows of a table, each a test of its own, named by the behaviour.
 macro_rules! rows {
     ($($(#[doc = $doc:literal])* $name:ident: [$($step:expr),* $(,)?];)*) => {
+        /// How many rows the table has.
+        pub const ROWS: usize = [$(stringify!($name)),*].len();
         $($(#[doc = $doc])* #[test] fn $name() {
             $crate::steps::check(stringify!($name), &[$($step),*]);
         })*

@@ -78,7 +78,8 @@ fn enter_empty_tmpfs() -> Result<(), &'static str> {
     Ok(())
 }
 
-fn linux_call(number: i64, [a, b, c, d, e, f]: [u64; 6]) -> i64 {
+/// A call of Linux in this thread.
+pub fn linux_call(number: i64, [a, b, c, d, e, f]: [u64; 6]) -> i64 {
     // SAFETY: the calls change this thread's files and write to the arena alone, or to
     // where nothing is mapped.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
