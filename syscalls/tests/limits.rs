@@ -1,0 +1,83 @@
+//! Limits of resources: RLIMIT_FSIZE and RLIMIT_NOFILE, `getrlimit(2)`. Not beside Linux: there
+//! a write over the limit is a signal too, and the limits are the whole process's.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use anchorite_syscalls::{Errno, Limits, System};
+
+fn system() -> System {
+    support::system(Limits::of_memory(64 << 20))
+}
+
+fn limit(soft: u64, hard: u64) -> libc::rlimit {
+    libc::rlimit { rlim_cur: soft, rlim_max: hard }
+}
+
+fn soft_and_hard(sys: &System, resource: u32) -> (u64, u64) {
+    let limit = sys.getrlimit(resource).unwrap();
+    (limit.rlim_cur, limit.rlim_max)
+}
+
+#[test]
+fn writes_stop_at_the_limit_of_file_sizes() {
+    let sys = system();
+    sys.setrlimit(libc::RLIMIT_FSIZE, limit(10, 100)).unwrap();
+    let fd = sys.open(b"/f", libc::O_CREAT | libc::O_RDWR, 0o644).unwrap();
+    assert_eq!(sys.write(fd, b"12345678"), Ok(8));
+    assert_eq!(sys.write(fd, b"9abc"), Ok(2));
+    assert_eq!(sys.write(fd, b"b"), Err(Errno::EFBIG));
+    assert_eq!(sys.write(fd, b""), Ok(0));
+    assert_eq!(sys.pwrite(fd, b"x", 10), Err(Errno::EFBIG));
+    assert_eq!(sys.pwrite(fd, b"xyz", 9), Ok(1));
+    assert_eq!(sys.ftruncate(fd, 11), Err(Errno::EFBIG));
+    assert_eq!(sys.truncate(b"/f", 10), Ok(()));
+    assert_eq!(sys.fallocate(fd, 0, 0, 11), Err(Errno::EFBIG));
+    assert_eq!(sys.fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 11), Ok(()));
+    assert_eq!(sys.fstat(fd).unwrap().st_size, 10);
+
+    let appending = sys.open(b"/f", libc::O_WRONLY | libc::O_APPEND, 0).unwrap();
+    assert_eq!(sys.write(appending, b"x"), Err(Errno::EFBIG));
+}
+
+#[test]
+fn a_file_above_the_limit_may_shrink_to_what_is_above_it() {
+    let sys = system();
+    let fd = sys.creat(b"/f", 0o644).unwrap();
+    sys.ftruncate(fd, 1000).unwrap();
+    sys.setrlimit(libc::RLIMIT_FSIZE, limit(10, 10)).unwrap();
+    assert_eq!(sys.ftruncate(fd, 500), Ok(()));
+    assert_eq!(sys.ftruncate(fd, 501), Err(Errno::EFBIG));
+    assert_eq!(sys.pwrite(fd, b"x", 0), Ok(1));
+}
+
+#[test]
+fn descriptors_stop_at_their_limit() {
+    let sys = system();
+    assert_eq!(soft_and_hard(&sys, libc::RLIMIT_NOFILE), (1024, 1 << 20));
+    sys.setrlimit(libc::RLIMIT_NOFILE, limit(5, 10)).unwrap();
+    assert_eq!(sys.creat(b"/f", 0o644), Ok(3));
+    assert_eq!(sys.dup(3), Ok(4));
+    assert_eq!(sys.dup(3), Err(Errno::EMFILE));
+    assert_eq!(sys.open(b"/f", libc::O_RDONLY, 0), Err(Errno::EMFILE));
+    assert_eq!(sys.open(b"/g", libc::O_CREAT, 0o644), Err(Errno::EMFILE));
+    assert_eq!(sys.stat(b"/g").err(), Some(Errno::ENOENT));
+    assert_eq!(sys.dup2(3, 5), Err(Errno::EBADF));
+    assert_eq!(sys.fcntl(3, libc::F_DUPFD, 5), Err(Errno::EINVAL));
+    sys.setrlimit(libc::RLIMIT_NOFILE, limit(6, 10)).unwrap();
+    assert_eq!(sys.dup(3), Ok(5));
+}
+
+#[test]
+fn limits_are_raised_by_root_alone() {
+    let sys = system();
+    assert_eq!(sys.getrlimit(16).err(), Some(Errno::EINVAL));
+    assert_eq!(sys.setrlimit(libc::RLIMIT_FSIZE, limit(2, 1)), Err(Errno::EINVAL));
+    assert_eq!(sys.setrlimit(libc::RLIMIT_NOFILE, limit(1, (1 << 20) + 1)), Err(Errno::EPERM));
+    sys.setrlimit(libc::RLIMIT_FSIZE, limit(1, 5)).unwrap();
+    sys.setrlimit(libc::RLIMIT_FSIZE, limit(1, 6)).unwrap();
+    sys.setresuid(1, 1, 1).unwrap();
+    assert_eq!(sys.setrlimit(libc::RLIMIT_FSIZE, limit(1, 7)), Err(Errno::EPERM));
+    assert_eq!(sys.setrlimit(libc::RLIMIT_FSIZE, limit(3, 4)), Ok(()));
+    assert_eq!(soft_and_hard(&sys, libc::RLIMIT_FSIZE), (3, 4));
+}
