@@ -108,8 +108,8 @@ impl System {
             return Err(Errno::EINVAL);
         }
         let done = self.copy((&from, first as u64), (&to, Some(second as u64)), len)?;
-        advance(&from, input_at, done)?;
-        advance(&to, output_at, done)?;
+        advance(&from, input_at, first, done)?;
+        advance(&to, output_at, second, done)?;
         Ok(done)
     }
 
@@ -139,12 +139,17 @@ impl System {
         }
         let to = self.file(output)?;
         to.check_writable()?;
-        let regular = from.attributes()?.file_type == FileType::Regular;
-        if !regular || to.flags() & libc::O_APPEND != 0 {
+        if to.flags() & libc::O_APPEND != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if len == 0 {
+            return Ok(0);
+        }
+        if from.attributes()?.file_type != FileType::Regular {
             return Err(Errno::EINVAL);
         }
         let done = self.copy((&from, start as u64), (&to, None), len)?;
-        advance(&from, position, done)?;
+        advance(&from, position, start, done)?;
         Ok(done)
     }
 
@@ -206,11 +211,13 @@ impl System {
 }
 
 /// Moves what a copy started from: the position that was given, or the file offset.
-fn advance(file: &OpenFile, position: Option<&mut i64>, done: usize) -> Result<()> {
+fn advance(file: &OpenFile, position: Option<&mut i64>, start: i64, done: usize) -> Result<()> {
+    let end = start + done as i64;
     match position {
-        Some(position) => *position += done as i64,
+        Some(position) => *position = end,
         None => {
-            file.seek(done as i64, libc::SEEK_CUR)?;
+            // Set, not moved: with one description for both ends, the write moved it already.
+            file.seek(end, libc::SEEK_SET)?;
         }
     }
     Ok(())
