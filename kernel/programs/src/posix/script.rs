@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A line is a call and what came of it. Arguments are numbers (0 first: octal), names of
-//! [`constants`](super::constants) joined by `|`, strings in quotes (`"x"*300` repeats),
+//! `super::constants` joined by `|`, strings in quotes (`"x"*300` repeats),
 //! `[9]` for room of nine bytes, `{…}` for an array of these, and NULL. A call is done in a
 //! [`World`]. `watch` tells which times of which paths the call after the colon moves: `a`,
 //! `m`, `c`, with `<` if back in time. `stamp` tells the times of a path that are not now.
