@@ -130,11 +130,14 @@ impl Daemon {
         let start = Instant::now();
         loop {
             match call() {
-                Err(Errno::ENOSPC) if start.elapsed() < PATIENCE && self.known.holds_unlinked() => {
-                    sleep(TICK);
-                }
+                Err(Errno::ENOSPC) if start.elapsed() < PATIENCE => {}
                 result => return result,
             }
+            if !self.known.holds_unlinked() {
+                // What was on its way out when the call failed is out by now.
+                return call();
+            }
+            sleep(TICK);
         }
     }
 

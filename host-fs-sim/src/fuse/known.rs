@@ -7,6 +7,7 @@
 //! never forgotten.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anchorite_fs::{Errno, InodeNo, InodeRef, Result};
@@ -23,11 +24,13 @@ struct Entry {
 pub(super) struct Known {
     root: InodeRef,
     entries: Mutex<HashMap<InodeNo, Entry>>,
+    /// Inodes that are forgotten already and being freed. Counted up under the lock.
+    leaving: AtomicUsize,
 }
 
 impl Known {
     pub(super) fn new(root: InodeRef) -> Known {
-        Known { root, entries: Mutex::default() }
+        Known { root, entries: Mutex::default(), leaving: AtomicUsize::new(0) }
     }
 
     /// The inode with this number.
@@ -59,20 +62,28 @@ impl Known {
         entry.or_insert_with(|| Entry { inode: inode.clone(), lookups: 0 }).lookups += 1;
     }
 
-    /// Whether any of them has no name any more.
+    /// Whether any of them has no name any more, or is being freed just now.
     pub(super) fn holds_unlinked(&self) -> bool {
-        self.entries().values().any(|entry| entry.inode.attributes().nlink == 0)
+        let entries = self.entries();
+        self.leaving.load(Ordering::Acquire) > 0
+            || entries.values().any(|entry| entry.inode.attributes().nlink == 0)
     }
 
     /// Takes `lookups` back.
     pub(super) fn forget(&self, number: u64, lookups: u64) {
         let number = InodeNo(number);
-        let _dropped_after_the_lock = {
+        let dropped_after_the_lock = {
             let mut entries = self.entries();
             let Some(entry) = entries.get_mut(&number) else { return };
             entry.lookups = entry.lookups.saturating_sub(lookups);
-            if entry.lookups == 0 { entries.remove(&number) } else { None }
+            if entry.lookups > 0 {
+                return;
+            }
+            self.leaving.fetch_add(1, Ordering::Relaxed);
+            entries.remove(&number)
         };
+        drop(dropped_after_the_lock);
+        self.leaving.fetch_sub(1, Ordering::Release);
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<InodeNo, Entry>> {
