@@ -66,7 +66,10 @@ const PIECE: usize = 256 * 1024;
 const COPY_MAX: u64 = 64 << 20;
 
 /// How long a call that finds no room waits for files that are on their way out.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long it waits where none is known: a request that is just being answered may hold
+/// the last reference to one.
+const GRACE: Duration = Duration::from_millis(10);
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -129,13 +132,11 @@ impl Daemon {
     fn with_room<T>(&self, mut call: impl FnMut() -> Result<T>) -> Result<T> {
         let start = Instant::now();
         loop {
-            match call() {
-                Err(Errno::ENOSPC) if start.elapsed() < PATIENCE => {}
-                result => return result,
-            }
-            if !self.known.holds_unlinked() {
-                // What was on its way out when the call failed is out by now.
-                return call();
+            let result = call();
+            let Err(Errno::ENOSPC) = result else { return result };
+            let patience = if self.known.holds_unlinked() { PATIENCE } else { GRACE };
+            if start.elapsed() >= patience {
+                return result;
             }
             sleep(TICK);
         }
