@@ -37,6 +37,11 @@ pub fn claimed_bytes() -> usize {
     ALLOCATOR.0.lock().claimed_bytes()
 }
 
+/// Bytes that allocated blocks take.
+pub fn used_bytes() -> usize {
+    ALLOCATOR.0.lock().used_bytes()
+}
+
 /// The size of the last allocation that failed, or 0.
 pub fn last_failure() -> usize {
     LAST_FAILURE.load(Ordering::Relaxed)

@@ -36,6 +36,7 @@ pub struct Heap {
     talc: Talc<Manual, DefaultBinning>,
     recent: [Recent; STACKS],
     claimed_bytes: usize,
+    used_bytes: usize,
 }
 
 /// The blocks of one size that were freed last, linked through their first
@@ -55,7 +56,7 @@ impl Heap {
     /// A heap without any memory.
     pub const fn new() -> Self {
         let empty = Recent { size: 0, align: 0, count: 0, top: ptr::null_mut() };
-        Self { talc: Talc::new(Manual), recent: [empty; STACKS], claimed_bytes: 0 }
+        Self { talc: Talc::new(Manual), recent: [empty; STACKS], claimed_bytes: 0, used_bytes: 0 }
     }
 
     /// Adds a range of memory; too small a range is left out.
@@ -75,12 +76,29 @@ impl Heap {
         self.claimed_bytes
     }
 
+    /// Bytes that allocated blocks take, `talc`'s own word of each included. Kept blocks
+    /// are free.
+    pub fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+
     /// Allocates; `None` if there is no room.
     ///
     /// # Safety
     /// `layout` has a size.
     pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = rounded(layout)?;
+        // SAFETY: `layout` has a size.
+        let block = unsafe { self.take(layout) }?;
+        self.used_bytes += taken(layout);
+        Some(block)
+    }
+
+    /// A kept block, or else one of `talc`'s.
+    ///
+    /// # Safety
+    /// `layout` has a size, and is rounded.
+    unsafe fn take(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let stack = &mut self.recent[index(layout)];
         if stack.count > 0 && stack.size == layout.size() && stack.align == layout.align() {
             let block = stack.top;
@@ -108,6 +126,7 @@ impl Heap {
         let Some(layout) = rounded(layout) else {
             return;
         };
+        self.used_bytes -= taken(layout);
         let stack = &mut self.recent[index(layout)];
         if stack.count == 0 {
             (stack.size, stack.align, stack.top) = (layout.size(), layout.align(), ptr::null_mut());
@@ -145,8 +164,12 @@ impl Heap {
             return false;
         };
         // SAFETY: by this function's contract.
-        old.size() == new.size()
-            || unsafe { self.talc.try_realloc_in_place(block, old, new.size()) }
+        let is_resized = old.size() == new.size()
+            || unsafe { self.talc.try_realloc_in_place(block, old, new.size()) };
+        if is_resized {
+            self.used_bytes = self.used_bytes - taken(old) + taken(new);
+        }
+        is_resized
     }
 
     /// Gives every kept block back, and tells how many there were.
@@ -187,6 +210,11 @@ impl Default for Heap {
 fn rounded(layout: Layout) -> Option<Layout> {
     let size = layout.size().checked_add(8)?.checked_next_multiple_of(32)? - 8;
     Layout::from_size_align(size, layout.align()).ok()
+}
+
+/// Bytes that a block of this rounded layout takes.
+fn taken(layout: Layout) -> usize {
+    layout.size() + 8
 }
 
 fn index(layout: Layout) -> usize {
@@ -324,5 +352,7 @@ mod tests {
                 }
             }
         }
+        let used = live.values().map(|layout| taken(rounded(*layout).unwrap())).sum();
+        assert_eq!(heap.used_bytes(), used);
     }
 }

@@ -5,11 +5,11 @@ use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use anchorite_syscalls::{Errno, Platform, Result, Stream};
+use anchorite_syscalls::{Errno, Memory, Platform, Result, Stream};
 use libc::timespec;
 
 use crate::clock::seconds_and_nanoseconds;
-use crate::{cpu, machine, output};
+use crate::{cpu, heap, machine, output};
 
 /// The time-stamp counter.
 pub fn time_stamp() -> u64 {
@@ -60,6 +60,12 @@ impl Platform for BareMetal {
     fn monotonic(&self) -> timespec {
         let (tv_sec, tv_nsec) = seconds_and_nanoseconds(machine::uptime_ns() as i64);
         timespec { tv_sec, tv_nsec }
+    }
+
+    fn memory(&self) -> Result<Memory> {
+        let total_bytes = heap::claimed_bytes() as u64;
+        let free_bytes = total_bytes.saturating_sub(heap::used_bytes() as u64);
+        Ok(Memory { total_bytes, free_bytes })
     }
 
     fn fill_random(&self, buf: &mut [u8]) -> Result<()> {

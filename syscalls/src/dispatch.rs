@@ -200,6 +200,7 @@ impl System {
                 memory.put(address(b), &self.clock_gettime(int(a))?).map(|()| 0)
             }
             libc::SYS_getrandom => self.random(a, b, c as u32),
+            libc::SYS_sysinfo => memory.put(address(a), &self.sysinfo()?).map(|()| 0),
             libc::SYS_uname => memory.put(address(a), &self.uname()).map(|()| 0),
             libc::SYS_exit | libc::SYS_exit_group => self.exit_group(int(a)),
             _ => self.dispatch_identity(number, [a, b, c]),

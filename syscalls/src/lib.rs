@@ -33,7 +33,7 @@
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` | rows in `posix/metadata.txt` |
 //! | getuid, setuid, and all their kin; getgroups, setgroups | `credentials(7)` | `calls::identity` | rows in `oracle/rows/identity.txt`, `oracle/grids.rs` |
 //! | getrlimit, setrlimit, prlimit64 | `getrlimit(2)` | `calls::process` | `tests/limits.rs` |
-//! | getpid, gettid, sched_yield, clock_gettime, getrandom, uname, exit, exit_group | each its own | `calls::process` | `calls_that_are_not_about_files` |
+//! | getpid, gettid, sched_yield, clock_gettime, getrandom, sysinfo, uname, exit, exit_group | each its own | `calls::process` | `calls_that_are_not_about_files` |
 //!
 //! Any other number answers ENOSYS. `COVERAGE.md` has the tests line by line.
 //!
@@ -75,6 +75,6 @@ mod walk;
 
 pub use anchorite_fs::{Errno, Limits, Result, Usage};
 pub use host::{HostFd, HostFiles};
-pub use platform::{Platform, Stream};
+pub use platform::{Memory, Platform, Stream};
 pub use system::System;
 pub use user::PATH_MAX;

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use libc::timespec;
 
-use crate::Result;
+use crate::{Errno, Result};
 
 /// A console stream that a program may write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
+}
+
+/// The machine's memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// All that programs and files can be given.
+    pub total_bytes: u64,
+    /// Of it, what nothing uses now.
+    pub free_bytes: u64,
 }
 
 /// What differs between bare metal and a host process.
@@ -41,6 +50,14 @@ pub trait Platform: Send + Sync {
 
     /// Time since some fixed point, never set back.
     fn monotonic(&self) -> timespec;
+
+    /// How much memory there is, and how much of it is free.
+    ///
+    /// # Errors
+    /// ENOSYS, by default, where the memory is not this system's to count.
+    fn memory(&self) -> Result<Memory> {
+        Err(Errno::ENOSYS)
+    }
 
     /// Fills `buf` with unpredictable bytes.
     ///

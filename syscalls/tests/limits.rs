@@ -81,3 +81,10 @@ fn limits_are_raised_by_root_alone() {
     assert_eq!(sys.setrlimit(libc::RLIMIT_FSIZE, limit(3, 4)), Ok(()));
     assert_eq!(soft_and_hard(&sys, libc::RLIMIT_FSIZE), (3, 4));
 }
+
+#[test]
+fn memory_that_nobody_counts_is_not_told() {
+    let sys = system();
+    assert_eq!(sys.sysinfo().err(), Some(Errno::ENOSYS));
+    assert_eq!(sys.syscall(libc::SYS_sysinfo, [0; 6]), -i64::from(libc::ENOSYS));
+}

@@ -4,17 +4,19 @@
 //! * `hello`: one file, written and read back.
 //! * `tree`: a directory with a few files, listed, renamed, linked.
 //! * `many`: thousands of files and directories, each step timed.
+//! * `microbench`: what each call costs.
 //! * `posix`: rows of calls, each compared with its outcome on Linux.
 //!
 //! [`io`] has what they share: text to the console, and sentences for errors.
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 
 mod hello;
 pub mod io;
 mod many;
+pub mod microbench;
 pub mod posix;
 mod postmark;
 mod tree;
@@ -23,12 +25,13 @@ use anchorite_syscalls::System;
 
 pub use hello::HELLO;
 pub use many::MANY;
+pub use microbench::MICROBENCH;
 pub use posix::POSIX;
 pub use postmark::POSTMARK;
 pub use tree::TREE;
 
 /// All programs, in alphabetical order.
-pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &POSIX, &POSTMARK, &TREE];
+pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &MICROBENCH, &POSIX, &POSTMARK, &TREE];
 
 /// What a program is started with.
 #[derive(Clone, Copy)]

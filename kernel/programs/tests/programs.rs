@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use anchorite_programs::microbench::ROWS;
 use anchorite_programs::{Context, PROGRAMS};
 use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System};
 
@@ -130,4 +131,81 @@ fn many_says_when_the_ramdisk_is_full() {
     let ended = run(&["many", "1000"], Limits { inodes: 500, ..LIMITS });
     assert_eq!(ended.status, 1);
     assert_eq!(ended.err, "many: cannot make a file: No space left on device\n");
+}
+
+/// The arguments that make `microbench` as short as can be.
+const TINY: [&str; 11] = [
+    "microbench",
+    "--samples",
+    "2",
+    "--sample-us",
+    "10",
+    "--files",
+    "100",
+    "--append",
+    "409600",
+    "--hourglass-ms",
+    "1",
+];
+
+#[test]
+fn microbench_tells_each_row_and_leaves_nothing() {
+    let ended = run(&TINY, LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    for row in ROWS {
+        let line =
+            ended.out.lines().find(|line| line.contains(&format!("\"name\":\"{}\"", row.name)));
+        let line = line.unwrap_or_else(|| panic!("no {} in {}", row.name, ended.out));
+        // Nobody counts the memory of this process.
+        let told = match row.unit {
+            "bytes" => "\"absent\":\"Function not implemented\"".to_owned(),
+            unit => format!("\"unit\":\"{unit}\",\"samples\":["),
+        };
+        assert!(line.contains(&told), "{line}");
+    }
+    assert!(ended.out.ends_with(&format!("{{\"done\":{}}}\n", ROWS.len())), "{}", ended.out);
+    assert_eq!(ended.inodes_left, 1);
+}
+
+#[test]
+fn microbench_does_what_is_asked_for() {
+    let names = |filters: &[&str]| -> Vec<String> {
+        let filters = filters.iter().flat_map(|filter| ["--filter", filter]);
+        let ended = run(&TINY.into_iter().chain(filters).collect::<Vec<_>>(), LIMITS);
+        assert_eq!((ended.status, ended.inodes_left), (0, 1), "{}{}", ended.out, ended.err);
+        let lines = ended.out.lines().filter(|line| line.contains("unit"));
+        lines.map(|line| line.split('"').nth(3).unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["pread 4"]), ["pread 4 KiB"]);
+    assert_eq!(names(&["last tenth", "readlink"]), ["append 4 KiB, last tenth", "readlink"]);
+    assert_eq!(names(&["an entry"]), ["getdents64, an entry"]);
+    assert_eq!(names(&["getpid"]), ["getpid"]);
+}
+
+#[test]
+fn microbench_says_what_is_wrong() {
+    for args in [
+        &["--files", "1"][..],
+        &["--samples"],
+        &["--samples", "many"],
+        &["--sample-us", "0"],
+        &["--no", "1"],
+        &["x"],
+        &["--directory", "a\0b"],
+    ] {
+        let ended = run(&[&["microbench"], args].concat(), LIMITS);
+        assert_eq!(ended.status, 2, "{args:?}");
+        assert!(ended.err.starts_with("microbench: usage: microbench [--dir"), "{}", ended.err);
+    }
+    let ended = run(&["microbench", "--filter", "nothing of this name"], LIMITS);
+    assert_eq!(ended.status, 1);
+    assert_eq!(ended.err, "microbench: wrong result: no row has the filter in its name\n");
+    let ended = run(&TINY, Limits { inodes: 50, ..LIMITS });
+    assert_eq!(ended.status, 1);
+    assert_eq!(ended.err, "microbench: cannot make a file: No space left on device\n");
+    let ended = run(&["microbench", "--directory", "missing"], LIMITS);
+    assert_eq!(
+        ended.err,
+        "microbench: cannot change to the directory: No such file or directory\n"
+    );
 }

@@ -1,5 +1,5 @@
 //! The process itself, time and chance: getpid, gettid, sched_yield, clock_gettime,
-//! getrandom, getrlimit, setrlimit, uname, exit_group.
+//! getrandom, getrlimit, setrlimit, sysinfo, uname, exit_group.
 
 use crate::system::System;
 use crate::{Errno, Result};
@@ -66,6 +66,23 @@ impl System {
     pub fn setrlimit(&self, resource: u32, limit: libc::rlimit) -> Result<()> {
         let privileged = self.identity.read().is_privileged();
         self.limits.set(resource, limit, privileged)
+    }
+
+    /// `sysinfo(2)`: `uptime` in seconds, `totalram` and `freeram` in bytes, one process; the
+    /// machine has no swap space and counts no load.
+    ///
+    /// # Errors
+    /// ENOSYS where the memory is not this system's to count, as in a host's process.
+    pub fn sysinfo(&self) -> Result<libc::sysinfo> {
+        let memory = self.platform().memory()?;
+        // SAFETY: all fields are integers, for which zero is a value.
+        let mut info: libc::sysinfo = unsafe { core::mem::zeroed() };
+        info.uptime = self.platform().monotonic().tv_sec;
+        info.totalram = memory.total_bytes;
+        info.freeram = memory.free_bytes;
+        info.procs = 1;
+        info.mem_unit = 1;
+        Ok(info)
     }
 
     /// `uname(2)`.

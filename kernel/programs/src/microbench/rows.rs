@@ -1,0 +1,135 @@
+//! [`ROWS`]: all that is measured, in the order of a table.
+
+/// Something measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// What its values are in: `ns`, `cycles` or `bytes`.
+    pub unit: &'static str,
+    /// What it is measured with.
+    pub group: Group,
+}
+
+/// Rows that share a run. Each group leaves the machine's memory in another state, so
+/// whoever wants to compare gives each a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Calls that are not about files, and copying memory.
+    Machine,
+    /// Calls on a file or a few.
+    Files,
+    /// Calls on very many files in one directory.
+    OneDirectory,
+    /// Many files with a little data.
+    SmallFiles,
+    /// A file that grows.
+    Append,
+    /// Blocks of memory.
+    Malloc,
+    /// Pages of memory that were never touched.
+    FirstWrite,
+    /// Gaps in time.
+    Hourglass,
+}
+
+impl Group {
+    /// All of them.
+    pub const ALL: [Group; 8] = [
+        Group::Machine,
+        Group::Files,
+        Group::OneDirectory,
+        Group::SmallFiles,
+        Group::Append,
+        Group::Malloc,
+        Group::FirstWrite,
+        Group::Hourglass,
+    ];
+
+    /// Whether its rows are about files, and so differ where files are forwarded.
+    pub const fn is_about_files(self) -> bool {
+        matches!(self, Group::Files | Group::OneDirectory | Group::SmallFiles | Group::Append)
+    }
+}
+
+const fn row(group: Group, unit: &'static str, name: &'static str) -> Row {
+    Row { name, unit, group }
+}
+
+pub(super) const GETPID: &str = "getpid";
+pub(super) const SCHED_YIELD: &str = "sched_yield";
+/// 64 KiB, by `memcpy(3)`.
+pub const MEMCPY: &str = "memcpy 64 KiB";
+pub(super) const LSEEK: &str = "lseek";
+pub(super) const PWRITE_1: &str = "pwrite 1 B";
+pub(super) const PWRITE_512: &str = "pwrite 512 B";
+/// Over what is there already.
+pub const PWRITE_64K: &str = "pwrite 64 KiB";
+pub(super) const PREAD_512: &str = "pread 512 B";
+pub(super) const PREAD_4K: &str = "pread 4 KiB";
+/// From a file of that size.
+pub const PREAD_64K: &str = "pread 64 KiB";
+pub(super) const FSTAT: &str = "fstat";
+pub(super) const STAT: &str = "stat a/b/c/f";
+pub(super) const STAT_MISSING: &str = "stat a missing name";
+pub(super) const OPEN: &str = "open+close a/b/c/f";
+pub(super) const CREATE: &str = "create+close+unlink";
+pub(super) const CREATE_4K: &str = "create+write 4 KiB+close+unlink";
+pub(super) const MKDIR: &str = "mkdir+rmdir";
+pub(super) const RENAMES: &str = "two renames";
+pub(super) const READLINK: &str = "readlink";
+pub(super) const MANY_CREATE: &str = "create among many";
+pub(super) const MANY_STAT: &str = "stat in random order";
+pub(super) const MANY_LIST: &str = "getdents64, an entry";
+pub(super) const MANY_UNLINK: &str = "unlink among many";
+pub(super) const EMPTY_BYTES: &str = "memory of an empty file";
+pub(super) const SMALL_BYTES: &str = "memory of a 100-byte file";
+pub(super) const APPEND: &str = "append 4 KiB";
+/// The mean of the first tenth of all appends.
+pub const APPEND_FIRST: &str = "append 4 KiB, first tenth";
+/// The mean of the last tenth.
+pub const APPEND_LAST: &str = "append 4 KiB, last tenth";
+pub(super) const MALLOC: &str = "malloc 4 KiB";
+pub(super) const FIRST_WRITE: &str = "first write to a page";
+/// The name of the line that has the gaps' histogram.
+pub const HOURGLASS: &str = "hourglass";
+pub(super) const LEAST_GAP: &str = "hourglass, least gap";
+pub(super) const MEAN_GAP: &str = "hourglass, mean gap";
+pub(super) const LONGEST_GAP: &str = "hourglass, longest gap";
+
+/// All of them.
+pub const ROWS: &[Row] = &[
+    row(Group::Machine, "ns", GETPID),
+    row(Group::Machine, "ns", SCHED_YIELD),
+    row(Group::Machine, "ns", MEMCPY),
+    row(Group::Files, "ns", LSEEK),
+    row(Group::Files, "ns", PWRITE_1),
+    row(Group::Files, "ns", PWRITE_512),
+    row(Group::Files, "ns", PWRITE_64K),
+    row(Group::Files, "ns", PREAD_512),
+    row(Group::Files, "ns", PREAD_4K),
+    row(Group::Files, "ns", PREAD_64K),
+    row(Group::Files, "ns", FSTAT),
+    row(Group::Files, "ns", STAT),
+    row(Group::Files, "ns", STAT_MISSING),
+    row(Group::Files, "ns", OPEN),
+    row(Group::Files, "ns", CREATE),
+    row(Group::Files, "ns", CREATE_4K),
+    row(Group::Files, "ns", MKDIR),
+    row(Group::Files, "ns", RENAMES),
+    row(Group::Files, "ns", READLINK),
+    row(Group::OneDirectory, "ns", MANY_CREATE),
+    row(Group::OneDirectory, "ns", MANY_STAT),
+    row(Group::OneDirectory, "ns", MANY_LIST),
+    row(Group::OneDirectory, "ns", MANY_UNLINK),
+    row(Group::OneDirectory, "bytes", EMPTY_BYTES),
+    row(Group::SmallFiles, "bytes", SMALL_BYTES),
+    row(Group::Append, "ns", APPEND),
+    row(Group::Append, "ns", APPEND_FIRST),
+    row(Group::Append, "ns", APPEND_LAST),
+    row(Group::Malloc, "ns", MALLOC),
+    row(Group::FirstWrite, "ns", FIRST_WRITE),
+    row(Group::Hourglass, "cycles", LEAST_GAP),
+    row(Group::Hourglass, "cycles", MEAN_GAP),
+    row(Group::Hourglass, "cycles", LONGEST_GAP),
+];
