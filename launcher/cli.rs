@@ -81,6 +81,10 @@ pub struct CompareArgs {
 /// The benchmarks.
 #[derive(Subcommand)]
 pub enum Benchmark {
+    /// How long a guest takes to its program's first line, and how little it needs
+    Boot(BootArgs),
+    /// Single calls, each beside its goal
+    Microbench(MicrobenchArgs),
     /// Small files created, read, appended to and deleted, as a mail server does
     Postmark(PostmarkArgs),
 }
@@ -101,6 +105,52 @@ pub struct PostmarkArgs {
     /// Print JSON instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+/// `anchorite compare microbench`.
+#[derive(Args)]
+pub struct MicrobenchArgs {
+    /// Only rows with TEXT in their name; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Vec<String>,
+    /// How often to run the ramdisk and natively, in turn [default: 3, quick: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: Option<u32>,
+    /// Samples in a run of each row whose call is repeated [default: 9, quick: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub samples: Option<u32>,
+    /// Files in one directory [default: 1000000, quick: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=100_000_000))]
+    pub files: Option<u32>,
+    /// MiB that a file grows to [default: 1024, quick: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub append_mib: Option<u32>,
+    /// A hundredth of everything, to see that it works: short samples, so take no figure from it
+    #[arg(long)]
+    pub quick: bool,
+    /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
+    #[arg(long, value_name = "DIR")]
+    pub native_dir: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `anchorite compare boot`.
+#[derive(Args)]
+pub struct BootArgs {
+    /// How often to boot
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 impl Cli {

@@ -66,13 +66,7 @@ impl Machine {
 impl Kvm {
     /// Reads the kernel's `machine:` line (see [`anchorite_interface::MACHINE`]).
     pub fn parse(line: &str) -> Option<Self> {
-        let (_, fields) = line.split_once("machine: ")?;
-        let value = |name: &str| {
-            fields
-                .split_whitespace()
-                .filter_map(|field| field.split_once('='))
-                .find_map(|(key, value)| (key == name).then_some(value))
-        };
+        let value = |name| field(line, name);
         Some(Kvm {
             kind: value("kvm")?.to_owned(),
             tsc_khz: value("tsc_khz")?.parse().ok()?,
@@ -80,6 +74,15 @@ impl Kvm {
             hypercall_ns: value("hypercall_ns")?.parse().ok()?,
         })
     }
+}
+
+/// The value called `name` in the kernel's `machine:` line.
+pub fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (_, fields) = line.split_once("machine: ")?;
+    fields
+        .split_whitespace()
+        .filter_map(|field| field.split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// Memory that the host could give away now, in bytes.
@@ -139,10 +142,11 @@ mod tests {
 
     #[test]
     fn the_kernels_line_about_kvm_is_read() {
-        let line =
-            "machine: kvm=page-table tsc_khz=2600000 hypercall_cycles=64000 hypercall_ns=24615";
+        let line = "machine: kvm=page-table tsc_khz=2600000 hypercall_cycles=64000 hypercall_ns=24615 \
+             boot_ns=1500000";
         let kvm = Kvm::parse(line).expect("a machine line");
         assert_eq!((kvm.kind.as_str(), kvm.hypercall_ns), ("page-table", 24615));
+        assert_eq!(field(line, "boot_ns"), Some("1500000"));
         assert_eq!(Kvm::parse("machine: kvm=hardware"), None);
         assert_eq!(Kvm::parse("boot: done"), None);
     }

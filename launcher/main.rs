@@ -36,7 +36,9 @@ fn main() -> ExitCode {
         match (command.as_str(), args.as_slice()) {
             (isle::VMM_COMMAND, [parent, order]) => vmm::main(parent, order),
             (isle::HOSTED_COMMAND, [parent, order]) => hosted::main(parent, order),
-            (compare::NATIVE_COMMAND, [parent, args @ ..]) => compare::native_main(parent, args),
+            (compare::NATIVE_COMMAND, [parent, program, args @ ..]) => {
+                compare::native_main(parent, program, args)
+            }
             _ => {}
         }
     }
@@ -53,10 +55,12 @@ fn main() -> ExitCode {
 
 fn obey(cli: &Cli) -> Result<u8> {
     match &cli.command {
-        None => compare::main_job(),
+        None => compare::postmark::main_job(),
         Some(Command::Run(args)) => run(args),
         Some(Command::Compare(args)) => match &args.benchmark {
-            Benchmark::Postmark(args) => compare::postmark(args),
+            Benchmark::Boot(args) => compare::boot::boot(args),
+            Benchmark::Microbench(args) => compare::microbench::microbench(args),
+            Benchmark::Postmark(args) => compare::postmark::postmark(args),
         },
         Some(Command::List) => print(&programs::list()).map(|()| 0),
     }

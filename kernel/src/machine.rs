@@ -83,17 +83,23 @@ pub fn uptime_ns() -> u64 {
 
 /// The line about the machine whose form is stable: see
 /// [`anchorite_interface::MACHINE`]. Formatting it measures a hypercall.
-pub struct Line<'a>(pub &'a Machine);
+pub struct Line<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// Nanoseconds from the kernel's first instruction to the program, without the log.
+    pub boot_ns: u64,
+}
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { kvm, scale, .. } = self.0;
+        let Machine { kvm, scale, .. } = self.machine;
         let cycles = hypercall::cost();
         write!(
             f,
-            "machine: kvm={kvm} tsc_khz={} hypercall_cycles={cycles} hypercall_ns={}",
+            "machine: kvm={kvm} tsc_khz={} hypercall_cycles={cycles} hypercall_ns={} boot_ns={}",
             scale.khz(),
             scale.nanoseconds(cycles),
+            self.boot_ns,
         )
     }
 }

@@ -63,8 +63,8 @@ pub extern "C" fn start() -> ! {
     args.extend(line.args.iter().map(Vec::as_slice));
     let env: Vec<&[u8]> = line.env.iter().map(Vec::as_slice).collect();
 
-    let booted_ns = machine::uptime_ns();
-    log(machine, &line, booted_ns);
+    let boot_ns = machine::uptime_ns();
+    log(machine, &line, boot_ns);
     let status = (program.main)(&Context { sys: system, args: &args, env: &env });
     platform.exit(status)
 }
@@ -98,11 +98,11 @@ fn wait_for_cores(machine: &Machine) {
     }
 }
 
-fn log(machine: &Machine, line: &CommandLine, booted_ns: u64) {
+fn log(machine: &Machine, line: &CommandLine, boot_ns: u64) {
     if line.log == LogLevel::Quiet {
         return;
     }
-    output::log(format_args!("{}", machine::Line(machine)));
+    output::log(format_args!("{}", machine::Line { machine, boot_ns }));
     if line.log < LogLevel::Verbose {
         return;
     }
@@ -123,6 +123,6 @@ fn log(machine: &Machine, line: &CommandLine, booted_ns: u64) {
     }
     output::log(format_args!(
         "boot: {} us from the first instruction to the program, without this log",
-        booted_ns / 1000,
+        boot_ns / 1000,
     ));
 }

@@ -1,196 +1,31 @@
-//! Runs postmark three ways and compares: on the ramdisk inside the unikernel,
-//! inside the unikernel with each call forwarded to the host, natively on Linux.
+//! Comparisons of the ways that a program's calls can go: to the ramdisk inside the
+//! unikernel, out of it to the host, to Linux.
 //!
-//! [`ways`] runs it once, one way; [`results`] holds what came of it, and the JSON;
-//! [`table`] prints; [`progress`] tells how far it is; [`scratch`] holds the
-//! directories that a comparison needs and removes them however it ends.
+//! [`session`] is how all of them measure; [`statistics`] what is told of samples;
+//! [`scratch`] holds the directories that a comparison needs and removes them however it
+//! ends; [`progress`] tells how far it is; [`tables`] has what all
+//! tables share. Then each benchmark:
+//! [`postmark`], [`microbench`]; and [`boot`], which has no other way to compare with.
 
+pub mod boot;
+pub mod microbench;
+pub mod postmark;
 mod progress;
-mod results;
 mod scratch;
-mod table;
-mod ways;
-
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+mod session;
+mod statistics;
+mod tables;
 
 use serde::Serialize;
 
-pub use ways::{NATIVE_COMMAND, native_main};
-
-use crate::cli::PostmarkArgs;
-use crate::complain;
 use crate::failure::{Failure, Result};
-use crate::forward::describe;
-use crate::isle::Isle;
-use crate::machine::Machine;
-use progress::Progress;
-use results::{WayResults, check_counts};
-use scratch::Scratch;
-use ways::{Ground, Way};
 
-/// A configuration in which the native run takes about a second. It makes about
-/// 800,000 calls, each a hypercall when forwarded: half a minute to a minute on
-/// page-table virtualised KVM.
-const LARGER: &str = "set number 8000\nset transactions 80000\nset size 500 10000\n";
+pub use session::{NATIVE_COMMAND, native_main};
 
-/// The longest configuration that is read; a device may have no end.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
-
-/// One comparison's subject: what postmark is told.
-pub struct Configuration {
-    /// How the table calls it.
-    pub title: String,
-    /// The commands, byte for byte; nothing for postmark's own default.
-    pub commands: Option<Vec<u8>>,
-}
-
-/// What came of one configuration.
-pub struct Comparison {
-    /// How the table calls it.
-    pub title: String,
-    /// Each way's results.
-    pub ways: Vec<WayResults>,
-}
-
-/// `anchorite compare postmark --json`.
-#[derive(Serialize)]
-struct Document<'a> {
-    machine: &'a Machine,
-    config: Config<'a>,
-    ways: &'a [WayResults],
-}
-
-#[derive(Serialize)]
-struct Config<'a> {
-    /// The file's path, as given; null for postmark's default.
-    file: Option<String>,
-    /// What postmark was told.
-    commands: Option<&'a str>,
-    runs: u32,
-}
-
-/// The main job: two configurations, one table.
-pub fn main_job() -> Result<u8> {
-    let configurations = [
-        Configuration {
-            title: "PostMark's default: 500 files, 500 transactions".to_owned(),
-            commands: None,
-        },
-        Configuration {
-            title: "8,000 files of 500 to 10,000 bytes, 80,000 transactions".to_owned(),
-            commands: Some(LARGER.as_bytes().to_vec()),
-        },
-    ];
-    // Forwarding the larger one takes long; its spread is small beside that.
-    let runs = |configuration: &Configuration, way: Way| match (&configuration.commands, way) {
-        (Some(_), Way::Forwarded) => 1,
-        _ => 3,
-    };
-    let (machine, comparisons) = compare(&configurations, &runs, None)?;
-    crate::print(&table::render(&machine, &comparisons))?;
-    comparisons.iter().try_for_each(check_counts)?;
+/// Prints a comparison's results as JSON; returns the exit status.
+fn print_json(document: &impl Serialize) -> Result<u8> {
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|error| Failure::isle(format!("the results cannot be written ({error})")))?;
+    crate::print(&format!("{text}\n"))?;
     Ok(0)
-}
-
-/// `anchorite compare postmark`.
-pub fn postmark(args: &PostmarkArgs) -> Result<u8> {
-    let commands = args.config.as_deref().map(read_config).transpose()?;
-    let title = match &args.config {
-        Some(path) => path.display().to_string(),
-        None => "PostMark's default: 500 files, 500 transactions".to_owned(),
-    };
-    let configurations = [Configuration { title, commands }];
-    let runs = |_: &Configuration, _| args.runs;
-    let (machine, comparisons) = compare(&configurations, &runs, args.native_dir.as_deref())?;
-    let [comparison] = comparisons.as_slice() else {
-        return Err(Failure::isle("one configuration gave no result"));
-    };
-    if args.json {
-        let commands = configurations[0].commands.as_deref();
-        let commands = commands.map(String::from_utf8_lossy);
-        let document = Document {
-            machine: &machine,
-            config: Config {
-                file: args.config.as_ref().map(|path| path.display().to_string()),
-                commands: commands.as_deref(),
-                runs: args.runs,
-            },
-            ways: &comparison.ways,
-        };
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::isle(format!("the results cannot be written ({error})")))?;
-        crate::print(&format!("{text}\n"))?;
-    } else {
-        crate::print(&table::render(&machine, &comparisons))?;
-    }
-    check_counts(comparison)?;
-    Ok(0)
-}
-
-/// Runs every configuration every way.
-fn compare(
-    configurations: &[Configuration],
-    runs: &dyn Fn(&Configuration, Way) -> u32,
-    native_dir: Option<&Path>,
-) -> Result<(Machine, Vec<Comparison>)> {
-    let (isle, line) = Isle::default_here();
-    if let Some(line) = line {
-        complain(&line);
-    }
-    let ways: &[Way] = match isle {
-        Isle::Uhyve => &[Way::Ramdisk, Way::Forwarded, Way::Native],
-        Isle::Hosted => {
-            complain(
-                "without KVM there is no virtual machine to forward calls from, so that way is \
-                 left out: the ramdisk runs in a process of this host",
-            );
-            &[Way::Ramdisk, Way::Native]
-        }
-    };
-    let scratch = Scratch::new(native_dir)?;
-    let mut machine = Machine::here(scratch.native_parent());
-    let steps = configurations
-        .iter()
-        .flat_map(|configuration| ways.iter().map(move |way| runs(configuration, *way)))
-        .sum();
-    let mut progress = Progress::new(steps);
-    let mut comparisons = Vec::new();
-    for configuration in configurations {
-        let ground = Ground::new(isle, &scratch, configuration)?;
-        let mut results: Vec<WayResults> =
-            ways.iter().map(|way| WayResults::new(*way, way.isle_name(isle))).collect();
-        let rounds = ways.iter().map(|way| runs(configuration, *way)).max();
-        // Interleaved, so that a slow moment of the host's meets every way.
-        for round in 0..rounds.unwrap_or(0) {
-            for (way, results) in ways.iter().zip(&mut results) {
-                if round >= runs(configuration, *way) {
-                    continue;
-                }
-                progress.begin(&format!("{}, {}", configuration.title, way.title()));
-                let (outcome, kvm) = ground.run(*way)?;
-                progress.end(outcome.total_seconds);
-                machine.kvm = machine.kvm.or(kvm);
-                results.push(outcome)?;
-            }
-        }
-        comparisons.push(Comparison { title: configuration.title.clone(), ways: results });
-    }
-    Ok((machine, comparisons))
-}
-
-fn read_config(path: &Path) -> Result<Vec<u8>> {
-    let mut commands = Vec::new();
-    let read = File::open(path)
-        .and_then(|file| file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut commands));
-    let why = match read {
-        Ok(length) if length as u64 <= MAX_CONFIG_BYTES => return Ok(commands),
-        Ok(_) => "longer than any configuration".to_owned(),
-        Err(error) => describe(&error),
-    };
-    Err(Failure::usage(format!(
-        "--config {}: {why}: name a file of postmark commands",
-        path.display()
-    )))
 }

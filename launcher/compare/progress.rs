@@ -42,7 +42,7 @@ impl Progress {
         }
     }
 
-    /// It ended, and postmark says that it took `seconds`.
+    /// It ended, after `seconds`.
     pub fn end(&mut self, seconds: f64) {
         self.done += 1;
         match &self.bar {

@@ -1,6 +1,6 @@
 //! [`Scratch`]: the directories that a comparison writes in. They are removed when
-//! it ends, also by a signal that can be caught; what postmark leaves there (it
-//! cannot remove a directory through forwarding) goes with them.
+//! it ends, also by a signal that can be caught; what a program leaves there
+//! (it cannot remove a directory through forwarding) goes with them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

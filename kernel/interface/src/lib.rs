@@ -27,7 +27,7 @@ pub use escape::{escape, unescape};
 pub const FRAMED: &str = "anchorite.framed";
 /// Kernel argument: log one line about the machine, whose stable form is
 /// `machine: kvm=page-table|hardware tsc_khz=N hypercall_cycles=N
-/// hypercall_ns=N`. [`VERBOSE`] logs it as well.
+/// hypercall_ns=N boot_ns=N`. [`VERBOSE`] logs it as well.
 pub const MACHINE: &str = "anchorite.machine";
 /// Kernel argument: send the kernel's log.
 pub const VERBOSE: &str = "anchorite.verbose";

@@ -4,6 +4,7 @@
 //! instruction, pays a function call, and so do these.
 
 use core::ffi::CStr;
+use core::hint::black_box;
 
 use anchorite_syscalls::{Result, System};
 
@@ -15,7 +16,8 @@ pub struct Guest<'a>(pub &'a System);
 impl Calls for Guest<'_> {
     #[inline(never)]
     fn getpid(&self) -> u32 {
-        self.0.getpid()
+        // A call whose result the compiler foresees is no call.
+        black_box(black_box(self.0).getpid())
     }
 
     #[inline(never)]

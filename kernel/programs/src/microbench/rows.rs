@@ -46,6 +46,20 @@ impl Group {
         Group::Hourglass,
     ];
 
+    /// How it is called.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Group::Machine => "calls without files",
+            Group::Files => "calls on a few files",
+            Group::OneDirectory => "many files in a directory",
+            Group::SmallFiles => "many small files",
+            Group::Append => "a growing file",
+            Group::Malloc => "blocks of memory",
+            Group::FirstWrite => "new pages",
+            Group::Hourglass => "gaps in time",
+        }
+    }
+
     /// Whether its rows are about files, and so differ where files are forwarded.
     pub const fn is_about_files(self) -> bool {
         matches!(self, Group::Files | Group::OneDirectory | Group::SmallFiles | Group::Append)

@@ -37,7 +37,7 @@ pub fn machine<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
         black_box(calls).sched_yield();
         Ok(())
     })?;
-    let (from, mut to) = (vec![1; DATA_BYTES], vec![0; DATA_BYTES]);
+    let (from, mut to) = (vec![1u8; DATA_BYTES], vec![0u8; DATA_BYTES]);
     bench.repeat(rows::MEMCPY, || {
         black_box(to.as_mut_slice()).copy_from_slice(black_box(&from));
         black_box(to.as_slice());

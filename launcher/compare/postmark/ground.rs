@@ -1,76 +1,32 @@
-//! [`Way`]: one of the three grounds that the same postmark runs on, and how it is
-//! run there once. Each run is a process of its own.
+//! [`Ground`]: how postmark is run once, each way.
 
-use std::ffi::{OsStr, OsString};
-
-use serde::Serialize;
+use std::ffi::OsStr;
 
 use super::Configuration;
 use super::results::Outcome;
-use super::scratch::{Fresh, Scratch};
+use crate::compare::scratch::Fresh;
+use crate::compare::session::{DIRECTORY, Said, Session, Way};
 use crate::failure::{Failure, Result};
 use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
-use crate::isle::Isle;
-use crate::machine::{Kvm, available_memory_bytes};
-use crate::order::{Order, Verbosity, Word};
-use crate::size::{DEFAULT_BYTES, GIB, STEP_BYTES};
-use crate::supervise::{Captured, die_with_parent, this_executable_apart};
+use crate::order::Word;
 
 /// The program that is compared.
-const PROGRAM: &str = "postmark";
-/// Its options: results as JSON; where to work.
+pub const PROGRAM: &str = "postmark";
+/// Its option: results as JSON.
 const JSON: &str = "--json";
-const DIRECTORY: &str = "--directory";
 /// The guest's option: a directory to make first.
 const MAKE: &str = "--make";
 /// Where a guest sees its configuration.
 const GUEST_CONFIG_DIR: &str = "/config";
 /// The configuration's name in its directory.
 const CONFIG_NAME: &str = "postmark.cfg";
-/// The most memory that a comparison gives its guest.
-const MAX_GUEST_BYTES: u64 = 32 * GIB;
 
 /// Exit status of a comparison in which postmark failed.
 const STATUS_FAILED: u8 = 1;
 
-/// The hidden subcommand that runs postmark natively.
-pub const NATIVE_COMMAND: &str = "__native-postmark";
-
-/// Where postmark's calls go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Way {
-    /// To the ramdisk inside the unikernel.
-    Ramdisk,
-    /// Out of the unikernel to the host, one hypercall each.
-    Forwarded,
-    /// To Linux.
-    Native,
-}
-
-impl Way {
-    /// How tables call it.
-    pub fn title(self) -> &'static str {
-        match self {
-            Way::Ramdisk => "ramdisk",
-            Way::Forwarded => "forwarded",
-            Way::Native => "native",
-        }
-    }
-
-    /// What it runs on, where guests run on `isle`.
-    pub fn isle_name(self, isle: Isle) -> &'static str {
-        match self {
-            Way::Ramdisk | Way::Forwarded => isle.name(),
-            Way::Native => "linux",
-        }
-    }
-}
-
 /// What every run of one configuration needs.
 pub struct Ground<'a> {
-    isle: Isle,
-    scratch: &'a Scratch,
+    session: &'a Session,
     /// A directory with a copy of the configuration.
     config: Fresh,
     /// The directories that the configuration takes for granted.
@@ -82,9 +38,9 @@ impl<'a> Ground<'a> {
     ///
     /// # Errors
     /// There is no room there, or the ways would not do the same.
-    pub fn new(isle: Isle, scratch: &'a Scratch, subject: &Configuration) -> Result<Self> {
+    pub fn new(session: &'a Session, subject: &Configuration) -> Result<Self> {
         let locations = locations(subject.commands.as_deref().unwrap_or_default())?;
-        let config = scratch.fresh()?;
+        let config = session.scratch.fresh()?;
         let path = config.path().join(CONFIG_NAME);
         let commands = to_be_run(subject.commands.as_deref().unwrap_or_default());
         std::fs::write(&path, commands).map_err(|error| {
@@ -94,57 +50,45 @@ impl<'a> Ground<'a> {
                 describe(&error)
             ))
         })?;
-        Ok(Ground { isle, scratch, config, locations })
+        Ok(Ground { session, config, locations })
     }
 
     /// Runs postmark once, one way.
-    pub fn run(&self, way: Way) -> Result<(Outcome, Option<Kvm>)> {
-        match way {
-            Way::Ramdisk => self.run_guest(way, "/", None),
+    pub fn run(&self, way: Way) -> Result<Outcome> {
+        let said = match way {
+            Way::Ramdisk => self.run_guest("/", None)?,
             Way::Forwarded => {
                 let files = self.fresh_with_locations()?;
-                self.run_guest(way, DEFAULT_GUEST_DIR, Some(&files))
+                self.run_guest(DEFAULT_GUEST_DIR, Some(&files))?
             }
             Way::Native => {
                 let files = self.fresh_with_locations()?;
-                self.run_native(&files).map(|outcome| (outcome, None))
+                let config = self.config.path().join(CONFIG_NAME);
+                let args = [DIRECTORY.as_ref(), files.path(), JSON.as_ref(), config.as_path()];
+                self.session.native(PROGRAM, args.map(AsRef::<OsStr>::as_ref))?
             }
-        }
+        };
+        read(way, &said)
     }
 
-    fn run_guest(
-        &self,
-        way: Way,
-        directory: &str,
-        files: Option<&Fresh>,
-    ) -> Result<(Outcome, Option<Kvm>)> {
-        let mut order = Order::new(PROGRAM);
-        order.verbosity = Verbosity::Machine;
-        order.memory_bytes = guest_memory_bytes();
-        order.args = [DIRECTORY, directory].map(Word::from).to_vec();
-        if way == Way::Ramdisk {
-            let made = self.locations.iter().flat_map(|location| [MAKE, location]);
-            order.args.extend(made.map(Word::from));
+    fn run_guest(&self, directory: &str, files: Option<&Fresh>) -> Result<Said> {
+        let mut args = vec![DIRECTORY, directory];
+        let mut forwards =
+            vec![Forward::new(self.config.path(), GUEST_CONFIG_DIR, Access::ReadOnly)?];
+        match files {
+            None => args.extend(self.locations.iter().flat_map(|location| [MAKE, location])),
+            Some(files) => {
+                forwards.push(Forward::new(files.path(), directory, Access::ReadWrite)?);
+            }
         }
-        order.args.push(Word::from(JSON));
-        let config = Forward::new(self.config.path(), GUEST_CONFIG_DIR, Access::ReadOnly)?;
-        order.forwards.push(config);
         let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");
-        order.args.push(Word::from(path.as_str()));
-        if let Some(files) = files {
-            let mount = Forward::new(files.path(), directory, Access::ReadWrite)?;
-            order.forwards.push(mount);
-        }
-        let mut output = Captured::default();
-        let status = self.isle.run(&order, &mut output)?;
-        let outcome = read(way, status, &output.stdout, &output.stderr)?;
-        let kvm = output.log.iter().find_map(|line| Kvm::parse(line));
-        Ok((outcome, kvm))
+        args.extend([JSON, &path]);
+        self.session.guest(PROGRAM, args.into_iter().map(Word::from), forwards)
     }
 
     /// A fresh directory of the host's, with the locations in it.
     fn fresh_with_locations(&self) -> Result<Fresh> {
-        let files = self.scratch.fresh()?;
+        let files = self.session.scratch.fresh()?;
         for location in &self.locations {
             let path = files.path().join(location);
             std::fs::create_dir_all(&path).map_err(|error| {
@@ -157,36 +101,6 @@ impl<'a> Ground<'a> {
         }
         Ok(files)
     }
-
-    fn run_native(&self, files: &Fresh) -> Result<Outcome> {
-        let mut command = this_executable_apart();
-        command
-            .arg(NATIVE_COMMAND)
-            .arg(std::process::id().to_string())
-            .args([OsStr::new(DIRECTORY), files.path().as_os_str(), OsStr::new(JSON)])
-            .arg(self.config.path().join(CONFIG_NAME));
-        let output = command.output().map_err(|error| {
-            Failure::isle(format!("the native run cannot be started ({})", describe(&error)))
-        })?;
-        let status = output.status.code().unwrap_or(128);
-        read(Way::Native, status, &output.stdout, &output.stderr)
-    }
-}
-
-/// The hidden subcommand: postmark on this host's own calls.
-pub fn native_main(parent: &str, args: &[String]) -> ! {
-    die_with_parent(parent);
-    let mut args = args;
-    if let [option, directory, rest @ ..] = args
-        && option == DIRECTORY
-    {
-        if let Err(error) = std::env::set_current_dir(directory) {
-            eprintln!("{directory}: {}", describe(&error));
-            std::process::exit(1);
-        }
-        args = rest;
-    }
-    std::process::exit(anchorite_postmark_native::main(args.iter().map(OsString::from)))
 }
 
 /// The commands as postmark gets them. A configuration may end in `run` and
@@ -241,10 +155,9 @@ fn locations(commands: &[u8]) -> Result<Vec<String>> {
 }
 
 /// Reads what one run of postmark printed.
-fn read(way: Way, status: i32, stdout: &[u8], stderr: &[u8]) -> Result<Outcome> {
+fn read(way: Way, said: &Said) -> Result<Outcome> {
     let title = way.title();
-    let told = String::from_utf8_lossy(stderr);
-    let stdout = String::from_utf8_lossy(stdout);
+    let Said { status, stdout, stderr: told, .. } = said;
     let mut outcomes = stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
     let outcome: Option<Outcome> = outcomes.next();
 
@@ -257,7 +170,7 @@ fn read(way: Way, status: i32, stdout: &[u8], stderr: &[u8]) -> Result<Outcome> 
         Err(Failure::new(STATUS_FAILED, format!("postmark ({title}) {what}: {why}")))
     };
     match outcome {
-        _ if status != 0 => failed(format!("ended with status {status}")),
+        _ if *status != 0 => failed(format!("ended with status {status}")),
         _ if complaint.is_some() => failed("cannot do what it was told".to_owned()),
         None => failed("ended without results".to_owned()),
         Some(_) if outcomes.next().is_some() => Err(Failure::usage(format!(
@@ -269,14 +182,6 @@ fn read(way: Way, status: i32, stdout: &[u8], stderr: &[u8]) -> Result<Outcome> 
         ))),
         Some(outcome) => Ok(outcome),
     }
-}
-
-/// Half of what the host can spare, since a ramdisk's files are memory; the host
-/// gives only what is used.
-fn guest_memory_bytes() -> u64 {
-    let half = available_memory_bytes().unwrap_or(0) / 2;
-    let bytes = half.clamp(DEFAULT_BYTES, MAX_GUEST_BYTES);
-    bytes / STEP_BYTES * STEP_BYTES
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! The one table: every configuration, every way, and what each ran on.
+//! The one table of postmark: every configuration, every way, and what each ran on.
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
 use super::Comparison;
 use super::results::WayResults;
-use super::ways::Way;
+use crate::compare::session::Way;
+use crate::compare::tables::{notes, thousands};
 use crate::machine::Machine;
 
 /// PostMark's megabyte.
@@ -121,39 +122,6 @@ fn virtual_machine(machine: &Machine, way: Way) -> String {
     }
 }
 
-/// What is said below the table.
-fn notes(machine: &Machine) -> Vec<String> {
-    let mut notes = vec![format!(
-        "Machine: {}, {} cores, {}; {}.",
-        machine.cpu, machine.cores, machine.kernel, machine.date
-    )];
-    match &machine.kvm {
-        Some(kvm) if kvm.kind == "page-table" => notes.push(format!(
-            "KVM: page-table virtualised (nested): one hypercall costs {} cycles, {:.1} µs here; \
-             on hardware KVM it is one or two µs, and forwarding that much faster.",
-            thousands(kvm.hypercall_cycles),
-            kvm.hypercall_ns as f64 / 1000.0
-        )),
-        Some(kvm) => notes.push(format!(
-            "KVM: {}: one hypercall costs {} cycles, {:.1} µs here.",
-            kvm.kind,
-            thousands(kvm.hypercall_cycles),
-            kvm.hypercall_ns as f64 / 1000.0
-        )),
-        None => notes
-            .push("KVM: none: the ramdisk ran in a process of this host (isle hosted).".to_owned()),
-    }
-    notes.push(format!(
-        "Native and forwarded files: {} on {}. anchorite {}{}, uhyve {}.",
-        machine.native_dir,
-        machine.native_file_system,
-        machine.anchorite,
-        machine.commit.map_or_else(String::new, |commit| format!(" ({commit})")),
-        machine.uhyve
-    ));
-    notes
-}
-
 fn seconds_of(comparison: &Comparison, way: Way) -> Option<f64> {
     let results = comparison.ways.iter().find(|results| results.way == way)?;
     Some(results.median_seconds())
@@ -178,29 +146,4 @@ fn megabytes_per_second(way: &WayResults, bytes: u64) -> String {
 fn seconds(value: f64) -> String {
     let digits = if value < 0.1 { 4 } else { 3 };
     format!("{value:.digits$}")
-}
-
-/// A whole number with a comma at every thousand.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_parted() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1234567, "1,234,567")] {
-            assert_eq!(thousands(number), text);
-        }
-    }
 }

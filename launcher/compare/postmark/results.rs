@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Comparison;
-use super::ways::Way;
+use crate::compare::session::Way;
+use crate::compare::statistics::median;
 use crate::failure::{Failure, Result};
 
 /// Exit status of a comparison whose counts differ.
@@ -157,17 +158,6 @@ pub fn check_counts(comparison: &Comparison) -> Result<()> {
     Ok(())
 }
 
-/// The middle one; of an even number the mean of the two in the middle.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => 0.0,
-        odd if odd % 2 == 1 => sorted[odd / 2],
-        even => (sorted[even / 2 - 1] + sorted[even / 2]) / 2.0,
-    }
-}
-
 fn difference(one: &Counts, other: &Counts) -> String {
     one.fields()
         .iter()
@@ -205,9 +195,6 @@ mod tests {
 
     #[test]
     fn medians_are_taken_over_runs() {
-        assert_eq!(median(&[]), 0.0);
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         let mut results = WayResults::new(Way::Native, "linux");
         for seconds in [1.0, 4.0, 2.0] {
             results.push(outcome(764, seconds)).unwrap();

@@ -1,0 +1,146 @@
+//! What is to be reached: [`GOALS`], and the rows that are only reckoned from others.
+
+use anchorite_programs::microbench::rows::{
+    APPEND_FIRST, APPEND_LAST, MEMCPY, PREAD_64K, PWRITE_64K,
+};
+
+/// What a row's value on the ramdisk is to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// This many times less than the native one.
+    TimesNative(f64),
+    /// At most this much, in the row's unit.
+    AtMost(f64),
+}
+
+impl Goal {
+    /// Its number, and what that is, as the JSON has them.
+    pub fn parts(self) -> (f64, &'static str) {
+        match self {
+            Goal::TimesNative(times) => (times, "times_native"),
+            Goal::AtMost(most) => (most, "at_most"),
+        }
+    }
+
+    /// Whether it is met, where both values are known.
+    pub fn is_met(self, ramdisk: Option<f64>, native: Option<f64>) -> Option<bool> {
+        match self {
+            Goal::TimesNative(times) => Some(ratio(ramdisk, native)? >= times),
+            Goal::AtMost(most) => Some(ramdisk? <= most),
+        }
+    }
+}
+
+/// How many times less `ramdisk` is than `native`.
+pub fn ratio(ramdisk: Option<f64>, native: Option<f64>) -> Option<f64> {
+    let ramdisk = ramdisk.filter(|value| *value > 0.0)?;
+    Some(native? / ramdisk)
+}
+
+/// A row that is one row's median over another's, in times.
+pub struct Reckoned {
+    /// Its name.
+    pub name: &'static str,
+    /// What is divided …
+    pub dividend: &'static str,
+    /// … and by what.
+    pub divisor: &'static str,
+}
+
+/// `pread 64 KiB` beside the copy that it is.
+const PREAD_TO_MEMCPY: &str = "pread 64 KiB to memcpy";
+/// `pwrite 64 KiB` beside the copy that it is.
+const PWRITE_TO_MEMCPY: &str = "pwrite 64 KiB to memcpy";
+/// An append to a long file beside one to a short file.
+const APPEND_GROWTH: &str = "append 4 KiB, last tenth to first";
+
+/// All reckoned rows.
+pub const RECKONED: [Reckoned; 3] = [
+    Reckoned { name: PREAD_TO_MEMCPY, dividend: PREAD_64K, divisor: MEMCPY },
+    Reckoned { name: PWRITE_TO_MEMCPY, dividend: PWRITE_64K, divisor: MEMCPY },
+    Reckoned { name: APPEND_GROWTH, dividend: APPEND_LAST, divisor: APPEND_FIRST },
+];
+
+/// Rows of HermitCore's own table, which has them in cycles.
+pub const IN_CYCLES: [&str; 5] =
+    ["getpid", "sched_yield", "pwrite 1 B", "malloc 4 KiB", "first write to a page"];
+
+/// All goals, by row.
+pub const GOALS: [(&str, Goal); 28] = [
+    ("getpid", Goal::TimesNative(30.0)),
+    ("sched_yield", Goal::TimesNative(15.0)),
+    ("lseek", Goal::TimesNative(12.0)),
+    ("pwrite 1 B", Goal::TimesNative(15.0)),
+    ("pwrite 512 B", Goal::TimesNative(12.0)),
+    ("pwrite 64 KiB", Goal::TimesNative(4.0)),
+    ("pread 512 B", Goal::TimesNative(10.0)),
+    ("pread 4 KiB", Goal::TimesNative(4.0)),
+    ("pread 64 KiB", Goal::TimesNative(3.0)),
+    (PREAD_TO_MEMCPY, Goal::AtMost(1.5)),
+    (PWRITE_TO_MEMCPY, Goal::AtMost(1.5)),
+    ("fstat", Goal::TimesNative(15.0)),
+    ("stat a/b/c/f", Goal::TimesNative(10.0)),
+    ("stat a missing name", Goal::TimesNative(10.0)),
+    ("open+close a/b/c/f", Goal::TimesNative(10.0)),
+    ("create+close+unlink", Goal::TimesNative(20.0)),
+    ("create+write 4 KiB+close+unlink", Goal::TimesNative(20.0)),
+    ("mkdir+rmdir", Goal::TimesNative(15.0)),
+    ("two renames", Goal::TimesNative(15.0)),
+    ("readlink", Goal::TimesNative(10.0)),
+    ("create among many", Goal::TimesNative(15.0)),
+    ("stat in random order", Goal::TimesNative(3.0)),
+    ("getdents64, an entry", Goal::TimesNative(15.0)),
+    ("unlink among many", Goal::TimesNative(10.0)),
+    ("memory of an empty file", Goal::AtMost(256.0)),
+    ("memory of a 100-byte file", Goal::AtMost(512.0)),
+    ("append 4 KiB", Goal::TimesNative(4.0)),
+    // Constant, within what one run differs from the next by.
+    (APPEND_GROWTH, Goal::AtMost(1.25)),
+];
+
+/// The goal of the row called `name`.
+pub fn goal(name: &str) -> Option<Goal> {
+    GOALS.iter().find_map(|(row, goal)| (*row == name).then_some(*goal))
+}
+
+#[cfg(test)]
+mod tests {
+    use anchorite_programs::microbench::ROWS;
+
+    use super::*;
+
+    #[test]
+    fn each_goal_is_a_rows() {
+        let is_measured = |name: &str| ROWS.iter().any(|row| row.name == name);
+        for (name, _) in GOALS {
+            let is_reckoned = RECKONED.iter().any(|row| row.name == name);
+            assert!(is_measured(name) || is_reckoned, "{name}");
+        }
+        for row in RECKONED {
+            assert!(is_measured(row.dividend) && is_measured(row.divisor), "{}", row.name);
+            assert!(goal(row.name).is_some(), "{}", row.name);
+        }
+        assert!(IN_CYCLES.into_iter().all(is_measured));
+    }
+
+    #[test]
+    fn goals_are_met_or_missed_or_nothing_is_known() {
+        let ten_times = Goal::TimesNative(10.0);
+        for (ramdisk, native, met) in [
+            (Some(10.0), Some(100.0), Some(true)),
+            (Some(10.1), Some(100.0), Some(false)),
+            (None, Some(100.0), None),
+            (Some(10.0), None, None),
+            // Too fast for the clock, or broken: nothing is claimed.
+            (Some(0.0), Some(100.0), None),
+        ] {
+            assert_eq!(ten_times.is_met(ramdisk, native), met, "{ramdisk:?} {native:?}");
+        }
+        let at_most = Goal::AtMost(256.0);
+        assert_eq!(at_most.is_met(Some(256.0), None), Some(true));
+        assert_eq!(at_most.is_met(Some(257.0), Some(1.0)), Some(false));
+        assert_eq!(at_most.is_met(None, Some(1.0)), None);
+        assert_eq!(ratio(Some(2.0), Some(5.0)), Some(2.5));
+        assert_eq!(ratio(Some(-2.0), Some(5.0)), None);
+    }
+}

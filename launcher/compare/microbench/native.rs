@@ -1,0 +1,145 @@
+//! [`Native`]: the calls of `microbench` as the C library's.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::{fs, io, mem};
+
+use anchorite_programs::microbench::Calls;
+use anchorite_syscalls::{Errno, Result};
+
+/// This process's own calls.
+pub struct Native;
+
+impl Calls for Native {
+    fn getpid(&self) -> u32 {
+        // SAFETY: no memory is passed.
+        unsafe { libc::getpid() as u32 }
+    }
+
+    fn sched_yield(&self) {
+        // SAFETY: no memory is passed.
+        unsafe { libc::sched_yield() };
+    }
+
+    fn chdir(&self, path: &CStr) -> Result<()> {
+        // SAFETY: `path` ends with a NUL.
+        done(unsafe { libc::chdir(path.as_ptr()) })
+    }
+
+    fn open(&self, path: &CStr, flags: i32, mode: u32) -> Result<i32> {
+        // SAFETY: `path` ends with a NUL.
+        check(unsafe { libc::open(path.as_ptr(), flags, mode) } as isize).map(|fd| fd as i32)
+    }
+
+    fn close(&self, fd: i32) -> Result<()> {
+        // SAFETY: no memory is passed. Descriptors are the program's own.
+        done(unsafe { libc::close(fd) })
+    }
+
+    fn write(&self, fd: i32, bytes: &[u8]) -> Result<usize> {
+        // SAFETY: `bytes` is valid for reads of its length.
+        check(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) })
+    }
+
+    fn pread(&self, fd: i32, buffer: &mut [u8], offset: i64) -> Result<usize> {
+        // SAFETY: `buffer` is valid for writes of its length.
+        check(unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), buffer.len(), offset) })
+    }
+
+    fn pwrite(&self, fd: i32, bytes: &[u8], offset: i64) -> Result<usize> {
+        // SAFETY: `bytes` is valid for reads of its length.
+        check(unsafe { libc::pwrite(fd, bytes.as_ptr().cast(), bytes.len(), offset) })
+    }
+
+    fn lseek(&self, fd: i32, offset: i64, whence: i32) -> Result<u64> {
+        // SAFETY: no memory is passed.
+        check(unsafe { libc::lseek(fd, offset, whence) } as isize).map(|at| at as u64)
+    }
+
+    fn stat(&self, path: &CStr) -> Result<libc::stat> {
+        // SAFETY: a `stat` is integers, for which all zeros is a value.
+        let mut stat: libc::stat = unsafe { mem::zeroed() };
+        // SAFETY: `path` ends with a NUL, and `stat` is valid for writes.
+        done(unsafe { libc::stat(path.as_ptr(), &mut stat) }).map(|()| stat)
+    }
+
+    fn fstat(&self, fd: i32) -> Result<libc::stat> {
+        // SAFETY: a `stat` is integers, for which all zeros is a value.
+        let mut stat: libc::stat = unsafe { mem::zeroed() };
+        // SAFETY: `stat` is valid for writes.
+        done(unsafe { libc::fstat(fd, &mut stat) }).map(|()| stat)
+    }
+
+    fn unlink(&self, path: &CStr) -> Result<()> {
+        // SAFETY: `path` ends with a NUL.
+        done(unsafe { libc::unlink(path.as_ptr()) })
+    }
+
+    fn mkdir(&self, path: &CStr, mode: u32) -> Result<()> {
+        // SAFETY: `path` ends with a NUL.
+        done(unsafe { libc::mkdir(path.as_ptr(), mode) })
+    }
+
+    fn rmdir(&self, path: &CStr) -> Result<()> {
+        // SAFETY: `path` ends with a NUL.
+        done(unsafe { libc::rmdir(path.as_ptr()) })
+    }
+
+    fn rename(&self, old: &CStr, new: &CStr) -> Result<()> {
+        // SAFETY: both end with a NUL.
+        done(unsafe { libc::rename(old.as_ptr(), new.as_ptr()) })
+    }
+
+    fn symlink(&self, target: &CStr, path: &CStr) -> Result<()> {
+        // SAFETY: both end with a NUL.
+        done(unsafe { libc::symlink(target.as_ptr(), path.as_ptr()) })
+    }
+
+    fn readlink(&self, path: &CStr, buffer: &mut [u8]) -> Result<usize> {
+        // SAFETY: `path` ends with a NUL, and `buffer` is valid for writes of its length.
+        check(unsafe { libc::readlink(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) })
+    }
+
+    fn getdents64(&self, fd: i32, buffer: &mut [u8]) -> Result<usize> {
+        // SAFETY: `buffer` is valid for writes of its length.
+        check(unsafe {
+            libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len()) as isize
+        })
+    }
+
+    fn now_ns(&self) -> Result<u64> {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `now` is valid for writes.
+        done(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) })?;
+        Ok(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+    }
+
+    /// The whole machine's slabs (inodes and names among them) and shared memory (pages
+    /// of tmpfs): whatever else runs is in it.
+    fn used_bytes(&self) -> Result<u64> {
+        let text = fs::read_to_string("/proc/meminfo").map_err(|error| errno(&error))?;
+        let kib = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+        };
+        match (kib("Slab:"), kib("Shmem:")) {
+            (Some(slab), Some(shared)) => Ok((slab + shared) * 1024),
+            _ => Err(Errno::ENOSYS),
+        }
+    }
+}
+
+/// What a call returned, with the error that it left.
+#[inline]
+fn check(returned: isize) -> Result<usize> {
+    usize::try_from(returned).map_err(|_| errno(&io::Error::last_os_error()))
+}
+
+#[inline]
+fn done(returned: i32) -> Result<()> {
+    check(returned as isize).map(drop)
+}
+
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}

@@ -1,0 +1,75 @@
+//! How a comparison of single calls is printed: for a terminal, and as Markdown.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, Table};
+
+use super::results::{Compared, Told};
+use crate::compare::session::Way;
+use crate::compare::tables::{Style, dash, goal, goals, measured, met, notes, number, thousands};
+use crate::machine::Machine;
+
+/// The whole of it, with a line feed at its end; `asked` tells what was measured.
+pub fn render(
+    style: Style,
+    machine: &Machine,
+    asked: &str,
+    rows: &[Compared],
+    told: &Told,
+) -> String {
+    let mut table = style.table();
+    table.set_header(["", "unit", "ramdisk", "forwarded", "native", "ratio", "goal", "met"]);
+    for row in rows {
+        let way = |way| row.spread.get(&way).map_or_else(dash, measured);
+        table.add_row([
+            row.name.clone(),
+            row.unit.to_owned(),
+            way(Way::Ramdisk),
+            way(Way::Forwarded),
+            way(Way::Native),
+            row.ratio.map_or_else(dash, |ratio| format!("{}x", number(ratio))),
+            goal(row.goal, row.goal_is),
+            met(row.met).to_owned(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{table}\n");
+    if !told.hourglass.is_empty() {
+        let _ = write!(text, "\nGaps in a loop that reads the time-stamp counter:\n\n");
+        let _ = writeln!(text, "{}", gaps(style, told));
+    }
+    text.push('\n');
+    let mut lines = vec![goals(rows.iter().map(|row| (row.name.as_str(), row.met)))];
+    lines.push(format!(
+        "Medians (quartiles) of one operation; {asked}. The ratio is native to ramdisk."
+    ));
+    lines.extend(notes(machine));
+    text.push_str(&style.paragraph(&lines));
+    text
+}
+
+/// The hourglass' histogram.
+fn gaps(style: Style, told: &Told) -> Table {
+    let mut table = style.table();
+    let mut header = vec!["cycles, from".to_owned()];
+    header.extend(told.hourglass.keys().map(|way| way.title().to_owned()));
+    table.set_header(header);
+    let bins: BTreeSet<u32> =
+        told.hourglass.values().flat_map(|histogram| histogram.keys().copied()).collect();
+    for bits in bins {
+        let mut cells = vec![thousands(1u64.checked_shl(bits).unwrap_or(u64::MAX))];
+        cells.extend(
+            told.hourglass
+                .values()
+                .map(|histogram| histogram.get(&bits).map_or_else(dash, |count| thousands(*count))),
+        );
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

@@ -1,0 +1,185 @@
+//! `anchorite compare microbench` and `anchorite compare boot`, end to end: every row
+//! is measured, the JSON's shape, what is refused in a sentence. No figure is judged.
+
+mod common;
+
+use std::fs;
+
+use anchorite_programs::microbench::ROWS;
+use common::{assert_refused, can_boot, run, stderr, stdout};
+use serde_json::Value;
+
+fn json(args: &[&str]) -> Value {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).expect("nothing but JSON on standard output")
+}
+
+fn row<'a>(document: &'a Value, name: &str) -> &'a Value {
+    let mut rows = document["rows"].as_array().expect("rows").iter();
+    rows.find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name} in {document}"))
+}
+
+/// The hidden subcommand by which the native way is run.
+#[test]
+fn linux_does_each_row_natively_and_nothing_is_left() {
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let parent = std::process::id().to_string();
+    let path = directory.path().to_str().unwrap();
+    let output = run(&[
+        "__native",
+        &parent,
+        "microbench",
+        "--directory",
+        path,
+        "--samples",
+        "2",
+        "--sample-us",
+        "10",
+        "--files",
+        "100",
+        "--append",
+        "409600",
+        "--hourglass-ms",
+        "1",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    for row in ROWS {
+        let line = lines.iter().find(|line| line["name"] == row.name);
+        let line = line.unwrap_or_else(|| panic!("no {} in {text}", row.name));
+        assert_eq!(line["unit"], row.unit, "{line}");
+        let samples = line["samples"].as_array().expect("samples");
+        assert!(!samples.is_empty(), "{line}");
+        // Of so few files the memory may be lost in what else the machine does.
+        let is_some = |sample: &Value| row.unit == "bytes" || sample.as_f64().unwrap() > 0.0;
+        assert!(samples.iter().all(is_some), "{line}");
+    }
+    assert_eq!(lines.last().unwrap()["done"], ROWS.len());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_native_call_that_fails_is_told_in_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("data"), "in the way").unwrap();
+    let parent = std::process::id().to_string();
+    let path = directory.path().to_str().unwrap();
+    let args = ["__native", &parent, "microbench", "--directory", path, "--filter", "lseek"];
+    let output = run(&args);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "microbench: cannot make a file: File exists\n");
+}
+
+#[test]
+fn rows_are_compared_each_way() {
+    if !can_boot("rows_are_compared_each_way") {
+        return;
+    }
+    let document = json(&[
+        "compare",
+        "microbench",
+        "--json",
+        "--quick",
+        "--filter",
+        "getpid",
+        "--filter",
+        "stat a/b",
+        "--filter",
+        "two renames",
+        "--filter",
+        "memory of an empty",
+        "--filter",
+        "least gap",
+        "--filter",
+        "last tenth to first",
+    ]);
+    let machine = &document["machine"];
+    assert!(machine["cpu"].as_str().is_some_and(|cpu| !cpu.is_empty()), "{machine}");
+    assert!(machine["kvm"]["tsc_khz"].as_u64().unwrap() > 0, "{machine}");
+    let names: Vec<_> =
+        document["rows"].as_array().unwrap().iter().map(|row| &row["name"]).collect();
+    assert_eq!(
+        names,
+        [
+            "getpid",
+            "stat a/b/c/f",
+            "two renames",
+            "memory of an empty file",
+            "append 4 KiB, first tenth",
+            "append 4 KiB, last tenth",
+            "append 4 KiB, last tenth to first",
+            "hourglass, least gap",
+            "getpid, in cycles",
+        ]
+    );
+
+    let stat = row(&document, "stat a/b/c/f");
+    let value = |name: &str| stat[name].as_f64().unwrap_or_else(|| panic!("{name} in {stat}"));
+    assert_eq!((&stat["unit"], value("goal")), (&Value::from("ns"), 10.0));
+    assert!(value("ramdisk") > 0.0 && value("native") > 0.0 && value("forwarded") > 0.0, "{stat}");
+    let ratio = value("native") / value("ramdisk");
+    assert!((value("ratio") - ratio).abs() < 1e-9 * ratio, "{stat}");
+    assert_eq!(stat["met"].as_bool(), Some(ratio >= 10.0), "{stat}");
+    let spread = &stat["spread"]["ramdisk"];
+    assert_eq!(spread["samples"], 3, "{stat}");
+    assert!(spread["least"].as_f64() <= spread["median"].as_f64(), "{stat}");
+
+    // Not about files; not there to be forwarded; not in times.
+    assert_eq!(row(&document, "getpid")["forwarded"], Value::Null);
+    assert_eq!(row(&document, "two renames")["forwarded"], Value::Null);
+    assert!(row(&document, "two renames")["ramdisk"].as_f64().unwrap() > 0.0);
+    let memory = row(&document, "memory of an empty file");
+    assert_eq!((&memory["unit"], &memory["goal_is"]), (&"bytes".into(), &"at_most".into()));
+    let bytes = memory["ramdisk"].as_f64().unwrap();
+    assert!((50.0..2000.0).contains(&bytes), "{memory}");
+    assert_eq!(row(&document, "hourglass, least gap")["goal"], Value::Null);
+    assert!(document["hourglass"]["ramdisk"].as_object().is_some_and(|bins| !bins.is_empty()));
+}
+
+#[test]
+fn tables_tell_goals_and_the_machine() {
+    if !can_boot("tables_tell_goals_and_the_machine") {
+        return;
+    }
+    for (option, mark) in [(None, "│"), (Some("--markdown"), "| readlink")] {
+        let args = ["compare", "microbench", "--quick", "--filter", "readlink"];
+        let output = run(&args.into_iter().chain(option).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let table = stdout(&output);
+        for words in [mark, "readlink", "10x", "Goals: ", "KVM", "uhyve", "Linux", "UTC"] {
+            assert!(table.contains(words), "`{words}` is not in:\n{table}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_is_not_there_is_refused() {
+    let output = run(&["compare", "microbench", "--filter", "no such row"]);
+    assert_refused(&output, 2, "no such row");
+    let output = run(&["compare", "microbench", "--json", "--markdown"]);
+    assert_refused(&output, 2, "--markdown");
+}
+
+#[test]
+fn a_start_is_measured() {
+    if !can_boot("a_start_is_measured") {
+        return;
+    }
+    let document = json(&["compare", "boot", "--json", "--runs", "2"]);
+    let rows = document["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4, "{document}");
+    for row in rows {
+        let (value, goal) = (row["value"].as_f64().unwrap(), row["goal"].as_f64().unwrap());
+        assert!(value > 0.0 && goal > 0.0, "{row}");
+        assert_eq!(row["met"].as_bool(), Some(value <= goal), "{row}");
+    }
+    assert_eq!(row(&document, "process start to the first line")["spread"]["samples"], 2);
+    // What uhyve cannot give less of is enough for it.
+    assert_eq!(row(&document, "least memory for hello")["value"], 16.0);
+    let images = document["images"].as_array().unwrap();
+    assert!(images.iter().any(|image| image["name"] == "hello"), "{document}");
+    assert!(images.iter().all(|image| image["bytes"].as_u64().unwrap() > 4096), "{document}");
+}
