@@ -83,6 +83,8 @@ pub struct CompareArgs {
 pub enum Benchmark {
     /// How long a guest takes to its program's first line, and how little it needs
     Boot(BootArgs),
+    /// How costs grow with files, with paths, with bytes
+    Growth(GrowthArgs),
     /// Single calls, each beside its goal
     Microbench(MicrobenchArgs),
     /// Small files created, read, appended to and deleted, as a mail server does
@@ -129,6 +131,33 @@ pub struct MicrobenchArgs {
     #[arg(long)]
     pub quick: bool,
     /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
+    #[arg(long, value_name = "DIR")]
+    pub native_dir: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `anchorite compare growth`.
+#[derive(Args)]
+pub struct GrowthArgs {
+    /// Files of the largest directory and tree [default: 10000000, quick: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    pub files: Option<u32>,
+    /// MiB of the longest file [default: 4096, quick: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub mib: Option<u32>,
+    /// How often to run each way, in turn
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// Small sizes and short samples, to see that it works
+    #[arg(long)]
+    pub quick: bool,
+    /// Where on the host the native run puts its files [default: a new directory in /dev/shm, under
+    /// a tmpfs of its own where one can be mounted]
     #[arg(long, value_name = "DIR")]
     pub native_dir: Option<PathBuf>,
     /// Print JSON instead of the table

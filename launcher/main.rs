@@ -59,6 +59,7 @@ fn obey(cli: &Cli) -> Result<u8> {
         Some(Command::Run(args)) => run(args),
         Some(Command::Compare(args)) => match &args.benchmark {
             Benchmark::Boot(args) => compare::boot::boot(args),
+            Benchmark::Growth(args) => compare::growth::growth(args),
             Benchmark::Microbench(args) => compare::microbench::microbench(args),
             Benchmark::Postmark(args) => compare::postmark::postmark(args),
         },

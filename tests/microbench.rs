@@ -1,5 +1,4 @@
-//! `anchorite compare microbench` and `anchorite compare boot`, end to end: every row
-//! is measured, the JSON's shape, what is refused in a sentence. No figure is judged.
+//! `anchorite compare microbench`, `growth` and `boot`, end to end: every row is measured, the JSON's shape, what is refused in a sentence. No figure is judged.
 
 mod common;
 
@@ -161,6 +160,33 @@ fn a_row_that_is_not_there_is_refused() {
     assert_refused(&output, 2, "no such row");
     let output = run(&["compare", "microbench", "--json", "--markdown"]);
     assert_refused(&output, 2, "--markdown");
+}
+
+#[test]
+fn growth_is_measured() {
+    if !can_boot("growth_is_measured") {
+        return;
+    }
+    let document = json(&["compare", "growth", "--json", "--quick", "--mib", "1"]);
+    let series = document["series"].as_array().unwrap();
+    assert_eq!(series.len(), 10, "{document}");
+    for series in series {
+        let points = series["points"].as_array().unwrap();
+        assert!(points.len() >= 2, "{series}");
+        for point in points {
+            assert!(point["ramdisk"].as_f64().unwrap() > 0.0, "{series}");
+            assert!(point["native"].as_f64().unwrap() > 0.0, "{series}");
+        }
+        let (first, last) = (&points[0], &points[points.len() - 1]);
+        assert!(first["size"].as_u64() < last["size"].as_u64(), "{series}");
+        let times = last["ramdisk"].as_f64().unwrap() / first["ramdisk"].as_f64().unwrap();
+        let growth = &series["growth"];
+        assert!((growth["ramdisk"].as_f64().unwrap() - times).abs() < 1e-9 * times, "{series}");
+        let within = times <= growth["logarithm"].as_f64().unwrap() * 1.25;
+        assert_eq!(growth["within"].as_bool(), Some(within), "{series}");
+    }
+    let output = run(&["compare", "growth", "--mib", "1048576"]);
+    assert_refused(&output, 2, "--mib");
 }
 
 #[test]

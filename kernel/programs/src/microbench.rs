@@ -23,10 +23,12 @@
 //! * [`bench`]: takes samples and prints them; [`time_stamp`]: the counter.
 //! * [`single`]: calls repeated; [`many`], [`append`]: calls among many files, and to a
 //!   growing one; [`memory`]: blocks and pages; [`hourglass`]: gaps in time.
+//! * [`growth`]: something else, on demand: how costs grow with what there is.
 
 mod append;
 mod bench;
 pub mod calls;
+mod growth;
 mod guest;
 mod hourglass;
 mod many;
@@ -38,7 +40,7 @@ mod single;
 mod time_stamp;
 
 pub use calls::Calls;
-pub use options::Options;
+pub use options::{Options, Subject};
 pub use rows::{Group, ROWS, Row};
 
 use alloc::format;
@@ -73,6 +75,10 @@ fn measure(calls: &impl Calls, args: &[&[u8]]) -> Result<(), Failure> {
     let options = Options::parse(args)?;
     options.go_to_directory(calls)?;
     let mut bench = Bench::new(calls, &options);
+    if options.subject == Subject::Growth {
+        growth::growth(&mut bench)?;
+        return bench.finish();
+    }
     // What wants memory that was never touched comes first.
     memory::first_write(&mut bench)?;
     memory::malloc(&mut bench)?;

@@ -183,6 +183,31 @@ fn microbench_does_what_is_asked_for() {
 }
 
 #[test]
+fn microbench_tells_how_costs_grow_and_leaves_nothing() {
+    let args = [&TINY[..], &["--growth", "--files", "10000"]].concat();
+    let ended = run(&args, LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    for (series, size) in [
+        ("memory read at random, 256 B a file", 10_000),
+        ("create in one directory", 1000),
+        ("stat in one directory", 10_000),
+        ("unlink in one directory", 10_000),
+        ("create in a tree", 10_000),
+        ("stat in a tree", 1000),
+        ("unlink in a tree", 10_000),
+        ("stat, each component of a path", 1),
+        ("stat, each component of a path", 64),
+        ("pread 512 B at random", 1024),
+        ("pwrite 512 B at random", 409_600),
+    ] {
+        let line =
+            format!("{{\"series\":\"{series}\",\"size\":{size},\"unit\":\"ns\",\"samples\":[");
+        assert!(ended.out.contains(&line), "no {line} in {}", ended.out);
+    }
+    assert_eq!(ended.inodes_left, 1);
+}
+
+#[test]
 fn microbench_says_what_is_wrong() {
     for args in [
         &["--files", "1"][..],

@@ -20,7 +20,7 @@ use super::session::{DIRECTORY, Session, Way};
 use super::tables::{Style, thousands};
 use crate::cli::MicrobenchArgs;
 use crate::failure::{Failure, Result};
-use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward};
+use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
 use crate::machine::Machine;
 use crate::order::Word;
 use native::Native;
@@ -28,6 +28,9 @@ use results::{Compared, Histogram, Told};
 
 /// The program that is compared.
 pub const PROGRAM: &str = "microbench";
+
+/// The native way's option: a directory to mount a tmpfs of its own on, and to work in.
+pub const PRIVATE: &str = "--tmpfs";
 
 /// A forwarded call may take a thousand times as long as one on the ramdisk: of files
 /// there are this many at most …
@@ -157,7 +160,16 @@ pub fn microbench(args: &MicrobenchArgs) -> Result<u8> {
 }
 
 /// The hidden subcommand: the program on this host's own calls.
-pub fn native_main(args: &[String]) -> i32 {
+pub fn native_main(mut args: &[String]) -> i32 {
+    if let [option, directory, rest @ ..] = args
+        && option == PRIVATE
+    {
+        if let Err(error) = native::enter_tmpfs(directory) {
+            eprintln!("a tmpfs cannot be mounted on {directory}: {}", describe(&error));
+            return 1;
+        }
+        args = rest;
+    }
     let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
     microbench::main(&Native, &args)
 }

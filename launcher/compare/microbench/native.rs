@@ -1,8 +1,8 @@
 //! [`Native`]: the calls of `microbench` as the C library's.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
-use std::{fs, io, mem};
+use std::ffi::{CStr, CString};
+use std::{fs, io, mem, ptr};
 
 use anchorite_programs::microbench::Calls;
 use anchorite_syscalls::{Errno, Result};
@@ -126,6 +126,33 @@ impl Calls for Native {
             (Some(slab), Some(shared)) => Ok((slab + shared) * 1024),
             _ => Err(Errno::ENOSYS),
         }
+    }
+}
+
+/// Mounts a tmpfs without a limit of files on `directory`, for this process alone, and
+/// works in it. Who may not mount works in the directory as it is.
+///
+/// # Errors
+/// Those of the calls, but for EPERM.
+pub fn enter_tmpfs(directory: &str) -> io::Result<()> {
+    let path = CString::new(directory)?;
+    // SAFETY: no memory is passed; this process has one thread, which is what leaves its
+    // mounts.
+    let mounted = done(unsafe { libc::unshare(libc::CLONE_NEWNS) })
+        .and_then(|()| {
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            let none = c"none".as_ptr();
+            // SAFETY: strings end with a NUL, and this kind of mount has no data.
+            done(unsafe { libc::mount(none, c"/".as_ptr(), ptr::null(), private, ptr::null()) })
+        })
+        .and_then(|()| {
+            let (kind, data) = (c"tmpfs".as_ptr(), c"nr_inodes=0,size=90%".as_ptr());
+            // SAFETY: strings end with a NUL.
+            done(unsafe { libc::mount(kind, path.as_ptr(), kind, 0, data.cast()) })
+        });
+    match mounted {
+        Ok(()) | Err(Errno::EPERM) => std::env::set_current_dir(directory),
+        Err(errno) => Err(io::Error::from_raw_os_error(errno.raw())),
     }
 }
 

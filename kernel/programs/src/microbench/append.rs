@@ -48,9 +48,7 @@ pub fn append<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     all(stat.st_size as usize, (count * TENTHS) as usize * BYTES)?;
     calls.close(fd).to_do("close a file")?;
     calls.unlink(FILE).to_do("remove a file")?;
-    let mut samples = Samples::default();
-    samples.push(whole, count * TENTHS);
-    bench.tell(rows::APPEND, &samples)?;
+    bench.tell(rows::APPEND, &Samples::of(whole, count * TENTHS))?;
     bench.tell(rows::APPEND_FIRST, &first)?;
     bench.tell(rows::APPEND_LAST, &last)
 }

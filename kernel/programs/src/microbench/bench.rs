@@ -38,6 +38,18 @@ pub struct Samples {
 }
 
 impl Samples {
+    /// One sample: `elapsed` for `operations`.
+    pub fn of(elapsed: Elapsed, operations: u64) -> Samples {
+        let mut samples = Samples::default();
+        samples.push(elapsed, operations);
+        samples
+    }
+
+    /// Takes each sample for that of `parts` equal parts.
+    pub fn divide(&mut self, parts: f64) {
+        self.ns.iter_mut().chain(&mut self.cycles).for_each(|sample| *sample /= parts);
+    }
+
     /// Adds a sample: `elapsed` for `operations` of them.
     pub fn push(&mut self, elapsed: Elapsed, operations: u64) {
         let operations = operations as f64;
@@ -73,7 +85,11 @@ impl<'a, C: Calls> Bench<'a, C> {
         self.tell_or_absent(name, taken)
     }
 
-    fn take_samples(
+    /// The samples of an operation that is repeated.
+    ///
+    /// # Errors
+    /// Those of `operation`; the clock's.
+    pub fn take_samples(
         &mut self,
         operation: &mut impl FnMut() -> Result<(), Failure>,
     ) -> Result<Samples, Failure> {
@@ -137,10 +153,21 @@ impl<'a, C: Calls> Bench<'a, C> {
     /// # Errors
     /// The console's.
     pub fn tell(&mut self, name: &'static str, samples: &Samples) -> Result<(), Failure> {
-        let mut line = self.begin(name, "ns")?;
+        if !self.wants(name) {
+            return Ok(());
+        }
+        let line = self.begin(name, "ns")?;
+        self.tell_line(line, samples)
+    }
+
+    /// Tells samples on a line that has begun.
+    ///
+    /// # Errors
+    /// The console's.
+    pub fn tell_line(&mut self, mut line: String, samples: &Samples) -> Result<(), Failure> {
         list(&mut line, "samples", &samples.ns)?;
         list(&mut line, "cycles", &samples.cycles)?;
-        self.end(name, line)
+        self.end(line)
     }
 
     /// Tells the one value of a row that is not in nanoseconds, if it is asked for.
@@ -153,9 +180,12 @@ impl<'a, C: Calls> Bench<'a, C> {
         unit: &str,
         value: f64,
     ) -> Result<(), Failure> {
+        if !self.wants(name) {
+            return Ok(());
+        }
         let mut line = self.begin(name, unit)?;
         list(&mut line, "samples", &[value])?;
-        self.end(name, line)
+        self.end(line)
     }
 
     /// Tells that a call of a row is not there, if the row is asked for.
@@ -164,9 +194,12 @@ impl<'a, C: Calls> Bench<'a, C> {
     /// `failure` if it is another; the console's.
     pub fn absent(&mut self, name: &'static str, failure: Failure) -> Result<(), Failure> {
         let Failure::Call(_, errno @ Errno::ENOSYS) = failure else { return Err(failure) };
+        if !self.wants(name) {
+            return Ok(());
+        }
         let mut line = String::new();
         write!(line, "{{\"name\":\"{name}\",\"absent\":\"{errno}\"")?;
-        self.end(name, line)
+        self.end(line)
     }
 
     /// Prints a line.
@@ -203,10 +236,7 @@ impl<'a, C: Calls> Bench<'a, C> {
         Ok(line)
     }
 
-    fn end(&mut self, name: &str, mut line: String) -> Result<(), Failure> {
-        if !self.wants(name) {
-            return Ok(());
-        }
+    fn end(&mut self, mut line: String) -> Result<(), Failure> {
         line.push_str("}\n");
         self.rows += 1;
         self.print(&line)

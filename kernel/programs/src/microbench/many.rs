@@ -13,7 +13,8 @@ use super::single::{CREATE, all, create, remove_directory};
 use super::{Calls, Group, rows};
 use crate::io::{Failure, ToDo};
 
-const DIRECTORY: &CStr = c"many";
+/// Where they are.
+pub const DIRECTORY: &CStr = c"many";
 /// Bytes of one listing.
 const LISTING_BYTES: usize = 64 * 1024;
 /// Where a record of `getdents64(2)` has its length.
@@ -80,15 +81,13 @@ fn each<C: Calls>(
 ) -> Result<(), Failure> {
     let mut path = Path::new();
     let count = order.len() as u64;
-    let mut samples = Samples::default();
     let elapsed = bench.clocked(|| {
         for at in order {
             deed(black_box(path.to(at)))?;
         }
         Ok(())
     })?;
-    samples.push(elapsed, count);
-    bench.tell(name, &samples)
+    bench.tell(name, &Samples::of(elapsed, count))
 }
 
 /// Lists the directory twice: counts, then measures the same without looking.
@@ -127,9 +126,7 @@ fn list<C: Calls>(bench: &mut Bench<'_, C>, files: u32) -> Result<(), Failure> {
     })?;
     calls.close(fd).to_do("close a directory")?;
     all(listed, counted)?;
-    let mut samples = Samples::default();
-    samples.push(elapsed, entries);
-    bench.tell(rows::MANY_LIST, &samples)
+    bench.tell(rows::MANY_LIST, &Samples::of(elapsed, entries))
 }
 
 fn open_directory(calls: &impl Calls) -> Result<i32, Failure> {
@@ -179,26 +176,49 @@ fn shuffled(count: u32) -> Result<Vec<u32>, Failure> {
     let mut order = Vec::new();
     order.try_reserve_exact(count as usize).map_err(|_| Errno::ENOMEM).to_do("shuffle numbers")?;
     order.extend(0..count);
-    // Fisher and Yates' shuffle, by Marsaglia's xorshift.
-    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    // Fisher and Yates' shuffle.
+    let mut random = Random::new();
     for at in (1..order.len()).rev() {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        order.swap(at, random as usize % (at + 1));
+        order.swap(at, random.below(at as u64 + 1) as usize);
     }
     Ok(order)
 }
 
+/// Numbers that are random, and always the same: Marsaglia's xorshift.
+pub struct Random(u64);
+
+impl Random {
+    /// The first number comes next.
+    pub fn new() -> Random {
+        Random(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        // The upper bits, without a division.
+        ((u128::from(self.0) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// Lets `number`, which is small, have a part in all that follow.
+    pub fn stir(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).max(1);
+    }
+}
+
 /// The path of a numbered file, written over for each.
-struct Path([u8; 14]);
+pub struct Path([u8; 14]);
 
 impl Path {
-    fn new() -> Path {
+    /// The first file's.
+    pub fn new() -> Path {
         Path(*b"many/00000000\0")
     }
 
-    fn to(&mut self, mut at: u32) -> &CStr {
+    /// File `at`'s.
+    pub fn to(&mut self, mut at: u32) -> &CStr {
         for digit in self.0[5..13].iter_mut().rev() {
             *digit = b'0' + (at % 10) as u8;
             at /= 10;

@@ -9,11 +9,22 @@ use crate::io::{Failure, ToDo};
 
 const USAGE: &str = "microbench [--directory DIR] [--filter TEXT]… [--samples 1-1000] \
                      [--sample-us 1-1000000] [--files 10-100000000] [--append BYTES] \
-                     [--hourglass-ms 1-60000] [--quick]";
+                     [--hourglass-ms 1-60000] [--quick] [--growth]";
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// What calls cost: [`ROWS`].
+    Rows,
+    /// How that grows.
+    Growth,
+}
 
 /// What a run is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
+    /// What is measured.
+    pub subject: Subject,
     /// Where to work; nothing for the working directory.
     pub directory: Option<&'a [u8]>,
     /// Only rows with one of these in their name; all of them if there are none.
@@ -22,7 +33,7 @@ pub struct Options<'a> {
     pub samples: u64,
     /// How long one of them takes, in nanoseconds.
     pub sample_ns: u64,
-    /// Files in one directory; a tenth of it of those with data.
+    /// Files in one directory, and of growth in a tree; a tenth of it of those with data.
     pub files: u32,
     /// Bytes of a file that grows.
     pub append_bytes: u64,
@@ -34,6 +45,7 @@ impl<'a> Options<'a> {
     /// Those of the goals: a million files, a GiB.
     pub fn full() -> Options<'a> {
         Options {
+            subject: Subject::Rows,
             directory: None,
             filters: Vec::new(),
             samples: 9,
@@ -66,8 +78,12 @@ impl<'a> Options<'a> {
             args = match args {
                 [] => return Ok(options),
                 [b"--quick", rest @ ..] => {
-                    let (directory, filters) = (options.directory, options.filters);
-                    options = Options { directory, filters, ..Self::quick() };
+                    let Options { subject, directory, filters, .. } = options;
+                    options = Options { subject, directory, filters, ..Self::quick() };
+                    rest
+                }
+                [b"--growth", rest @ ..] => {
+                    options.subject = Subject::Growth;
                     rest
                 }
                 [option, value, rest @ ..] => {
