@@ -55,9 +55,12 @@ fn watch(gaps: &mut Gaps) {
     let mut last = time_stamp();
     for _ in 0..READINGS {
         let now = time_stamp();
-        // Two readings may be one out of order, by a hair.
-        let gap = now.saturating_sub(last).max(1);
+        let gap = now.saturating_sub(last);
         last = now;
+        // The next core's counter may be a hair behind.
+        if gap == 0 {
+            continue;
+        }
         gaps.least = gaps.least.min(gap);
         gaps.longest = gaps.longest.max(gap);
         gaps.sum += gap;

@@ -93,12 +93,14 @@ pub(super) const MKDIR: &str = "mkdir+rmdir";
 pub(super) const RENAMES: &str = "two renames";
 pub(super) const READLINK: &str = "readlink";
 pub(super) const MANY_CREATE: &str = "create among many";
+pub(super) const MANY_CREATE_NEW: &str = "create among many, new memory";
 pub(super) const MANY_STAT: &str = "stat in random order";
 pub(super) const MANY_LIST: &str = "getdents64, an entry";
 pub(super) const MANY_UNLINK: &str = "unlink among many";
 pub(super) const EMPTY_BYTES: &str = "memory of an empty file";
 pub(super) const SMALL_BYTES: &str = "memory of a 100-byte file";
 pub(super) const APPEND: &str = "append 4 KiB";
+pub(super) const APPEND_NEW: &str = "append 4 KiB, new memory";
 /// The mean of the first tenth of all appends.
 pub const APPEND_FIRST: &str = "append 4 KiB, first tenth";
 /// The mean of the last tenth.
@@ -133,6 +135,7 @@ pub const ROWS: &[Row] = &[
     row(Group::Files, "ns", RENAMES),
     row(Group::Files, "ns", READLINK),
     row(Group::OneDirectory, "ns", MANY_CREATE),
+    row(Group::OneDirectory, "ns", MANY_CREATE_NEW),
     row(Group::OneDirectory, "ns", MANY_STAT),
     row(Group::OneDirectory, "ns", MANY_LIST),
     row(Group::OneDirectory, "ns", MANY_UNLINK),
@@ -141,6 +144,7 @@ pub const ROWS: &[Row] = &[
     row(Group::Append, "ns", APPEND),
     row(Group::Append, "ns", APPEND_FIRST),
     row(Group::Append, "ns", APPEND_LAST),
+    row(Group::Append, "ns", APPEND_NEW),
     row(Group::Malloc, "ns", MALLOC),
     row(Group::FirstWrite, "ns", FIRST_WRITE),
     row(Group::Hourglass, "cycles", LEAST_GAP),
