@@ -18,7 +18,7 @@ struct Cli {
 enum Command {
     /// Mount an empty ramdisk on a directory, until `umount` or Ctrl-C
     Mount(mount::Options),
-    /// Run pjdfstest and fsx over a mount, and beside it on tmpfs
+    /// Run test suites of others over a mount, and beside it on tmpfs
     Suites(suites::Options),
 }
 
