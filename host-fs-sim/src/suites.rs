@@ -167,7 +167,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         let mut outcomes = Vec::new();
         for kind in Kind::ALL {
             eprintln!("{} on {} ...", suite.name(), kind.name());
-            outcomes.push(suite.run(kind, &own, &options.root, &scale)?);
+            let outcome = suite.run(kind, &own, &options.root, &scale)?;
+            eprintln!("    {}", table::cell(&outcome));
+            outcomes.push(outcome);
         }
         if let Ok(outcomes) = outcomes.try_into() {
             rows.push(table::Row { suite, outcomes });
@@ -227,8 +229,7 @@ impl Suite {
         }
         let ended = trial.end();
         let mut outcome = Outcome { seconds, ..outcome? };
-        // Of a daemon that was killed, the end is no news.
-        if let (true, Err(error)) = (outcome.failures.iter().all(|one| one.case.is_some()), ended) {
+        if let Err(error) = ended {
             outcome.failures.push(Failure::of_run(format!("{error:#}")));
         }
         Ok(outcome)

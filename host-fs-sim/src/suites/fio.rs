@@ -17,9 +17,10 @@ pub const PACKAGE: &str = "fio";
 /// What all jobs do: 8 MiB for each process, written and compared over and over.
 const COMMON: &str = "--size=8m --verify=crc32c --verify_fatal=1 --time_based --eta=never";
 
-/// The jobs. Those that only write compare each 16 blocks soon after, since their end, when
-/// fio would do it, does not come within a time limit. Absent: `trim`, which fio does on block devices only; the engines `falloc`
-/// and `ftruncate`, which move no data that could be compared.
+/// The jobs. Those that only write compare each 16 blocks soon after: fio would do it at
+/// their end, which does not come within a time limit. Absent: `trim`, which fio does on
+/// block devices only; the engines `falloc` and `ftruncate`, which move no data that could
+/// be compared.
 pub const JOBS: [(&str, &str); 10] = [
     ("random mix, 4k", "--rw=randrw --bs=4k"),
     ("random mix, 512 to 64k, unaligned", "--rw=randrw --bsrange=512-64k --bs_unaligned"),

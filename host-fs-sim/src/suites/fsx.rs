@@ -60,12 +60,13 @@ pub fn run(root: &Path, trial: &mut Trial, operations: u64, seeds: u64) -> Resul
         command.arg("-f").arg(&configuration).arg("-P").arg(trial.scratch());
         command.arg("-N").arg(operations.to_string()).arg("-S").arg(seed.to_string());
         command.arg(dir.join(format!("seed-{seed}")));
-        let case = format!("seed {seed}");
         match trial.run(&mut command, limit(operations))? {
             Ok(ran) if ran.status.success() => outcome.passed += 1,
             Ok(ran) => {
-                let story = format!("{}:\n    {}", ran.status, tail(&ran.output, TOLD));
-                outcome.failures.push(Failure::of(case, story));
+                // No other ground excuses it: what fails there may be something else.
+                let tail = tail(&ran.output, TOLD);
+                let story = format!("seed {seed}, {}:\n    {tail}", ran.status);
+                outcome.failures.push(Failure::of_run(story));
             }
             Err(expired) => {
                 outcome.failures.push(expired);

@@ -16,8 +16,8 @@ pub struct Outcome {
 /// Something that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The case; none where the run itself went wrong: its time was up, or the daemon did
-    /// not end well. No other ground excuses that.
+    /// The case; none for what no other ground excuses: the time was up, the daemon did not
+    /// end well, or data was wrong.
     pub case: Option<String>,
     /// What is known of it; may be empty.
     pub story: String,
@@ -29,7 +29,7 @@ impl Failure {
         Failure { case: Some(case.into()), story: story.into() }
     }
 
-    /// Of the run itself.
+    /// Of what nothing excuses.
     pub fn of_run(story: impl Into<String>) -> Failure {
         Failure { case: None, story: story.into() }
     }

@@ -5,10 +5,11 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::trial::tail;
 use super::{Failure, Outcome, Trial};
+use crate::programs::shown;
 
 /// The Debian package, and its program.
 pub const PACKAGE: &str = "stress-ng";
@@ -64,12 +65,14 @@ pub const STRESSORS: [&str; 43] = [
 ];
 
 /// Sizes of files, so that two processes find room; the defaults are up to 1 GiB each.
-const SIZES: &str = "--copy-file-bytes 8M --fallocate-bytes 8M --fiemap-bytes 8M \
-                     --hdd-bytes 8M --iomix-bytes 8M --sync-file-bytes 8M";
+const SIZES: &str = "--fallocate-bytes 8M --fiemap-bytes 8M --hdd-bytes 8M --iomix-bytes 8M \
+                     --sync-file-bytes 8M";
 
 /// How long a stressor may take to set up and clean up.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// Status: the options are wrong, or the stressor is unknown.
+const REFUSED: i32 = 1;
 /// Statuses: there is no room for it, or the host lacks the feature.
 const NOT_HERE: [i32; 2] = [3, 4];
 
@@ -77,7 +80,7 @@ const NOT_HERE: [i32; 2] = [3, 4];
 /// for `duration`; whole seconds. A stressor counts as one case.
 ///
 /// # Errors
-/// The program cannot be started.
+/// The program cannot be started, or is another version that does not know its options.
 pub fn run(trial: &mut Trial, duration: Duration, operations: u64) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for stressor in STRESSORS {
@@ -99,6 +102,14 @@ pub fn run(trial: &mut Trial, duration: Duration, operations: u64) -> Result<Out
                 break;
             }
         };
+        // It would fail everywhere, and so count nowhere.
+        let refused = ran.status.code() == Some(REFUSED);
+        ensure!(
+            !refused,
+            "{PACKAGE} does not know `{}`: {}",
+            shown(&command),
+            tail(&ran.output, 2)
+        );
         let done = operations_done(&fs::read_to_string(&report).unwrap_or_default());
         match verdict(ran.status.code(), &ran.output, done) {
             Verdict::Passed => outcome.passed += 1,
