@@ -32,6 +32,9 @@ pub use trial::{Ran, Trial};
 /// Where suites are installed to, unless told otherwise.
 pub const DEFAULT_ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/suites");
 
+/// Of whatever is counted on the command line; so that times can be added.
+const MOST: u64 = 1_000_000_000;
+
 /// A suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
@@ -61,17 +64,17 @@ pub struct Options {
     #[arg(long)]
     pub quick: bool,
     /// Operations of fsx for each seed [default: 200000; quick: 20000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
     pub ops: Option<u64>,
     /// Seeds of fsx, from 1 on [default: 10; quick: 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
     pub seeds: Option<u64>,
     /// Seconds of each job of fio and of each stressor [default: 10 and 3; quick: 1 and 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
     pub seconds: Option<u64>,
     /// Minutes after which a suite on one file system is ended, and has failed [default:
     /// 60; quick: 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
     pub minutes: Option<u64>,
     /// Install first what is missing: by cargo, by apt-get, the user `tests` by useradd, and
     /// SQLite's tests from the distribution's source package
@@ -127,7 +130,7 @@ impl Scale {
     fn of(options: &Options) -> Scale {
         let scale = if options.quick { Scale::QUICK } else { Scale::FULL };
         let seconds = options.seconds.map(Duration::from_secs);
-        let minutes = options.minutes.map(|minutes| Duration::from_secs(60) * minutes as u32);
+        let minutes = options.minutes.map(|minutes| Duration::from_secs(60 * minutes));
         Scale {
             operations: options.ops.unwrap_or(scale.operations),
             seeds: options.seeds.unwrap_or(scale.seeds),
