@@ -156,7 +156,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     for need in needs {
         if !need.is_met(&options.root)? {
             if !options.install {
-                bail!("{}, or add `--install`", need.missing(&options.root));
+                bail!("{}", need.missing(&options.root));
             }
             need.install(&options.root)?;
         }
