@@ -1,11 +1,12 @@
-//! Takes apart the one stream on which an isle sends everything: frames (see
-//! [`anchorite_interface`]), and whatever the virtual machine monitor itself
-//! prints in between.
+//! Takes apart the one stream on which an isle sends everything: frames, and
+//! whatever the virtual machine monitor itself prints in between.
 //!
 //! The monitor shares the stream with its guest, so nothing here trusts it: bytes
 //! that are no frame are [`Event::Noise`], and the next magic starts anew.
 
-use anchorite_interface::{HEADER_BYTES, Kind, MAGIC, parse_header};
+use alloc::vec::Vec;
+
+use crate::{HEADER_BYTES, Kind, MAGIC, parse_header};
 
 /// What the stream carried.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub enum Event<'a> {
 }
 
 /// The demultiplexer: bytes in, events out.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Demux {
     pending: Vec<u8>,
 }
@@ -66,7 +67,7 @@ impl Demux {
     /// # Errors
     /// That of `on`.
     pub fn finish<E>(&mut self, on: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
-        let rest = std::mem::take(&mut self.pending);
+        let rest = core::mem::take(&mut self.pending);
         if rest.is_empty() {
             return Ok(());
         }
@@ -93,11 +94,11 @@ fn noise_length(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
-    use anchorite_interface::header;
+    use alloc::vec;
+    use core::convert::Infallible;
 
     use super::*;
+    use crate::header;
 
     fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
         let mut bytes = header(kind, payload.len() as u32).to_vec();
