@@ -2,6 +2,7 @@
 //!
 //! # Modules, from the bottom
 //! * [`worlds`]: Linux, and the call layer over the ramdisk, as worlds that do calls by name.
+//! * [`model`]: what the calls do, said as simply as can be: a world to compare with.
 //! * [`size`]: sizes as `mount -o size=` takes them.
 //! * [`fuse`]: the ramdisk as a FUSE file system.
 //! * [`programs`]: programs of others, and time limits for them.
@@ -10,6 +11,7 @@
 #![deny(unsafe_code)]
 
 pub mod fuse;
+pub mod model;
 pub mod mount;
 pub mod programs;
 pub mod size;
