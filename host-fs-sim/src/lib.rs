@@ -2,6 +2,7 @@
 //!
 //! # Modules, from the bottom
 //! * [`worlds`]: Linux, and the call layer over the ramdisk, as worlds that do calls by name.
+//! * [`grids`]: generated rows of calls.
 //! * [`model`]: what the calls do, said as simply as can be: a world to compare with.
 //! * [`size`]: sizes as `mount -o size=` takes them.
 //! * [`fuse`]: the ramdisk as a FUSE file system.
@@ -11,6 +12,7 @@
 #![deny(unsafe_code)]
 
 pub mod fuse;
+pub mod grids;
 pub mod model;
 pub mod mount;
 pub mod programs;
