@@ -26,6 +26,7 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use self::deviations::{Against, Judge};
+use crate::model::Model;
 use crate::sequence::{ROW, Sequences};
 use crate::worlds::{Methods, Numbers, ROOMY, linux_call, on_linux, system, system_by_numbers};
 
@@ -219,6 +220,7 @@ fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result
         Against::Linux => on_linux(|| ran(&mut Numbers { syscall: &linux_call }, &mut { all }))
             .map_err(|why| format!("Linux does not let this process try: {why:#}"))?,
         Against::Methods => ran(&mut Methods(&system(limits)), &mut { all }),
+        Against::Model => ran(&mut Model::new(limits), &mut { all }),
     };
     differences(&done, &ours, &theirs).map_or(Ok(tally), Err)
 }

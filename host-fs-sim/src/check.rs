@@ -11,6 +11,7 @@ use anchorite_syscalls::System;
 use anyhow::{Context, Result, bail};
 
 use crate::campaign::deviations::without_method;
+use crate::model::Model;
 use crate::worlds::{
     self, Methods, Numbers, ROOMY, linux_call, on_linux, system, system_by_numbers,
 };
@@ -28,6 +29,7 @@ pub struct Options {
 enum Way {
     Numbers,
     Methods,
+    Model,
     Linux,
 }
 
@@ -48,7 +50,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let mut wrong = 0;
     for (name, text) in &texts {
-        for way in [Way::Numbers, Way::Methods, Way::Linux] {
+        for way in [Way::Numbers, Way::Methods, Way::Model, Way::Linux] {
             match differences(text, way) {
                 Ok(told) => {
                     let rows = rows(text).count();
@@ -119,6 +121,7 @@ fn in_a_world(text: &str, name: Option<&str>, way: Way) -> Result<Vec<String>> {
     };
     Ok(match way {
         Way::Linux => on_linux(|| all(&mut Numbers { syscall: &linux_call }))?,
+        Way::Model => all(&mut Model::new(ROOMY)),
         Way::Methods => {
             let system = system(ROOMY);
             let told = all(&mut Methods(&system));

@@ -2,6 +2,8 @@
 //!
 //! # Modules, from the bottom
 //! * [`worlds`]: Linux, and the call layer over the ramdisk, as worlds that do calls by name.
+//! * [`grids`]: generated rows of calls.
+//! * [`model`]: what the calls do, said as simply as can be: a world to compare with.
 //! * [`sequence`]: random sequences of calls.
 //! * [`campaign`]: sequences in two worlds side by side, compared.
 //! * [`soak`], [`check`]: the commands that run campaigns, and replay what they print.
@@ -15,6 +17,8 @@
 pub mod campaign;
 pub mod check;
 pub mod fuse;
+pub mod grids;
+pub mod model;
 pub mod mount;
 pub mod programs;
 pub mod sequence;

@@ -152,7 +152,11 @@ fn simpler(statement: &Statement) -> Vec<Statement> {
                 .map(|word| Value::Word(word as i64))
                 .collect(),
             Value::Text(text) if text.len() > 1 => {
-                vec![Value::Text(text[..1].to_vec()), Value::Text(text[..text.len() / 2].to_vec())]
+                vec![
+                    Value::Text(b"a".to_vec()),
+                    Value::Text(text[..1].to_vec()),
+                    Value::Text(text[..text.len() / 2].to_vec()),
+                ]
             }
             Value::Room(len) if *len > 1 => vec![Value::Room(1)],
             Value::List(list)

@@ -53,6 +53,8 @@ enum Other {
     Linux,
     /// The same ramdisk, called by methods
     Methods,
+    /// A naive model of the calls
+    Model,
     /// Each in turn; Linux if it may be had
     All,
 }
@@ -77,10 +79,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         (Other::All, Err(why)) => {
             println!("skipped: the comparison with Linux: {why:#}");
-            &[Against::Methods]
+            &[Against::Model, Against::Methods]
         }
-        (Other::All, Ok(())) => &[Against::Linux, Against::Methods],
+        (Other::All, Ok(())) => &[Against::Linux, Against::Model, Against::Methods],
         (Other::Linux, Ok(())) => &[Against::Linux],
+        (Other::Model, _) => &[Against::Model],
         (Other::Methods, _) => &[Against::Methods],
     };
     let seed = options.seed.unwrap_or_else(|| {

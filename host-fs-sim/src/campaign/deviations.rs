@@ -15,6 +15,8 @@ pub enum Against {
     Linux,
     /// The same ramdisk, called by methods.
     Methods,
+    /// The naive model.
+    Model,
 }
 
 /// Calls that have no method.
@@ -51,7 +53,9 @@ impl Judge {
     /// Remembers that a statement was done.
     pub fn note(&mut self, statement: &Statement) {
         self.has_allocated |= statement.name == "fallocate";
-        self.has_file_user |= statement.name == "setfsuid";
+        if statement.name == "setfsuid" {
+            self.has_file_user = word(statement, 0) as u32 != 0;
+        }
     }
 
     /// Why a statement is left out; nothing if it may be done. Asks `ours` what is there.
@@ -60,7 +64,21 @@ impl Judge {
         anywhere.or_else(|| match self.against {
             Against::Linux => self.unlike_linux(ours, statement),
             Against::Methods => without_method(statement),
+            Against::Model => self.unlike_model(statement),
         })
+    }
+
+    fn unlike_model(&self, statement: &Statement) -> Option<&'static str> {
+        if matches!(&*statement.name, "getdents" | "getdents64") {
+            return Some("the order of a listing is its own; `list` is done");
+        }
+        self.keeps_capabilities(statement)
+    }
+
+    fn keeps_capabilities(&self, statement: &Statement) -> Option<&'static str> {
+        let sets_user = matches!(&*statement.name, "setuid" | "setreuid" | "setresuid");
+        (sets_user && self.has_file_user)
+            .then_some("deviation 9: root's rights on files follow the file-system user")
     }
 
     fn unlike_linux(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
@@ -78,11 +96,6 @@ impl Judge {
                 );
             }
             _ => {}
-        }
-        let nulls = statement.arguments.iter().filter(|value| **value == Value::Null).count();
-        let texts = statement.arguments.iter().filter(|value| matches!(value, Value::Text(_)));
-        if nulls > 0 && texts.count() + nulls > 1 {
-            return Some("deviation 2: of two strings a bad second one is found first");
         }
         let same_size = match name {
             "truncate" => file_size(ours, &statement.arguments[..1]) == Some(word(1)),
@@ -113,15 +126,19 @@ impl Judge {
         if punches && file_size(ours, &statement.arguments[..1]).is_some_and(|size| end >= size) {
             return Some("deviation 7: a hole up to the end frees the page that the end is in");
         }
+        let is_empty = statement.arguments.get(1) == Some(&Value::Text(Vec::new()));
+        let known = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+        if matches!(name, "newfstatat" | "statx") && is_empty && word(2) as i32 & !known != 0 {
+            return Some("since Linux 6.12 flags are not looked at where a descriptor is meant");
+        }
         if matches!(name, "link" | "linkat") && (self.has_file_user || !is_root(ours)) {
             return Some("deviation 8: who is not root may link what it can name");
         }
-        None
+        self.keeps_capabilities(statement)
     }
 }
 
-/// What is not done in any world: of the standard streams each has its own. Which arguments
-/// are descriptors is told by the call's name.
+/// What is not done in any world. Which arguments are descriptors is told by the call's name.
 fn everywhere(statement: &Statement) -> Option<&'static str> {
     let fds: &[usize] = match &*statement.name {
         "open" | "creat" | "truncate" | "mkdir" | "rmdir" | "unlink" | "link" | "symlink"
@@ -140,7 +157,14 @@ fn everywhere(statement: &Statement) -> Option<&'static str> {
         Some(Value::Word(word)) => (0..=2).contains(&(*word as i32)),
         _ => false,
     };
-    fds.iter().any(is_stream).then_some("the standard streams are each world's own")
+    if fds.iter().any(is_stream) {
+        return Some("the standard streams are each world's own");
+    }
+    if statement.name == "stamp" && !matches!(statement.arguments[..], [Value::Text(_)]) {
+        return Some("only a path has times");
+    }
+    has_bad_second_string(statement)
+        .then_some("deviation 2: by number of two strings a bad second one is found first")
 }
 
 /// Why a statement cannot be done by a method.
@@ -155,15 +179,20 @@ pub(crate) fn without_method(statement: &Statement) -> Option<&'static str> {
         'g' => matches!(value, Value::Word(..0)),
         _ => false,
     });
-    if no_pointer {
-        return Some("a method takes no bad pointer, and no negative length");
-    }
-    let texts = statement.arguments.iter().filter_map(|value| match value {
-        Value::Text(text) => Some(text.len()),
-        _ => None,
+    no_pointer.then_some("a method takes no bad pointer, and no negative length")
+}
+
+/// Whether there are several strings, and one is none, or longer than a path can be.
+fn has_bad_second_string(statement: &Statement) -> bool {
+    let strings = statement.arguments.iter().filter(|value| match value {
+        Value::Text(_) | Value::Null => true,
+        _ => false,
     });
-    let has_long = texts.clone().any(|len| len >= PATH_MAX);
-    (has_long && texts.count() > 1).then_some("by number a long second path is found first")
+    let mut bad = strings.clone().filter(|value| match value {
+        Value::Text(text) => text.len() >= PATH_MAX,
+        _ => true,
+    });
+    strings.count() > 1 && bad.next().is_some()
 }
 
 fn word(statement: &Statement, at: usize) -> i64 {

@@ -39,7 +39,7 @@ impl Visit<'_> {
         let number = self.inodes.len();
         let number = *self.inodes.entry(stat.st_ino).or_insert(number);
         // Nothing sets a time to one that follows the start closely.
-        let class = |seconds: i64, nanoseconds: i64| match seconds - self.start {
+        let class = |seconds: i64, nanoseconds: i64| match seconds.saturating_sub(self.start) {
             -1..=100_000 => "now".to_owned(),
             _ => format!("{seconds}.{nanoseconds:09}"),
         };

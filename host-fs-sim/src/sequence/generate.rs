@@ -298,7 +298,7 @@ impl Generator<'_> {
             "clock_gettime" => vec![number(self.of(&[0, 0, 5, 99, -1]))],
             "getrlimit" => vec![number(self.of(&[1, 7, 7, 16, -1]))],
             "setrlimit" => { let (resource, limit) = self.limit(); vec![resource, limit] }
-            "prlimit64" => { let (resource, limit) = self.limit(); let none = self.chance(40); vec![resource, if none { Value::Null } else { limit }] }
+            "prlimit64" => { let (resource, limit) = self.limit(); let none = self.chance(40); vec![number(0), resource, if none { Value::Null } else { limit }] }
             "setuid" | "setgid" | "setfsuid" | "setfsgid" => vec![self.id()],
             "setreuid" | "setregid" => vec![number(-1), self.id()],
             "setresuid" | "setresgid" => if self.chance(90) { vec![number(-1), self.id(), number(-1)] } else { vec![self.id(), self.id(), number(0)] },

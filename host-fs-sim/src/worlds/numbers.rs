@@ -88,7 +88,7 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("futimesat", SYS_futimesat, "wsa", Nothing), ("utime", SYS_utime, "sa", Nothing),
         ("sched_yield", SYS_sched_yield, "", Nothing), ("clock_gettime", SYS_clock_gettime, "wo", Pair),
         ("getrlimit", SYS_getrlimit, "wo", Pair), ("setrlimit", SYS_setrlimit, "wa", Nothing),
-        ("prlimit64", SYS_prlimit64, "0wao", Pair),
+        ("prlimit64", SYS_prlimit64, "wwao", Pair),
         ("getuid", SYS_getuid, "", Nothing), ("geteuid", SYS_geteuid, "", Nothing),
         ("getgid", SYS_getgid, "", Nothing), ("getegid", SYS_getegid, "", Nothing),
         ("getresuid", SYS_getresuid, "ooo", Ids), ("getresgid", SYS_getresgid, "ooo", Ids),

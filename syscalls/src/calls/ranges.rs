@@ -98,10 +98,12 @@ impl System {
         let (a, b) = (from.attributes()?, to.attributes()?);
         let left = (a.size as i64).saturating_sub(first);
         let len = if left <= 0 { 0 } else { len.min(left as usize) };
-        if second == i64::MAX {
+        // Even where nothing is to be copied.
+        let limit = i64::try_from(self.limits.file_size()).unwrap_or(i64::MAX);
+        if second >= limit {
             return Err(Errno::EFBIG);
         }
-        let len = len.min(i64::MAX.saturating_sub(second) as usize);
+        let len = len.min(limit.saturating_sub(second) as usize);
         let (first_end, second_end) = (first + len as i64, second + len as i64);
         let one_file = (a.device, a.ino) == (b.device, b.ino);
         if one_file && first < second_end && second < first_end || first < 0 || second < 0 {
