@@ -171,12 +171,13 @@ impl System {
     /// `readahead(2)`: checks its arguments; all is in memory.
     ///
     /// # Errors
-    /// EBADF unless it is open for reading; EINVAL for what is no regular file.
-    pub fn readahead(&self, fd: i32) -> Result<()> {
+    /// EBADF unless it is open for reading; EINVAL for what is no regular file, or for more than
+    /// `i64::MAX` bytes.
+    pub fn readahead(&self, fd: i32, len: usize) -> Result<()> {
         let file = self.file(fd)?;
         file.check_readable()?;
         match file.attributes()?.file_type {
-            FileType::Regular => Ok(()),
+            FileType::Regular if i64::try_from(len).is_ok() => Ok(()),
             _ => Err(Errno::EINVAL),
         }
     }

@@ -24,6 +24,9 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_mut_ptr(), buffer.len())?;
         }
+        if !has_bytes(&segments) {
+            return self.file(fd)?.check_readable().map(|()| 0);
+        }
         // SAFETY: the slices are borrowed for the time of the call.
         self.read_into(fd, At::Offset, || Ok(unsafe { Sink::from_segments(&segments) }))
     }
@@ -37,14 +40,16 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_ptr().cast_mut(), buffer.len())?;
         }
+        if !has_bytes(&segments) {
+            return self.file(fd)?.check_writable().map(|()| 0);
+        }
         self.write_from(fd, (At::Offset, Append::AsOpened), || {
             // SAFETY: the slices are borrowed for the time of the call.
             Ok(unsafe { Source::from_segments(&segments) })
         })
     }
 
-    /// `readv(2)` and its kin by the addresses of a program, with the flags of `preadv2(2)`,
-    /// which mean nothing where there is nothing to transfer.
+    /// `readv(2)` and its kin by the addresses of a program, with the flags of `preadv2(2)`.
     ///
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
@@ -58,9 +63,10 @@ impl System {
     ) -> Result<usize> {
         self.file(fd)?.check_readable()?;
         let segments = self.segments(vector, count)?;
-        if has_bytes(&segments) {
-            append_by_flags(flags)?;
+        if !has_bytes(&segments) {
+            return Ok(0);
         }
+        append_by_flags(flags)?;
         // SAFETY: each was checked to be mapped.
         self.read_into(fd, at, || Ok(unsafe { Sink::from_segments(&segments) }))
     }
@@ -80,7 +86,10 @@ impl System {
     ) -> Result<usize> {
         self.file(fd)?.check_writable()?;
         let segments = self.segments(vector, count)?;
-        let append = if has_bytes(&segments) { append_by_flags(flags)? } else { Append::AsOpened };
+        if !has_bytes(&segments) {
+            return Ok(0);
+        }
+        let append = append_by_flags(flags)?;
         // SAFETY: each was checked to be mapped.
         self.write_from(fd, (at, append), || Ok(unsafe { Source::from_segments(&segments) }))
     }
@@ -106,6 +115,8 @@ impl System {
     }
 }
 
+/// Whether there is anything to transfer. If not, Linux looks neither at flags nor at what
+/// kind of file it is.
 fn has_bytes(segments: &Segments) -> bool {
     segments.iter().any(|segment| !segment.is_empty())
 }

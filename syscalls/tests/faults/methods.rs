@@ -125,7 +125,7 @@ pub const SCRIPT: &[Op] = script![
     copy_file_range((3, Some(&mut 0)), (7, Some(&mut 100)), 20_000, 0),
     sendfile(7, 3, Some(&mut 9000), 10_000),
     fadvise(7, 0, 0, libc::POSIX_FADV_NORMAL),
-    readahead(7),
+    readahead(7, 1),
     fsync(7),
     sync(),
     syncfs(7),

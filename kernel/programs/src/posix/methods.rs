@@ -118,7 +118,7 @@ fn by_method(sys: &System, name: &str, given: Arguments<'_>) -> Option<Told> {
             done.map(|done| moved(done, [position]))
         }
         "fadvise64" => done(sys.fadvise(int(0), long(1), long(2), int(3))),
-        "readahead" => done(sys.readahead(int(0))),
+        "readahead" => done(sys.readahead(int(0), long(2) as usize)),
         "fsync" | "fdatasync" => done(sys.fsync(int(0))),
         "syncfs" => done(sys.syncfs(int(0))),
         "sync" => {
