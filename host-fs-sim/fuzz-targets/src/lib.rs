@@ -12,6 +12,7 @@
 //! * [`paths`]: paths, against an independent walk.
 //! * [`boot`]: what a hypervisor tells a guest, and what a guest sends to its launcher.
 //! * [`postmark`]: the benchmark's commands.
+//! * [`script`]: rows of calls, as people write them.
 //!
 //! Whatever else comes from outside (archives, once they are read) gets a module, a line in
 //! [`TARGETS`], and three lines in `host-fs-sim/fuzz/fuzz_targets`.
@@ -23,6 +24,7 @@ pub mod ground;
 pub mod path;
 pub mod paths;
 pub mod postmark;
+pub mod script;
 
 use arbitrary::{Arbitrary, Unstructured};
 
@@ -35,11 +37,12 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target { name: "boot", run: |bytes| taken(bytes, boot::run) },
     Target { name: "calls", run: |bytes| taken(bytes, calls::run) },
     Target { name: "paths", run: |bytes| taken(bytes, paths::run) },
     Target { name: "postmark", run: |bytes| taken(bytes, postmark::run) },
+    Target { name: "script", run: |bytes| taken(bytes, script::run) },
 ];
 
 /// Takes an input apart as libFuzzer's own harness does; bytes that are no input are none.
