@@ -33,6 +33,11 @@ impl<'a> Arbitrary<'a> for Path {
                 224..236 => path.resize(path.len() + 250 + usize::from(component - 224), b'n'),
                 // Paths about as long as one may be.
                 236..240 => path.resize(4092 + usize::from(component - 236), b'/'),
+                // As many links, perhaps, as one path may lead through.
+                240..244 => {
+                    let times = 39 + usize::from(component - 240);
+                    path.extend_from_slice(&b"a/".repeat(times));
+                }
                 // What the input has: NULs and slashes, too.
                 _ => path.extend_from_slice(u.bytes(usize::from(component - 240).min(u.len()))?),
             }

@@ -310,3 +310,24 @@ fn check_working_directory(system: &System) {
         Err(errno) => panic!("getcwd says {errno:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A walk that followed one link too many went unseen: no input had a path through so
+    /// many links that do not lead in circles.
+    #[test]
+    fn both_walks_follow_forty_links() {
+        let limits = anchorite_syscalls::Limits { size_bytes: 0, inodes: 2 };
+        let system = system(Ground::new(Vec::new(), Vec::new()), limits);
+        system.symlink(b".", b"a").unwrap();
+        for links in [39, 40, 41] {
+            let path = b"a/".repeat(links);
+            check_walk(&system, &path);
+            let found = walk(&system, &path, true).map(|file| file.kind);
+            let expected = if links > 40 { Err(Errno::ELOOP) } else { Ok(libc::S_IFDIR) };
+            assert_eq!(found, expected, "{links} links");
+        }
+    }
+}
