@@ -11,9 +11,9 @@ use anchorite_fuzz_targets::TARGETS;
 
 const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz");
 /// Inputs that each target takes, those of its corpus included.
-const RUNS: u32 = 4000;
+const RUNS: u32 = 2000;
 /// Seconds after which a target stops before it took them all.
-const MOST_SECONDS: u32 = 15;
+const MOST_SECONDS: u32 = 8;
 
 /// `cargo fuzz` by the nightly compiler, which has the sanitizers.
 fn cargo_fuzz(command: &str) -> Command {
