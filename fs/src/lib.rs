@@ -18,6 +18,7 @@
 //! * [`inode`](Inode): what a file of any type is, and the calls on one inode.
 //! * `namespace`: the calls on directories — create, link, unlink, rename.
 //! * [`ramdisk`](Ramdisk): a whole file system: limits, root, teardown.
+//! * [`check`]: whether a ramdisk is whole.
 //!
 //! # Lock order
 //! A lock is taken only while locks above it in this tree are held:
@@ -44,6 +45,7 @@ extern crate alloc;
 
 #[allow(unsafe_code)]
 mod buffer;
+pub mod check;
 #[allow(unsafe_code)]
 mod data;
 mod directory;

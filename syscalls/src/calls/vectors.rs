@@ -24,6 +24,9 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_mut_ptr(), buffer.len())?;
         }
+        if !has_bytes(&segments) {
+            return self.file(fd)?.check_readable().map(|()| 0);
+        }
         // SAFETY: the slices are borrowed for the time of the call.
         self.read_into(fd, At::Offset, || Ok(unsafe { Sink::from_segments(&segments) }))
     }
@@ -37,40 +40,58 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_ptr().cast_mut(), buffer.len())?;
         }
+        if !has_bytes(&segments) {
+            return self.file(fd)?.check_writable().map(|()| 0);
+        }
         self.write_from(fd, (At::Offset, Append::AsOpened), || {
             // SAFETY: the slices are borrowed for the time of the call.
             Ok(unsafe { Source::from_segments(&segments) })
         })
     }
 
-    /// `readv(2)` and its kin by the addresses of a program.
+    /// `readv(2)` and its kin by the addresses of a program, with the flags of `preadv2(2)`.
     ///
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
-    /// those of [`pread`](System::pread).
-    pub(crate) fn readv_raw(&self, fd: i32, at: At, vector: u64, count: u64) -> Result<usize> {
+    /// those of [`append_by_flags`]; those of [`pread`](System::pread).
+    pub(crate) fn readv_raw(
+        &self,
+        fd: i32,
+        at: At,
+        flags: u64,
+        (vector, count): (u64, u64),
+    ) -> Result<usize> {
         self.file(fd)?.check_readable()?;
         let segments = self.segments(vector, count)?;
+        if !has_bytes(&segments) {
+            return Ok(0);
+        }
+        append_by_flags(flags)?;
         // SAFETY: each was checked to be mapped.
         self.read_into(fd, at, || Ok(unsafe { Sink::from_segments(&segments) }))
     }
 
-    /// `writev(2)` and its kin by the addresses of a program.
+    /// `writev(2)` and its kin by the addresses of a program, with the flags of `pwritev2(2)`, as
+    /// [`readv_raw`](System::readv_raw).
     ///
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
-    /// those of [`pwrite`](System::pwrite).
+    /// those of [`append_by_flags`]; those of [`pwrite`](System::pwrite).
     pub(crate) fn writev_raw(
         &self,
         fd: i32,
-        place: (At, Append),
-        vector: u64,
-        count: u64,
+        at: At,
+        flags: u64,
+        (vector, count): (u64, u64),
     ) -> Result<usize> {
         self.file(fd)?.check_writable()?;
         let segments = self.segments(vector, count)?;
+        if !has_bytes(&segments) {
+            return Ok(0);
+        }
+        let append = append_by_flags(flags)?;
         // SAFETY: each was checked to be mapped.
-        self.write_from(fd, place, || Ok(unsafe { Source::from_segments(&segments) }))
+        self.write_from(fd, (at, append), || Ok(unsafe { Source::from_segments(&segments) }))
     }
 
     /// Copies a program's array of `struct iovec` and checks what it names.
@@ -94,6 +115,12 @@ impl System {
     }
 }
 
+/// Whether there is anything to transfer. If not, Linux looks neither at flags nor at what
+/// kind of file it is.
+fn has_bytes(segments: &Segments) -> bool {
+    segments.iter().any(|segment| !segment.is_empty())
+}
+
 /// Where `preadv2(2)` and `pwritev2(2)` transfer: -1 is the file offset.
 ///
 /// # Errors
@@ -108,7 +135,7 @@ pub(crate) fn position_or_offset(offset: i64) -> Result<At> {
 ///
 /// # Errors
 /// EOPNOTSUPP for other flags; EINVAL for RWF_APPEND with RWF_NOAPPEND.
-pub(crate) fn append_by_flags(flags: u64) -> Result<Append> {
+fn append_by_flags(flags: u64) -> Result<Append> {
     const APPEND: u64 = libc::RWF_APPEND as u64;
     const NO_APPEND: u64 = 0x20;
     const NO_SIGNAL: u64 = 0x100;

@@ -35,14 +35,17 @@
 //!    single process whoever has the descriptor was given it. Nor are links to other users'
 //!    files denied (`fs.protected_hardlinks`), hardening as in 6. Pinned by
 //!    `link_by_descriptor_does_not_ask_who_opened_it`.
+//! 9. **Root's rights on files follow the file-system user.** On Linux they are capabilities, which
+//!    setfsuid() takes and gives; another call that makes that user root again does not give
+//!    them back. There are no capabilities here. Pinned by
+//!    `rights_of_root_follow_the_file_system_user`.
+//!
+//! Random sequences leave these out: `host_fs_sim::campaign::deviations` says how.
 //!
 //! # Rows as text
 //! Rows without pointers that lead astray are text (see `scripts`): those that a guest can do
 //! too are in `kernel/programs/src/posix`, with Linux' outcomes, and the program `posix` does
 //! them there. `grids` generates rows for every class of user.
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod calls;
 mod data;
