@@ -525,7 +525,7 @@ fn listings_that_cannot_be_walked_are_eio() {
         record(b"name", 30_000),
         record(b"name", -20),
         without_end,
-        name(b"../own"),
+        name(b"../../own"),
         name(b"/own"),
         name(&[b'n'; 256]),
         name(b"cut off")[..20].to_vec(),
@@ -577,4 +577,20 @@ fn copies_tell_what_was_done_before_the_host_failed() {
     assert!(done.len() > 8 && done.is_sorted() && done[0] < 20_000, "{outcomes:?}");
     let written: usize = done.iter().sum();
     assert_eq!(sys.fstat(to).unwrap().st_size as usize, written, "each byte is told");
+}
+
+#[test]
+fn offsets_and_sizes_below_zero_are_eio() {
+    let sys = system(ROOMY);
+    let host = Host::new(When::Never, Lie::Number(-2));
+    sys.mount_host(b"/mnt", host.clone()).unwrap();
+    let fd = sys.open(b"/mnt/d/file", libc::O_RDONLY, 0).unwrap();
+    host.state.lock().unwrap().when = When::From(0);
+    // By number, an offset above the largest would be an error's number.
+    let lseek = sys.syscall(libc::SYS_lseek, [fd as u64, 0, libc::SEEK_CUR as u64, 0, 0, 0]);
+    assert_eq!(lseek, -i64::from(libc::EIO));
+    assert_eq!(sys.pread(fd, &mut [0; 9], 0), Err(Errno::EIO));
+    assert_eq!(sys.fstat(fd).map(drop), Err(Errno::EIO));
+    assert_eq!(sys.stat(b"/mnt/d/file").map(drop), Err(Errno::EIO));
+    assert_eq!(sys.lstat(b"/mnt/d/file").map(drop), Err(Errno::EIO));
 }
