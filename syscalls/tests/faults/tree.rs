@@ -1,5 +1,7 @@
 //! All that can be seen of a system, and the end of all that is in it.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use anchorite_syscalls::{Result, System, api};
 
 /// Descriptors that are looked at.
@@ -66,8 +68,9 @@ fn visit(system: &System, path: Vec<u8>, buffer: &mut [u8], lines: &mut Vec<Stri
         let far = FAR.into_iter().filter(|&at| stat.st_size > at);
         let content = [0].into_iter().chain(far).map(|at| {
             let len = system.pread(fd, buffer, at).unwrap();
-            let runs = buffer[..len].chunk_by(|a, b| a == b);
-            format!("{:?}", runs.map(|run| (run.len(), run[0])).collect::<Vec<_>>())
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&buffer[..len]);
+            format!("{len} bytes {:x}", hasher.finish())
         });
         lines.push(format!("{line} {}", content.collect::<Vec<_>>().join(" ")));
         return system.close(fd).unwrap();
