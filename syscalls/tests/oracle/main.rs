@@ -35,6 +35,10 @@
 //!    single process whoever has the descriptor was given it. Nor are links to other users'
 //!    files denied (`fs.protected_hardlinks`), hardening as in 6. Pinned by
 //!    `link_by_descriptor_does_not_ask_who_opened_it`.
+//! 9. **Who is root for files may do what root may.** On Linux that takes capabilities, which
+//!    `setfsuid(2)` drops and a later `setresuid(2)` does not always bring back, so that a
+//!    caller can be root without them, or have them as somebody else (`capabilities(7)`). The
+//!    system has users alone. Pinned by the rows `capabilities_for_files_…`.
 //!
 //! # Rows as text
 //! Rows without pointers that lead astray are text (see `scripts`): those that a guest can do
