@@ -68,7 +68,7 @@ impl System {
                 Ok(length(done))
             }
             libc::SYS_fadvise64 => self.fadvise(int(a), b as i64, c as i64, int(d)).map(|()| 0),
-            libc::SYS_readahead => self.readahead(int(a)).map(|()| 0),
+            libc::SYS_readahead => self.readahead(int(a), c as usize).map(|()| 0),
             libc::SYS_lseek => self.lseek(int(a), b as i64, int(c)).map(|offset| offset as i64),
             libc::SYS_open => {
                 check_flags(int(b))?;

@@ -229,8 +229,8 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// EACCES without search permission.
     pub(crate) fn check_name_searchable(&self) -> Result<()> {
-        match (self.last(), &self.place.node) {
-            (Last::Name(_), Node::Ramdisk(node)) => node.check(self.caller, Access::EXECUTE),
+        match self.last() {
+            Last::Name(_) => self.check_search_permission(),
             _ => Ok(()),
         }
     }
@@ -240,17 +240,27 @@ impl<'a> Walk<'a> {
         self.system.parent(&self.place)
     }
 
+    /// Checks what a look-up of the last component would, where none is made.
+    ///
+    /// # Errors
+    /// EACCES.
+    pub(crate) fn check_search_permission(&self) -> Result<()> {
+        match &self.place.node {
+            Node::Ramdisk(node) => node.check(self.caller, Access::EXECUTE),
+            Node::Host(_) => Ok(()),
+        }
+    }
+
     /// # Errors
     /// ENOTDIR; EACCES without search permission.
     fn check_searchable(&self) -> Result<()> {
         if self.place.node.is_not_directory() {
             return Err(Errno::ENOTDIR);
         }
-        match &self.place.node {
-            // Names are checked with the look-up, under the same lock.
-            Node::Ramdisk(_) if !matches!(self.rest.bytes(), [b'.', ..]) => Ok(()),
-            Node::Ramdisk(node) => node.check(self.caller, Access::EXECUTE),
-            Node::Host(_) => Ok(()),
+        // Names are checked with the look-up, under the same lock.
+        match self.rest.bytes() {
+            [b'.', ..] => self.check_search_permission(),
+            _ => Ok(()),
         }
     }
 }

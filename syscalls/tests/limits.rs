@@ -48,6 +48,18 @@ fn writes_stop_at_the_limit_of_file_sizes() {
     assert_eq!(sys.write(appending, b"x"), Err(Errno::EFBIG));
 }
 
+/// Linux looks at the limit before it looks at how much there is to copy; here nothing to copy
+/// was a success first. Random sequences beside the model found it.
+#[test]
+fn copying_nothing_behind_the_limit_is_efbig() {
+    let sys = system();
+    let fd = sys.open(b"/f", libc::O_CREAT | libc::O_RDWR, 0o644).unwrap();
+    sys.setrlimit(libc::RLIMIT_FSIZE, limit(10, 10)).unwrap();
+    let copy = |to: &mut i64| sys.copy_file_range((fd, Some(&mut 0)), (fd, Some(to)), 0, 0);
+    assert_eq!(copy(&mut 9), Ok(0));
+    assert_eq!(copy(&mut 10), Err(Errno::EFBIG));
+}
+
 #[test]
 fn a_file_above_the_limit_may_shrink_to_what_is_above_it() {
     let sys = system();

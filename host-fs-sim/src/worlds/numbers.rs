@@ -1,7 +1,7 @@
 //! [`Numbers`]: whoever does calls by Linux's numbers, as a world of rows.
 
 use anchorite_programs::posix::methods::entries;
-use anchorite_programs::posix::script::{Reply, Value, World};
+use anchorite_programs::posix::script::{Reply, Statement, Value, World};
 use anchorite_syscalls::Errno;
 
 /// Calls by Linux's numbers, with pointers to memory that is made for each call.
@@ -34,7 +34,7 @@ enum Out {
     Statfs,
     Numbers,
     Ids,
-    Time,
+    Pair,
 }
 
 /// Name, number, what the arguments become, what comes back. Each letter takes an argument:
@@ -44,7 +44,7 @@ enum Out {
 /// digits, which are themselves.
 #[rustfmt::skip]
 const CALLS: &[(&str, i64, &str, Out)] = {
-    use Out::{Bytes, Ids, New, Nothing, Old, Stat, Statfs, Statx, Time};
+    use Out::{Bytes, Ids, New, Nothing, Old, Pair, Stat, Statfs, Statx};
     use libc::*;
     const NUMBERS: Out = Out::Numbers;
     &[
@@ -86,7 +86,9 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("fstatfs", SYS_fstatfs, "wo", Statfs), ("utimensat", SYS_utimensat, "wsaw", Nothing),
         ("futimens", SYS_utimensat, "w0a0", Nothing), ("utimes", SYS_utimes, "sa", Nothing),
         ("futimesat", SYS_futimesat, "wsa", Nothing), ("utime", SYS_utime, "sa", Nothing),
-        ("sched_yield", SYS_sched_yield, "", Nothing), ("clock_gettime", SYS_clock_gettime, "wo", Time),
+        ("sched_yield", SYS_sched_yield, "", Nothing), ("clock_gettime", SYS_clock_gettime, "wo", Pair),
+        ("getrlimit", SYS_getrlimit, "wo", Pair), ("setrlimit", SYS_setrlimit, "wa", Nothing),
+        ("prlimit64", SYS_prlimit64, "wwao", Pair),
         ("getuid", SYS_getuid, "", Nothing), ("geteuid", SYS_geteuid, "", Nothing),
         ("getgid", SYS_getgid, "", Nothing), ("getegid", SYS_getegid, "", Nothing),
         ("getresuid", SYS_getresuid, "ooo", Ids), ("getresgid", SYS_getresgid, "ooo", Ids),
@@ -97,6 +99,46 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("setgroups", SYS_setgroups, "i", Nothing), ("getgroups", SYS_getgroups, "g", Ids),
     ]
 };
+
+/// Whether there is such a call, and the arguments are what it wants.
+///
+/// # Errors
+/// A sentence about what it wants.
+pub fn check(statement: &Statement) -> Result<(), String> {
+    let fits = |letter: char, value: &Value| match (letter, value) {
+        ('w', Value::Word(_)) | ('g', Value::Word(..=65536)) => true,
+        ('s' | 'd', Value::Text(_)) | ('s' | 'a', Value::Null) | ('r', Value::Room(_)) => true,
+        ('a' | 'i', Value::List(list)) => list.iter().all(|one| matches!(one, Value::Word(_))),
+        ('v', Value::List(list)) => {
+            list.iter().all(|one| matches!(one, Value::Room(_) | Value::Text(_)))
+        }
+        _ => false,
+    };
+    let name = &statement.name;
+    let wanted: Vec<char> = match &**name {
+        "stamp" => vec!['s'],
+        "list" => vec!['w', 'r'],
+        name => arguments_of(name).ok_or_else(|| format!("there is no call `{name}`"))?.collect(),
+    };
+    let given = &statement.arguments;
+    let fit = given.len() == wanted.len()
+        && wanted.iter().zip(given).all(|(letter, value)| fits(*letter, value));
+    if fit && statement.watched.iter().all(|path| matches!(path, Value::Text(_))) {
+        return Ok(());
+    }
+    let told = wanted.iter().map(|letter| match letter {
+        'w' => "a number",
+        'g' => "a number up to 65536",
+        's' => "a string",
+        'd' => "a string of data",
+        'r' => "room",
+        'a' => "an array of numbers or NULL",
+        'i' => "an array of numbers",
+        _ => "an array of buffers",
+    });
+    let told: Vec<&str> = told.collect();
+    Err(format!("`{name}` wants {} arguments: {}", told.len(), told.join(", ")))
+}
 
 impl World for Numbers<'_> {
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Reply> {
@@ -202,7 +244,12 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
             let count = if all.is_empty() { 0 } else { value as usize };
             Reply::Numbers(value, ids(&mut (0..count).map(|at| 4 * at)))
         }
-        Out::Time => Reply::Numbers(value, vec![word(0), word(8)]),
+        Out::Pair => {
+            let pair = rooms.last().map_or(&[][..], |room| &room[..16]);
+            let words = pair.chunks_exact(8);
+            let word = |word: &[u8]| i64::from_ne_bytes(word.try_into().expect("eight bytes"));
+            Reply::Numbers(value, words.map(word).collect())
+        }
     }
 }
 

@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use anchorite_syscalls::{Platform, Result, Stream};
 
+/// Where clocks begin, in milliseconds since 1970: in the 21st century, as everybody's do, so
+/// that times which tests set are before or after it alike.
+const START: i64 = 1_700_000_000_000;
+
 /// A console that swallows, a clock that only moves when it is looked at.
 pub struct TestPlatform {
     memory: Vec<Range<usize>>,
@@ -14,7 +18,7 @@ pub struct TestPlatform {
 impl TestPlatform {
     /// A platform whose programs may name `memory`.
     pub fn new(memory: Vec<Range<usize>>) -> TestPlatform {
-        TestPlatform { memory, milliseconds: AtomicI64::new(1_000_000) }
+        TestPlatform { memory, milliseconds: AtomicI64::new(START) }
     }
 }
 

@@ -249,7 +249,7 @@ impl System {
             };
             if create {
                 if name.directory_only {
-                    walk.check_name_searchable()?;
+                    walk.check_search_permission()?;
                     return Err(Errno::EISDIR);
                 }
                 let mount = walk.place.mount;

@@ -103,7 +103,7 @@ impl System {
         let (a, b) = (from.attributes()?, to.attributes()?);
         let left = (a.size as i64).saturating_sub(first);
         let len = if left <= 0 { 0 } else { len.min(left as usize) };
-        // A copy may not begin where the output may not grow, even a copy of nothing.
+        // Even where nothing is to be copied.
         let limit = i64::try_from(self.limits.file_size()).unwrap_or(i64::MAX);
         if second >= limit {
             return Err(Errno::EFBIG);
@@ -177,12 +177,13 @@ impl System {
     /// `readahead(2)`: checks its arguments; all is in memory.
     ///
     /// # Errors
-    /// EBADF unless it is open for reading; EINVAL for what is no regular file.
-    pub fn readahead(&self, fd: i32) -> Result<()> {
+    /// EBADF unless it is open for reading; EINVAL for what is no regular file, or for more than
+    /// `i64::MAX` bytes.
+    pub fn readahead(&self, fd: i32, len: usize) -> Result<()> {
         let file = self.file(fd)?;
         file.check_readable()?;
         match file.attributes()?.file_type {
-            FileType::Regular => Ok(()),
+            FileType::Regular if i64::try_from(len).is_ok() => Ok(()),
             _ => Err(Errno::EINVAL),
         }
     }

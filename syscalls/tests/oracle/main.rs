@@ -35,10 +35,13 @@
 //!    single process whoever has the descriptor was given it. Nor are links to other users'
 //!    files denied (`fs.protected_hardlinks`), hardening as in 6. Pinned by
 //!    `link_by_descriptor_does_not_ask_who_opened_it`.
-//! 9. **Who is root for files may do what root may.** On Linux that takes capabilities, which
-//!    `setfsuid(2)` drops and a later `setresuid(2)` does not always bring back, so that a
-//!    caller can be root without them, or have them as somebody else (`capabilities(7)`). The
-//!    system has users alone. Pinned by the rows `capabilities_for_files_…`.
+//! 9. **Root's rights on files follow the file-system user.** On Linux they are capabilities, which
+//!    setfsuid() takes and gives; another call that makes that user root again does not give
+//!    them back, and one that makes it another does not always take them. There are no
+//!    capabilities here. Pinned by `rights_of_root_follow_the_file_system_user` and
+//!    `rights_of_root_are_nobody_elses`.
+//!
+//! Random sequences leave these out: `host_fs_sim::campaign::deviations` says how.
 //!
 //! # Rows as text
 //! Rows without pointers that lead astray are text (see `scripts`): those that a guest can do

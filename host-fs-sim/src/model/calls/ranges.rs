@@ -23,7 +23,7 @@ pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done>
         }
         "sendfile" => sendfile(model, int(0), int(1), position(2), long(3)),
         "fadvise64" => done(advise(model, int(0), long(2), int(3))),
-        "readahead" => done(read_ahead(model, int(0))),
+        "readahead" => done(read_ahead(model, int(0), long(2))),
         _ => return None,
     })
 }
@@ -210,9 +210,10 @@ fn advise(model: &mut Model, fd: i32, len: i64, advice: i32) -> Result<(), Errno
     Ok(())
 }
 
-fn read_ahead(model: &mut Model, fd: i32) -> Result<(), Errno> {
+fn read_ahead(model: &mut Model, fd: i32, len: i64) -> Result<(), Errno> {
     let description = model.descriptors.file(fd)?;
     description.check_readable()?;
     let object = description.object;
-    regular(model, object).map(drop).map_err(|_| Errno::EINVAL)
+    regular(model, object).map(drop).map_err(|_| Errno::EINVAL)?;
+    if len < 0 { Err(Errno::EINVAL) } else { Ok(()) }
 }
