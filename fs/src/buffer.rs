@@ -21,9 +21,10 @@ impl Segment {
         Segment { start, len }
     }
 
-    /// Whether it is of no byte.
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Bytes.
+    #[allow(clippy::len_without_is_empty)] // nobody asks
+    pub const fn len(&self) -> usize {
+        self.len
     }
 }
 

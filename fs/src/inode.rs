@@ -454,15 +454,16 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::ENODEV),
         };
-        let grows = allocation == Allocation::Extend && end > data.size();
-        if end > MAX_FILE_BYTES || grows && end > caller.file_size_limit {
+        // The limit counts even where the size is kept, as on tmpfs.
+        let takes_more = allocation != Allocation::PunchHole && end > data.size();
+        if end > MAX_FILE_BYTES || takes_more && end > caller.file_size_limit {
             return Err(Errno::EFBIG);
         }
         if allocation == Allocation::PunchHole {
             data.punch(&self.superblock, offset, end);
         } else {
             data.allocate(&self.superblock, offset, end)?;
-            if grows {
+            if allocation == Allocation::Extend && takes_more {
                 data.truncate(&self.superblock, end);
             }
         }

@@ -166,6 +166,18 @@ impl OpenFile {
         }
     }
 
+    /// Whether a transfer of `len` bytes would end where there is an offset.
+    ///
+    /// # Errors
+    /// EINVAL.
+    pub(crate) fn check_area(&self, at: At, len: usize) -> Result<()> {
+        match (&self.object, at) {
+            (Object::Inode(_), At::Position(position)) => check_end(position, len),
+            (Object::Inode(_), At::Offset) => check_end(*self.offset.lock(), len),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes `source`; returns how many bytes found room.
     ///
     /// # Errors

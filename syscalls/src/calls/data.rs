@@ -10,7 +10,7 @@ use crate::walk::LastLink;
 use crate::{Errno, Result};
 
 /// Bytes that one call transfers at most, as on Linux (`read(2)`, NOTES).
-const TRANSFER_MAX: usize = 0x7fff_f000;
+pub(super) const TRANSFER_MAX: usize = 0x7fff_f000;
 
 impl System {
     /// `read(2)`: reads up to `buf.len()` bytes at the file offset; returns how many, 0 at

@@ -1,10 +1,10 @@
 //! Making, removing and changing names: mkdir, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{Access, Caller, EntryName, FileType, Left, New, RenameMode, Sink};
+use anchorite_fs::{Caller, EntryName, FileType, Left, New, RenameMode, Sink};
 
 use crate::abi::Dirent;
-use crate::node::{Files, Node};
+use crate::node::Files;
 use crate::system::System;
 use crate::user::PATH_MAX;
 use crate::walk::{Last, LastLink, Walk};
@@ -211,16 +211,22 @@ impl System {
             _ => return Err(Errno::EINVAL),
         };
         self.as_caller(|caller| {
+            // The rename checks it again; what is wrong with the other path, or with what is in
+            // last place, comes after.
+            let check = |walk: &Walk<'_>| match walk.last() {
+                Last::Name(_) => walk.check_search_permission(),
+                _ => Ok(()),
+            };
             let old = self.walk_to_parent(caller, old_at, old)?;
-            if let (Last::Name(_), Node::Ramdisk(directory)) = (old.last(), &old.place.node) {
-                // The rename checks it again; what is wrong with the new path comes after.
-                directory.check(caller, Access::EXECUTE)?;
-            }
+            check(&old)?;
             let new = self.walk_to_parent(caller, new_at, new)?;
             if old.place.mount != new.place.mount {
                 return Err(Errno::EXDEV);
             }
-            let Last::Name(old_name) = old.last() else { return Err(Errno::EBUSY) };
+            let Last::Name(old_name) = old.last() else {
+                check(&new)?;
+                return Err(Errno::EBUSY);
+            };
             let Last::Name(new_name) = new.last() else {
                 let exists = mode == RenameMode::NoReplace;
                 return Err(if exists { Errno::EEXIST } else { Errno::EBUSY });

@@ -32,18 +32,26 @@ impl System {
         if offset < 0 || len <= 0 {
             return Err(Errno::EINVAL);
         }
-        let punches = mode & libc::FALLOC_FL_PUNCH_HOLE != 0;
-        if mode & !KNOWN != 0 || punches && mode & libc::FALLOC_FL_KEEP_SIZE == 0 {
+        const MOVES: i32 = libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE;
+        // Of what can be asked for one thing at a time; a size is kept by some alone.
+        let keeps = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
+        let asked = mode & !libc::FALLOC_FL_KEEP_SIZE;
+        let is_wrong = match asked {
+            libc::FALLOC_FL_PUNCH_HOLE => !keeps,
+            asked if asked & MOVES != 0 => keeps,
+            _ => false,
+        };
+        if mode & !KNOWN != 0 || asked.count_ones() > 1 || is_wrong {
             return Err(Errno::EOPNOTSUPP);
         }
         file.check_writable()?;
+        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
         let allocation = match mode {
             0 => Allocation::Extend,
             libc::FALLOC_FL_KEEP_SIZE => Allocation::KeepSize,
             PUNCH => Allocation::PunchHole,
             _ => return Err(Errno::EOPNOTSUPP),
         };
-        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| {
                 inode.allocate_range(caller, offset as u64, end as u64, allocation)
@@ -120,7 +128,8 @@ impl System {
     ///
     /// # Errors
     /// EBADF for the input; EINVAL for a position below zero, or a range that ends where no
-    /// offset is; EBADF for the output; EINVAL for O_APPEND on it, or for an input that is no
+    /// offset is; EBADF for the output; EINVAL for an offset of its own that such a range would
+    /// lead too far, for O_APPEND on it, or for an input that is no
     /// regular file; those of reading and writing.
     pub fn sendfile(
         &self,
@@ -141,6 +150,13 @@ impl System {
         }
         let to = self.file(output)?;
         to.check_writable()?;
+        // Looked at even where there is nothing to be copied.
+        if let Object::Inode(_) = to.object
+            && to.seek(0, libc::SEEK_CUR)?.saturating_add(wanted.min(COPY_MAX as i64) as u64)
+                > i64::MAX as u64
+        {
+            return Err(Errno::EINVAL);
+        }
         if to.flags() & libc::O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }

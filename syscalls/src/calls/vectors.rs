@@ -1,9 +1,10 @@
 //! Reading and writing several buffers at once: readv, writev, preadv, pwritev, preadv2,
 //! pwritev2. One call is one transfer: nothing comes between its buffers.
 
-use anchorite_fs::{Segment, Sink, Source};
+use anchorite_fs::{FileType, Segment, Sink, Source};
 use arrayvec::ArrayVec;
 
+use crate::calls::data::TRANSFER_MAX;
 use crate::calls::position;
 use crate::file::{Append, At};
 use crate::system::System;
@@ -61,12 +62,20 @@ impl System {
         flags: u64,
         (vector, count): (u64, u64),
     ) -> Result<usize> {
-        self.file(fd)?.check_readable()?;
+        let file = self.file(fd)?;
+        file.check_readable()?;
         let segments = self.segments(vector, count)?;
         if !has_bytes(&segments) {
             return Ok(0);
         }
-        append_by_flags(flags)?;
+        if flags != 0 {
+            file.check_area(at, bytes(&segments))?;
+            append_by_flags(flags)?;
+            let is_directory = file.attributes()?.file_type == FileType::Directory;
+            if is_directory && flags as i32 != libc::RWF_HIPRI {
+                return Err(Errno::EOPNOTSUPP);
+            }
+        }
         // SAFETY: each was checked to be mapped.
         self.read_into(fd, at, || Ok(unsafe { Sink::from_segments(&segments) }))
     }
@@ -84,10 +93,14 @@ impl System {
         flags: u64,
         (vector, count): (u64, u64),
     ) -> Result<usize> {
-        self.file(fd)?.check_writable()?;
+        let file = self.file(fd)?;
+        file.check_writable()?;
         let segments = self.segments(vector, count)?;
         if !has_bytes(&segments) {
             return Ok(0);
+        }
+        if flags != 0 {
+            file.check_area(at, bytes(&segments))?;
         }
         let append = append_by_flags(flags)?;
         // SAFETY: each was checked to be mapped.
@@ -118,7 +131,12 @@ impl System {
 /// Whether there is anything to transfer. If not, Linux looks neither at flags nor at what
 /// kind of file it is.
 fn has_bytes(segments: &Segments) -> bool {
-    segments.iter().any(|segment| !segment.is_empty())
+    bytes(segments) > 0
+}
+
+/// How many bytes one call would transfer.
+fn bytes(segments: &Segments) -> usize {
+    segments.iter().map(Segment::len).sum::<usize>().min(TRANSFER_MAX)
 }
 
 /// Where `preadv2(2)` and `pwritev2(2)` transfer: -1 is the file offset.

@@ -115,7 +115,8 @@ fn copy_file_range(
     let size = model.tree.get(from_id).size() as i64;
     let left = if first >= size { 0 } else { size.saturating_sub(first) as u64 };
     let limit = model.limit(libc::RLIMIT_FSIZE);
-    if second as u64 >= limit && limit != libc::RLIM_INFINITY || second == i64::MAX {
+    // Compared as numbers with signs.
+    if second >= limit as i64 && limit != libc::RLIM_INFINITY || second == i64::MAX {
         return Err(Errno::EFBIG);
     }
     if first < 0 || second < 0 {
