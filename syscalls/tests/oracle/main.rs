@@ -13,7 +13,8 @@
 //!    that needs no copy comes first. Checking first keeps faults out of copies made
 //!    under a lock. Pinned by the rows `…_is_checked_whole`.
 //! 2. **Strings are copied before the call starts**: with two paths, a bad second pointer
-//!    is EFAULT even where walking the first would fail. Pinned by
+//!    is EFAULT even where walking the first would fail, and a bad pointer is even where flags
+//!    are bad too. Pinned by
 //!    `rename_checks_both_pointers_first`.
 //! 3. **A listing that came to its end goes on** if an entry is made after that; tmpfs waits
 //!    for a rewind. POSIX.1-2024, readdir(): it is unspecified. Pinned by
@@ -57,7 +58,6 @@ mod names;
 mod opens;
 mod paths;
 mod pointers;
-mod random;
 mod scripts;
 mod steps;
 mod worlds;
