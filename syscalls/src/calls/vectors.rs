@@ -70,11 +70,11 @@ impl System {
         }
         if flags != 0 {
             file.check_area(at, bytes(&segments))?;
-            append_by_flags(flags)?;
             let is_directory = file.attributes()?.file_type == FileType::Directory;
-            if is_directory && flags as i32 != libc::RWF_HIPRI {
+            if is_directory && flags as i32 & !libc::RWF_HIPRI != 0 {
                 return Err(Errno::EOPNOTSUPP);
             }
+            append_by_flags(flags)?;
         }
         // SAFETY: each was checked to be mapped.
         self.read_into(fd, at, || Ok(unsafe { Sink::from_segments(&segments) }))
