@@ -20,11 +20,6 @@ impl Segment {
     pub const fn new(start: *mut u8, len: usize) -> Segment {
         Segment { start, len }
     }
-
-    /// Whether it is of no byte.
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
 }
 
 /// Where a transfer is in the caller's ranges.

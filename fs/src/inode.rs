@@ -455,7 +455,9 @@ impl Inode {
             _ => return Err(Errno::ENODEV),
         };
         let grows = allocation == Allocation::Extend && end > data.size();
-        if end > MAX_FILE_BYTES || grows && end > caller.file_size_limit {
+        // The limit binds what is behind the end too, as on Linux.
+        let behind = allocation != Allocation::PunchHole && end > data.size();
+        if end > MAX_FILE_BYTES || behind && end > caller.file_size_limit {
             return Err(Errno::EFBIG);
         }
         if allocation == Allocation::PunchHole {

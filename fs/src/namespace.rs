@@ -94,7 +94,8 @@ impl Inode {
         state.check(caller, Access::EXECUTE)?;
         match directory.find(hash, name) {
             Some(slot) => Ok(directory.child(slot).clone()),
-            None if name.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
+            // A removed directory is not asked what it thinks of a name.
+            None if name.len() > NAME_MAX && state.meta.nlink > 0 => Err(Errno::ENAMETOOLONG),
             None => Err(Errno::ENOENT),
         }
     }
@@ -103,8 +104,8 @@ impl Inode {
     /// applied its mask already.
     ///
     /// # Errors
-    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; EEXIST; ENOENT if this
-    /// directory was removed; EACCES without write permission; ENOSPC; ENOMEM.
+    /// ENOTDIR; EACCES without search permission; ENOENT if this directory was removed;
+    /// ENAMETOOLONG; EEXIST; EACCES without write permission; ENOSPC; ENOMEM.
     pub fn create(
         this: &InodeRef,
         caller: &Caller<'_>,
@@ -201,8 +202,8 @@ impl Inode {
     /// Gives `target`, which is no directory, the further name `name`: `link(2)`.
     ///
     /// # Errors
-    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; EEXIST; EXDEV for an
-    /// inode of another ramdisk; ENOENT if this directory was removed; EACCES without
+    /// ENOTDIR; EACCES without search permission; ENOENT if this directory was removed;
+    /// ENAMETOOLONG; EEXIST; EXDEV for an inode of another ramdisk; EACCES without
     /// write permission; EPERM if `target` is a directory; ENOENT if it has no name
     /// any more; EMLINK; ENOMEM.
     pub fn link(
@@ -623,7 +624,8 @@ fn count_moved(parents: &mut Parents<'_>, source: &InodeRef, target: &InodeRef) 
 /// Looks a name up in a locked directory; returns its hash too.
 ///
 /// # Errors
-/// ENOTDIR; EACCES without search permission; ENAMETOOLONG.
+/// ENOTDIR; EACCES without search permission; ENOENT if the directory was removed;
+/// ENAMETOOLONG.
 fn find(
     inode: &Inode,
     state: &State,
@@ -632,6 +634,9 @@ fn find(
 ) -> Result<(u32, Option<Slot>)> {
     let directory = state.directory()?;
     state.check(caller, Access::EXECUTE)?;
+    if state.meta.nlink == 0 {
+        return Err(Errno::ENOENT);
+    }
     if name.len() > NAME_MAX {
         return Err(Errno::ENAMETOOLONG);
     }
@@ -640,11 +645,8 @@ fn find(
 }
 
 /// # Errors
-/// ENOENT if the directory was removed; EACCES.
+/// EACCES.
 fn may_create(directory: &State, caller: &Caller<'_>) -> Result<()> {
-    if directory.meta.nlink == 0 {
-        return Err(Errno::ENOENT);
-    }
     directory.check(caller, Access::WRITE | Access::EXECUTE)
 }
 

@@ -27,7 +27,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use self::deviations::{Against, Judge};
 use crate::model::Model;
-use crate::sequence::{ROW, Sequences};
+use crate::sequence::{ROW, Sequences, Shrinking};
 use crate::worlds::{Methods, Numbers, ROOMY, linux_call, on_linux, system, system_by_numbers};
 
 /// How often a failing sequence is tried smaller.
@@ -121,13 +121,19 @@ impl Case {
         (TestRunner::new_with_rng(config, rng), sequences)
     }
 
+    /// The sequence, to be shrunk.
+    pub fn sequence(&self) -> Shrinking {
+        let (mut runner, sequences) = self.runner();
+        sequences.new_tree(&mut runner).expect("sequences reject nothing")
+    }
+
     /// Does the sequence in both worlds; tells what calls it made.
     ///
     /// # Errors
     /// The worlds differ, or the ramdisk is not whole.
     pub fn run(&self) -> Result<Tally, Box<Failure>> {
-        let (mut runner, sequences) = self.runner();
-        let tree = sequences.new_tree(&mut runner).expect("sequences reject nothing");
+        let (mut runner, _) = self.runner();
+        let tree = self.sequence();
         let tally = RefCell::new(None);
         let limits = self.limits();
         let tried = runner.run_one(tree, |statements| {
@@ -166,12 +172,14 @@ struct Ran {
 }
 
 /// What came of a statement.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Told {
     /// As rows have it.
     text: String,
     /// What rows leave out.
     more: String,
+    /// What must be the same in both worlds.
+    compared: String,
 }
 
 /// Does `statements` in both worlds. What differs is told, a line, and a row that shows it.
@@ -184,7 +192,7 @@ fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result
     let mut judge = Judge::new(against);
     let mut problem = None;
     let ours = ran(&mut numbers, &mut |run| {
-        let mut teller = Teller::default();
+        let mut teller = Teller::new(against);
         let mut told = Vec::new();
         for statement in statements {
             if judge.objection(run.world(), statement).is_some() {
@@ -209,7 +217,7 @@ fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result
         return Err(format!("{problem}\n\n{}", row(lines)));
     }
     let all = |run: &mut Run<'_>| {
-        let mut teller = Teller::default();
+        let mut teller = Teller::new(against);
         let told = done.iter().map(|statement| {
             let outcome = run.perform(statement);
             teller.tell(run, statement, &outcome)
@@ -236,7 +244,7 @@ fn ran(world: &mut dyn World, program: &mut dyn FnMut(&mut Run<'_>) -> Vec<Told>
 
 fn differences(done: &[Statement], ours: &Ran, theirs: &Ran) -> Option<String> {
     let all = || done.iter().zip(&ours.told).zip(&theirs.told);
-    let first = all().position(|((_, ours), theirs)| ours != theirs);
+    let first = all().position(|((_, ours), theirs)| ours.compared != theirs.compared);
     let what = match first {
         Some(at) => {
             let (ours, theirs) = (&ours.told[at], &theirs.told[at]);
@@ -257,7 +265,7 @@ fn differences(done: &[Statement], ours: &Ran, theirs: &Ran) -> Option<String> {
     };
     let until = first.map_or(done.len(), |at| at + 1);
     let lines = all().take(until).map(|((statement, ours), theirs)| {
-        (statement, Some(&*theirs.text), (ours != theirs).then_some(&*ours.text))
+        (statement, Some(&*theirs.text), (ours.compared != theirs.compared).then_some(&*ours.text))
     });
     Some(format!("{what}\n\n{}", row(lines)))
 }
@@ -281,13 +289,27 @@ fn row<'a>(
 }
 
 /// Tells outcomes such that those of different worlds can be compared.
-#[derive(Default)]
 struct Teller {
+    ticks: Ticks,
     /// When each inode number was first seen.
     inodes: HashMap<u64, usize>,
 }
 
+/// How a world's clock goes.
+#[derive(Clone, Copy)]
+enum Ticks {
+    /// Each call has a time of its own.
+    Fine,
+    /// Many calls have the same time.
+    Coarse,
+}
+
 impl Teller {
+    fn new(against: Against) -> Teller {
+        let ticks = if against == Against::Linux { Ticks::Coarse } else { Ticks::Fine };
+        Teller { ticks, inodes: HashMap::new() }
+    }
+
     fn tell(&mut self, run: &mut Run<'_>, statement: &Statement, outcome: &Outcome) -> Told {
         let mut text = outcome.told();
         let mut more = String::new();
@@ -313,8 +335,30 @@ impl Teller {
             }
             _ => {}
         }
-        Told { text, more }
+        let mut compared = outcome.reply.as_ref().map_or_else(|| text.clone(), Reply::to_string);
+        if statement.name == "clock_gettime" {
+            compared.clone_from(&text);
+        }
+        compared += &more;
+        compared += &match self.ticks {
+            Ticks::Fine => outcome.moved.clone(),
+            Ticks::Coarse => without_access(&outcome.moved),
+        };
+        Told { text, more, compared }
     }
+}
+
+/// What `watch` tells, without access times. Whether a read marks them depends on whether they
+/// are before the other times (`relatime`), and those of a coarse clock may be equal.
+fn without_access(moved: &str) -> String {
+    let piece = |piece: &str| match piece.rsplit_once(' ') {
+        Some((path, "a" | "a<")) => format!("{path} -"),
+        Some((path, times)) if !matches!(times, "made" | "missing" | "removed") => {
+            format!("{path} {}", times.trim_start_matches('a').trim_start_matches('<'))
+        }
+        _ => piece.to_owned(),
+    };
+    moved.split(", ").map(piece).collect::<Vec<_>>().join(", ")
 }
 
 fn outside_limits(system: &System) -> Option<String> {

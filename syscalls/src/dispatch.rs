@@ -39,20 +39,18 @@ impl System {
             libc::SYS_pread64 => self.read_at(int(a), position(d as i64)?, b, c),
             libc::SYS_write => self.write_at(int(a), At::Offset, b, c),
             libc::SYS_pwrite64 => self.write_at(int(a), position(d as i64)?, b, c),
-            libc::SYS_readv => self.readv_raw(int(a), At::Offset, 0, (b, c)).map(length),
-            libc::SYS_writev => self.writev_raw(int(a), At::Offset, 0, (b, c)).map(length),
+            libc::SYS_readv => self.readv_raw(int(a), At::Offset, (b, c), 0).map(length),
+            libc::SYS_writev => self.writev_raw(int(a), At::Offset, (b, c), 0).map(length),
             // The kernel's interface has the offset in one word; the next is for others.
-            libc::SYS_preadv => self.readv_raw(int(a), position(d as i64)?, 0, (b, c)).map(length),
+            libc::SYS_preadv => self.readv_raw(int(a), position(d as i64)?, (b, c), 0).map(length),
             libc::SYS_pwritev => {
-                self.writev_raw(int(a), position(d as i64)?, 0, (b, c)).map(length)
+                self.writev_raw(int(a), position(d as i64)?, (b, c), 0).map(length)
             }
             libc::SYS_preadv2 => {
-                let at = position_or_offset(d as i64)?;
-                self.readv_raw(int(a), at, f, (b, c)).map(length)
+                self.readv_raw(int(a), position_or_offset(d as i64)?, (b, c), f).map(length)
             }
             libc::SYS_pwritev2 => {
-                let at = position_or_offset(d as i64)?;
-                self.writev_raw(int(a), at, f, (b, c)).map(length)
+                self.writev_raw(int(a), position_or_offset(d as i64)?, (b, c), f).map(length)
             }
             libc::SYS_fallocate => self.fallocate(int(a), int(b), c as i64, d as i64).map(|()| 0),
             libc::SYS_copy_file_range => {

@@ -124,6 +124,11 @@ impl OpenFile {
         }
     }
 
+    /// Whether it is a directory of a ramdisk.
+    pub(crate) fn is_directory(&self) -> bool {
+        matches!(&self.object, Object::Inode(inode) if inode.is_directory())
+    }
+
     /// # Errors
     /// ENOTDIR for what is known to be no directory; a host says so itself.
     pub(crate) fn check_listable(&self) -> Result<()> {
@@ -131,6 +136,18 @@ impl OpenFile {
             Object::Inode(inode) if inode.is_directory() => Ok(()),
             Object::Host(_) => Ok(()),
             _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// Whether a transfer of `len` bytes would end where an offset can be.
+    ///
+    /// # Errors
+    /// EINVAL.
+    pub(crate) fn check_transfer(&self, at: At, len: usize) -> Result<()> {
+        match (&self.object, at) {
+            (Object::Inode(_), At::Position(position)) => check_end(position, len),
+            (Object::Inode(_), At::Offset) => check_end(*self.offset.lock(), len),
+            _ => Ok(()),
         }
     }
 

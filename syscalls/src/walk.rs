@@ -223,6 +223,18 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// After [`reach_parent`](Walk::reach_parent), asks what a look-up of the last name would
+    /// ask first, for calls that refuse the path without looking.
+    ///
+    /// # Errors
+    /// EACCES without search permission.
+    pub(crate) fn check_name_searchable(&self) -> Result<()> {
+        match self.last() {
+            Last::Name(_) => self.check_search_permission(),
+            _ => Ok(()),
+        }
+    }
+
     /// The parent of the directory that the walk is at; the root is its own.
     fn up(&self) -> Result<Place> {
         self.system.parent(&self.place)

@@ -30,8 +30,19 @@ fn writes_stop_at_the_limit_of_file_sizes() {
     assert_eq!(sys.ftruncate(fd, 11), Err(Errno::EFBIG));
     assert_eq!(sys.truncate(b"/f", 10), Ok(()));
     assert_eq!(sys.fallocate(fd, 0, 0, 11), Err(Errno::EFBIG));
-    assert_eq!(sys.fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 11), Ok(()));
+    assert_eq!(sys.fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 11), Err(Errno::EFBIG));
+    assert_eq!(sys.fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 10), Ok(()));
     assert_eq!(sys.fstat(fd).unwrap().st_size, 10);
+
+    let other = sys.open(b"/g", libc::O_CREAT | libc::O_RDWR, 0o644).unwrap();
+    sys.write(other, b"abc").unwrap();
+    let copy = |from: i64, to: i64| {
+        let (mut from, mut to) = (from, to);
+        sys.copy_file_range((other, Some(&mut from)), (fd, Some(&mut to)), 5, 0)
+    };
+    assert_eq!(copy(0, 9), Ok(1));
+    assert_eq!(copy(3, 10), Err(Errno::EFBIG)); // although there is nothing to copy
+    assert_eq!(copy(0, -6), Err(Errno::EINVAL));
 
     let appending = sys.open(b"/f", libc::O_WRONLY | libc::O_APPEND, 0).unwrap();
     assert_eq!(sys.write(appending, b"x"), Err(Errno::EFBIG));

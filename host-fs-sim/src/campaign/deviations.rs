@@ -64,13 +64,21 @@ impl Judge {
         anywhere.or_else(|| match self.against {
             Against::Linux => self.unlike_linux(ours, statement),
             Against::Methods => without_method(statement),
-            Against::Model => self.unlike_model(statement),
+            Against::Model => self.unlike_model(ours, statement),
         })
     }
 
-    fn unlike_model(&self, statement: &Statement) -> Option<&'static str> {
+    fn unlike_model(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
         if matches!(&*statement.name, "getdents" | "getdents64") {
             return Some("the order of a listing is its own; `list` is done");
+        }
+        self.anywhere_else(ours, statement)
+    }
+
+    /// What differs both on Linux and in the model.
+    fn anywhere_else(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
+        if statement.name == "sendfile" && is_one_file(ours, &statement.arguments) {
+            return Some("Linux hands pages over, to a file itself while it reads them");
         }
         self.keeps_capabilities(statement)
     }
@@ -142,7 +150,7 @@ impl Judge {
         if matches!(name, "link" | "linkat") && (self.has_file_user || !is_root(ours)) {
             return Some("deviation 8: who is not root may link what it can name");
         }
-        self.keeps_capabilities(statement)
+        self.anywhere_else(ours, statement)
     }
 }
 
@@ -171,8 +179,7 @@ fn everywhere(statement: &Statement) -> Option<&'static str> {
     if statement.name == "stamp" && !matches!(statement.arguments[..], [Value::Text(_)]) {
         return Some("only a path has times");
     }
-    has_bad_second_string(statement)
-        .then_some("deviation 2: by number of two strings a bad second one is found first")
+    has_bad_string(statement).then_some("deviation 2: by number a bad string is found first")
 }
 
 /// Why a statement cannot be done by a method.
@@ -192,17 +199,31 @@ pub(crate) fn without_method(statement: &Statement) -> Option<&'static str> {
         .then_some("a method takes no bad pointer, no negative length, and finds a long path later")
 }
 
-/// Whether there are several strings, and one is none, or longer than a path can be.
-fn has_bad_second_string(statement: &Statement) -> bool {
-    let strings = statement.arguments.iter().filter(|value| match value {
-        Value::Text(_) | Value::Null => true,
-        _ => false,
-    });
+/// Whether a string is none, or longer than a path can be, where something else can be wrong
+/// too: another string, or flags.
+fn has_bad_string(statement: &Statement) -> bool {
+    let has_flags = matches!(
+        &*statement.name,
+        "access"
+            | "faccessat"
+            | "faccessat2"
+            | "fchmodat2"
+            | "fchownat"
+            | "newfstatat"
+            | "statx"
+            | "unlinkat"
+            | "utimensat"
+    );
+    let strings =
+        statement.arguments.iter().filter(|value| matches!(value, Value::Text(_) | Value::Null));
     let mut bad = strings.clone().filter(|value| match value {
         Value::Text(text) => text.len() >= PATH_MAX,
         _ => true,
     });
-    strings.count() > 1 && bad.next().is_some()
+    let has_bad = bad.next().is_some();
+    // What is written is a string too, of any length.
+    let is_path = !statement.name.contains("write");
+    (strings.count() > 1 || has_flags) && has_bad && is_path
 }
 
 fn word(statement: &Statement, at: usize) -> i64 {
@@ -219,6 +240,16 @@ fn file_size(ours: &mut dyn World, named: &[Value]) -> Option<i64> {
         Some(Reply::Stat(stat)) => Some(stat.st_size),
         _ => None,
     }
+}
+
+/// Whether two descriptors are of the same file.
+fn is_one_file(ours: &mut dyn World, fds: &[Value]) -> bool {
+    let mut inode = |at: usize| match ours.call("fstat", &fds[at..at + 1]) {
+        Some(Reply::Stat(stat)) => Some(stat.st_ino),
+        _ => None,
+    };
+    let (output, input) = (inode(0), inode(1));
+    output.is_some() && output == input
 }
 
 fn is_link(ours: &mut dyn World, named: &[Value]) -> bool {

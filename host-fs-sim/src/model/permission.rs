@@ -1,5 +1,5 @@
 //! [`Identity`]: whom the process acts as, and [`Who`], what of it counts for files;
-//! `credentials(7)`, `capabilities(7)`, `inode(7)`.
+//! `credentials(7)`, `inode(7)`.
 
 use std::sync::Arc;
 
@@ -49,14 +49,12 @@ pub struct Who {
     pub gid: u32,
     /// The supplementary groups, in ascending order.
     pub groups: Arc<[u32]>,
-    /// Whether the capabilities for files are in force, such as CAP_DAC_OVERRIDE.
-    pub capable: bool,
 }
 
 impl Identity {
     /// Root.
     pub fn root() -> Identity {
-        let files = Who { uid: 0, gid: 0, groups: Arc::new([]), capable: true };
+        let files = Who { uid: 0, gid: 0, groups: Arc::new([]) };
         Identity { user: Ids::default(), group: Ids::default(), files }
     }
 
@@ -65,25 +63,10 @@ impl Identity {
         self.user.effective == 0
     }
 
-    /// Whether any of the users is root: else all capabilities are lost.
-    pub fn is_permitted(&self) -> bool {
-        [self.user.real, self.user.effective, self.user.saved].contains(&0)
-    }
-
-    /// Takes new users; the file-system user becomes the effective one. Capabilities go and
-    /// come with an effective user that is root: `capabilities(7)`, "Effect of user ID
-    /// changes on capabilities".
+    /// Takes new users; the file-system user becomes the effective one.
     pub fn set_users(&mut self, new: Ids) {
-        let former = std::mem::replace(&mut self.user, new);
+        self.user = new;
         self.files.uid = new.effective;
-        match (former.effective == 0, new.effective == 0) {
-            (true, false) => self.files.capable = false,
-            (false, true) => self.files.capable = true,
-            _ => {}
-        }
-        if !self.is_permitted() {
-            self.files.capable = false;
-        }
     }
 
     /// Takes new groups; the file-system group becomes the effective one.
@@ -95,12 +78,17 @@ impl Identity {
     /// Who accesses files by the real user and group, as `access(2)` asks.
     pub fn real(&self) -> Who {
         let groups = self.files.groups.clone();
-        let (uid, gid) = (self.user.real, self.group.real);
-        Who { uid, gid, groups, capable: uid == 0 }
+        Who { uid: self.user.real, gid: self.group.real, groups }
     }
 }
 
 impl Who {
+    /// Whether the caller has the capabilities for files, such as CAP_DAC_OVERRIDE: they go
+    /// with the user.
+    pub fn is_capable(&self) -> bool {
+        self.uid == 0
+    }
+
     /// Whether `gid` is one of the caller's groups.
     pub fn in_group(&self, gid: u32) -> bool {
         self.gid == gid || self.groups.contains(&gid)
@@ -108,7 +96,7 @@ impl Who {
 
     /// Whether the caller owns the file or may act as if (CAP_FOWNER).
     pub fn owns(&self, inode: &Inode) -> bool {
-        self.uid == inode.uid || self.capable
+        self.uid == inode.uid || self.is_capable()
     }
 
     /// Checks the permissions `wanted` of a file: `path_resolution(7)`.
@@ -125,7 +113,7 @@ impl Who {
         };
         let granted = wanted & !class & 7 == 0;
         let executable = inode.is_directory() || inode.mode & 0o111 != 0;
-        let overridden = self.capable && (wanted & EXECUTE == 0 || executable);
+        let overridden = self.is_capable() && (wanted & EXECUTE == 0 || executable);
         if granted || overridden { Ok(()) } else { Err(Errno::EACCES) }
     }
 
@@ -134,25 +122,25 @@ impl Who {
         directory.mode & libc::S_ISVTX != 0
             && self.uid != child.uid
             && self.uid != directory.uid
-            && !self.capable
+            && !self.is_capable()
     }
 
     /// The mode of a file after a change of its owner: without the set-user-ID bit, and
     /// without the set-group-ID bit where that is a privilege.
     pub fn without_set_ids(&self, inode: &Inode) -> u32 {
         let mode = inode.mode & !SET_USER;
-        let harmless = mode & GROUP_EXECUTE == 0 && (self.in_group(inode.gid) || self.capable);
+        let harmless = mode & GROUP_EXECUTE == 0 && (self.in_group(inode.gid) || self.is_capable());
         if harmless { mode } else { mode & !SET_GROUP }
     }
 
     /// The mode of a file after a change of its content.
     pub fn mode_after_write(&self, inode: &Inode) -> u32 {
-        if self.capable { inode.mode } else { self.without_set_ids(inode) }
+        if self.is_capable() { inode.mode } else { self.without_set_ids(inode) }
     }
 
     /// `mode`, without the set-group-ID bit if the caller may not give it to `gid`.
     pub fn mode_for_group(&self, mode: u32, gid: u32) -> u32 {
-        if self.in_group(gid) || self.capable { mode } else { mode & !SET_GROUP }
+        if self.in_group(gid) || self.is_capable() { mode } else { mode & !SET_GROUP }
     }
 
     /// Group and mode of a new file in `parent`: a set-group-ID directory gives its group

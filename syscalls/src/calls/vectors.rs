@@ -24,11 +24,8 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_mut_ptr(), buffer.len())?;
         }
-        if !has_bytes(&segments) {
-            return self.file(fd)?.check_readable().map(|()| 0);
-        }
         // SAFETY: the slices are borrowed for the time of the call.
-        self.read_into(fd, At::Offset, || Ok(unsafe { Sink::from_segments(&segments) }))
+        self.read_vector(fd, At::Offset, unsafe { Sink::from_segments(&segments) }, 0)
     }
 
     /// `writev(2)`: writes the buffers in turn at the file offset.
@@ -40,58 +37,79 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_ptr().cast_mut(), buffer.len())?;
         }
-        if !has_bytes(&segments) {
-            return self.file(fd)?.check_writable().map(|()| 0);
-        }
-        self.write_from(fd, (At::Offset, Append::AsOpened), || {
-            // SAFETY: the slices are borrowed for the time of the call.
-            Ok(unsafe { Source::from_segments(&segments) })
-        })
+        // SAFETY: the slices are borrowed for the time of the call.
+        self.write_vector(fd, At::Offset, unsafe { Source::from_segments(&segments) }, 0)
     }
 
-    /// `readv(2)` and its kin by the addresses of a program, with the flags of `preadv2(2)`.
+    /// `readv(2)` and its kin by the addresses of a program; `flags` are `preadv2(2)`'s.
     ///
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
-    /// those of [`append_by_flags`]; those of [`pread`](System::pread).
+    /// those of [`read_vector`](System::read_vector).
     pub(crate) fn readv_raw(
         &self,
         fd: i32,
         at: At,
-        flags: u64,
         (vector, count): (u64, u64),
+        flags: u64,
     ) -> Result<usize> {
         self.file(fd)?.check_readable()?;
         let segments = self.segments(vector, count)?;
-        if !has_bytes(&segments) {
-            return Ok(0);
-        }
-        append_by_flags(flags)?;
         // SAFETY: each was checked to be mapped.
-        self.read_into(fd, at, || Ok(unsafe { Sink::from_segments(&segments) }))
+        self.read_vector(fd, at, unsafe { Sink::from_segments(&segments) }, flags)
     }
 
-    /// `writev(2)` and its kin by the addresses of a program, with the flags of `pwritev2(2)`, as
-    /// [`readv_raw`](System::readv_raw).
+    /// `writev(2)` and its kin by the addresses of a program; `flags` are `pwritev2(2)`'s.
     ///
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
-    /// those of [`append_by_flags`]; those of [`pwrite`](System::pwrite).
+    /// those of [`write_vector`](System::write_vector).
     pub(crate) fn writev_raw(
         &self,
         fd: i32,
         at: At,
-        flags: u64,
         (vector, count): (u64, u64),
+        flags: u64,
     ) -> Result<usize> {
         self.file(fd)?.check_writable()?;
         let segments = self.segments(vector, count)?;
-        if !has_bytes(&segments) {
+        // SAFETY: each was checked to be mapped.
+        self.write_vector(fd, at, unsafe { Source::from_segments(&segments) }, flags)
+    }
+
+    /// Fills `sink`. Where it has no room at all, nothing else is looked at, as on Linux.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL if the transfer would end where no offset is; EOPNOTSUPP and EINVAL for
+    /// flags; those of [`pread`](System::pread).
+    fn read_vector(&self, fd: i32, at: At, sink: Sink<'_>, flags: u64) -> Result<usize> {
+        let file = self.file(fd)?;
+        file.check_readable()?;
+        if sink.remaining() == 0 {
             return Ok(0);
         }
+        file.check_transfer(at, sink.remaining())?;
+        if file.is_directory() && flags as u32 & !(libc::RWF_HIPRI as u32) != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        append_by_flags(flags)?;
+        self.read_into(fd, at, || Ok(sink))
+    }
+
+    /// Writes what is in `source`. Where it is nothing, nothing else is looked at.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL if the transfer would end where no offset is; EOPNOTSUPP and EINVAL for
+    /// flags; those of [`pwrite`](System::pwrite).
+    fn write_vector(&self, fd: i32, at: At, source: Source<'_>, flags: u64) -> Result<usize> {
+        let file = self.file(fd)?;
+        file.check_writable()?;
+        if source.remaining() == 0 {
+            return Ok(0);
+        }
+        file.check_transfer(at, source.remaining())?;
         let append = append_by_flags(flags)?;
-        // SAFETY: each was checked to be mapped.
-        self.write_from(fd, (at, append), || Ok(unsafe { Source::from_segments(&segments) }))
+        self.write_from(fd, (at, append), || Ok(source))
     }
 
     /// Copies a program's array of `struct iovec` and checks what it names.
@@ -113,12 +131,6 @@ impl System {
         }
         Ok(segments)
     }
-}
-
-/// Whether there is anything to transfer. If not, Linux looks neither at flags nor at what
-/// kind of file it is.
-fn has_bytes(segments: &Segments) -> bool {
-    segments.iter().any(|segment| !segment.is_empty())
 }
 
 /// Where `preadv2(2)` and `pwritev2(2)` transfer: -1 is the file offset.

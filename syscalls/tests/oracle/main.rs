@@ -13,7 +13,8 @@
 //!    that needs no copy comes first. Checking first keeps faults out of copies made
 //!    under a lock. Pinned by the rows `…_is_checked_whole`.
 //! 2. **Strings are copied before the call starts**: with two paths, a bad second pointer
-//!    is EFAULT even where walking the first would fail. Pinned by
+//!    is EFAULT even where walking the first would fail, and a bad pointer is even where flags
+//!    are bad too. Pinned by
 //!    `rename_checks_both_pointers_first`.
 //! 3. **A listing that came to its end goes on** if an entry is made after that; tmpfs waits
 //!    for a rewind. POSIX.1-2024, readdir(): it is unspecified. Pinned by
@@ -37,8 +38,9 @@
 //!    `link_by_descriptor_does_not_ask_who_opened_it`.
 //! 9. **Root's rights on files follow the file-system user.** On Linux they are capabilities, which
 //!    setfsuid() takes and gives; another call that makes that user root again does not give
-//!    them back. There are no capabilities here. Pinned by
-//!    `rights_of_root_follow_the_file_system_user`.
+//!    them back, and one that makes it another does not always take them. There are no
+//!    capabilities here. Pinned by `rights_of_root_follow_the_file_system_user` and
+//!    `rights_of_root_are_nobody_elses`.
 //!
 //! Random sequences leave these out: `host_fs_sim::campaign::deviations` says how.
 //!
@@ -56,7 +58,6 @@ mod names;
 mod opens;
 mod paths;
 mod pointers;
-mod random;
 mod scripts;
 mod steps;
 mod worlds;

@@ -199,9 +199,9 @@ fn change_owner(model: &mut Model, id: Id, uid: u32, gid: u32) -> Result<(), Err
     let inode = model.tree.get_mut(id);
     let who = &model.identity.files;
     let is_owner = who.uid == inode.uid;
-    let may_give = uid == KEEP || who.capable || is_owner && uid == inode.uid;
+    let may_give = uid == KEEP || who.is_capable() || is_owner && uid == inode.uid;
     let own_group = gid == inode.gid || who.in_group(gid);
-    let may_share = gid == KEEP || who.capable || is_owner && own_group;
+    let may_share = gid == KEEP || who.is_capable() || is_owner && own_group;
     if !may_give || !may_share {
         return Err(Errno::EPERM);
     }

@@ -44,7 +44,13 @@ pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done>
             }
             groups(model, set_three(group, wanted, privileged))
         }
-        "setfsuid" => number(set_file_user(model, id(0))),
+        "setfsuid" => {
+            let former = model.identity.files.uid;
+            if id(0) != KEEP && (privileged || is_one_of(user, former, id(0))) {
+                model.identity.files.uid = id(0);
+            }
+            number(former)
+        }
         "setfsgid" => {
             let former = model.identity.files.gid;
             if id(0) != KEEP && (privileged || is_one_of(group, former, id(0))) {
@@ -130,22 +136,6 @@ fn changes_nothing(ids: Ids, [real, effective, saved]: [u32; 3], of_files: u32) 
 
 fn is_one_of(ids: Ids, of_files: u32, id: u32) -> bool {
     [ids.real, ids.effective, ids.saved, of_files].contains(&id)
-}
-
-/// `setfsuid(2)`: the capabilities for files go and come with root.
-fn set_file_user(model: &mut Model, uid: u32) -> u32 {
-    let identity = &mut model.identity;
-    let former = identity.files.uid;
-    let may = identity.is_privileged() || is_one_of(identity.user, former, uid);
-    if uid != KEEP && may {
-        identity.files.uid = uid;
-        match (former == 0, uid == 0) {
-            (true, false) => identity.files.capable = false,
-            (false, true) => identity.files.capable = identity.is_permitted(),
-            _ => {}
-        }
-    }
-    former
 }
 
 fn set_groups(model: &mut Model, groups: Vec<i64>) -> Result<(), Errno> {

@@ -97,7 +97,6 @@ fn open_unnamed(
     model.tree.get(directory).directory()?;
     let who = &model.identity.files;
     who.check(model.tree.get(directory), WRITE | EXECUTE)?;
-    check_direct(model, directory, 0)?;
     let kind = Kind::File(Content::default());
     let file = model.tree.make(directory, kind, mode, who, model.now)?;
     let inode = model.tree.get_mut(file);

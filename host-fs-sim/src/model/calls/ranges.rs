@@ -31,6 +31,7 @@ pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done>
 fn allocate(model: &mut Model, fd: i32, mode: i32, offset: i64, len: i64) -> Result<(), Errno> {
     const KEEP: i32 = libc::FALLOC_FL_KEEP_SIZE;
     const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE;
+    const WRITE_ZEROES: i32 = 0x80;
     let description = model.descriptors.file(fd)?;
     if offset < 0 || len <= 0 {
         return Err(Errno::EINVAL);
@@ -39,7 +40,7 @@ fn allocate(model: &mut Model, fd: i32, mode: i32, offset: i64, len: i64) -> Res
     match (mode & !KEEP, mode & KEEP != 0) {
         (0 | libc::FALLOC_FL_UNSHARE_RANGE | libc::FALLOC_FL_ZERO_RANGE, _) => {}
         (PUNCH, true) => {}
-        (libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE, false) => {}
+        (libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE | WRITE_ZEROES, false) => {}
         _ => return Err(Errno::EOPNOTSUPP),
     }
     description.check_writable()?;
@@ -115,7 +116,8 @@ fn copy_file_range(
     let size = model.tree.get(from_id).size() as i64;
     let left = if first >= size { 0 } else { size.saturating_sub(first) as u64 };
     let limit = model.limit(libc::RLIMIT_FSIZE);
-    if second as u64 >= limit && limit != libc::RLIM_INFINITY || second == i64::MAX {
+    let at_limit = second >= 0 && second as u64 >= limit.min(MAX_SIZE);
+    if at_limit {
         return Err(Errno::EFBIG);
     }
     if first < 0 || second < 0 {
