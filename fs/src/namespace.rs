@@ -448,6 +448,10 @@ fn rename_locked(
     let (_, old_slot) = find(old_dir, &parents.old, caller, old.bytes)?;
     let old_slot = old_slot.ok_or(Errno::ENOENT)?;
     let (new_hash, new_slot) = find(new_dir, parents.new_dir(), caller, new.bytes)?;
+    if parents.new_dir().meta.nlink == 0 {
+        // A look-up there finds it out, before what is wrong with the files themselves.
+        return Err(Errno::ENOENT);
+    }
     let source = parents.old.directory()?.child(old_slot).clone();
     let target = match new_slot {
         Some(slot) => Some(parents.new_dir().directory()?.child(slot).clone()),
