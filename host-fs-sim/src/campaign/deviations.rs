@@ -86,7 +86,7 @@ impl Judge {
         if !statement.name.contains("write") && paths.any(has_long_name) {
             return Some("in a removed directory a name too long is ENOENT, here ENAMETOOLONG");
         }
-        self.keeps_capabilities(statement)
+        None
     }
 
     fn keeps_capabilities(&self, statement: &Statement) -> Option<&'static str> {
@@ -156,7 +156,7 @@ impl Judge {
         if matches!(name, "link" | "linkat") && (self.has_file_user || !is_root(ours)) {
             return Some("deviation 8: who is not root may link what it can name");
         }
-        self.anywhere_else(ours, statement)
+        self.anywhere_else(ours, statement).or_else(|| self.keeps_capabilities(statement))
     }
 }
 
