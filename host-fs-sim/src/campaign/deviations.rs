@@ -134,12 +134,17 @@ impl Judge {
         let flags = match name {
             "open" => Some((1, word(1) as i32)),
             "openat" => Some((2, word(2) as i32)),
+            "creat" => Some((1, libc::O_CREAT)),
             _ => None,
         };
         if let Some((at, flags)) = flags
             && flags & libc::O_CREAT != 0
-            && flags & libc::O_NOFOLLOW != 0
-            && is_link(ours, &statement.arguments[..at])
+            && match kind(ours, &statement.arguments[..at]) {
+                libc::S_IFLNK => flags & libc::O_NOFOLLOW != 0,
+                // What RENAME_WHITEOUT leaves.
+                libc::S_IFCHR => true,
+                _ => false,
+            }
         {
             return Some("deviation 6: sticky directories guard no links against O_CREAT");
         }
@@ -268,13 +273,17 @@ fn has_long_name(value: &Value) -> bool {
     }
 }
 
-fn is_link(ours: &mut dyn World, named: &[Value]) -> bool {
+/// The kind of file that a path names, links not followed; 0 if there is none.
+fn kind(ours: &mut dyn World, named: &[Value]) -> u32 {
     let nofollow = Value::Word(libc::AT_SYMLINK_NOFOLLOW.into());
     let reply = match named {
         [at, path] => ours.call("newfstatat", &[at.clone(), path.clone(), nofollow]),
         named => ours.call("lstat", named),
     };
-    matches!(reply, Some(Reply::Stat(stat)) if stat.st_mode & libc::S_IFMT == libc::S_IFLNK)
+    match reply {
+        Some(Reply::Stat(stat)) => stat.st_mode & libc::S_IFMT,
+        _ => 0,
+    }
 }
 
 fn is_root(ours: &mut dyn World) -> bool {
