@@ -64,23 +64,8 @@ impl Judge {
         anywhere.or_else(|| match self.against {
             Against::Linux => self.unlike_linux(ours, statement),
             Against::Methods => without_method(statement),
-            Against::Model => self.unlike_model(ours, statement),
+            Against::Model => unlike_model(statement),
         })
-    }
-
-    fn unlike_model(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
-        if matches!(&*statement.name, "getdents" | "getdents64") {
-            return Some("the order of a listing is its own; `list` is done");
-        }
-        self.anywhere_else(ours, statement)
-    }
-
-    /// What differs both on Linux and in the model.
-    fn anywhere_else(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
-        if statement.name == "sendfile" && is_one_file(ours, &statement.arguments) {
-            return Some("Linux hands pages over, to a file itself while it reads them");
-        }
-        self.keeps_capabilities(statement)
     }
 
     fn keeps_capabilities(&self, statement: &Statement) -> Option<&'static str> {
@@ -128,12 +113,17 @@ impl Judge {
         let flags = match name {
             "open" => Some((1, word(1) as i32)),
             "openat" => Some((2, word(2) as i32)),
+            "creat" => Some((1, libc::O_CREAT)),
             _ => None,
         };
         if let Some((at, flags)) = flags
             && flags & libc::O_CREAT != 0
-            && flags & libc::O_NOFOLLOW != 0
-            && is_link(ours, &statement.arguments[..at])
+            && match kind(ours, &statement.arguments[..at]) {
+                libc::S_IFLNK => flags & libc::O_NOFOLLOW != 0,
+                // What RENAME_WHITEOUT leaves.
+                libc::S_IFCHR => true,
+                _ => false,
+            }
         {
             return Some("deviation 6: sticky directories guard no links against O_CREAT");
         }
@@ -150,7 +140,10 @@ impl Judge {
         if matches!(name, "link" | "linkat") && (self.has_file_user || !is_root(ours)) {
             return Some("deviation 8: who is not root may link what it can name");
         }
-        self.anywhere_else(ours, statement)
+        if name == "sendfile" && is_one_file(ours, &statement.arguments) {
+            return Some("Linux hands pages over, to a file itself while it reads them");
+        }
+        self.keeps_capabilities(statement)
     }
 }
 
@@ -180,6 +173,11 @@ fn everywhere(statement: &Statement) -> Option<&'static str> {
         return Some("only a path has times");
     }
     has_bad_string(statement).then_some("deviation 2: by number a bad string is found first")
+}
+
+fn unlike_model(statement: &Statement) -> Option<&'static str> {
+    matches!(&*statement.name, "getdents" | "getdents64")
+        .then_some("the order of a listing is its own; `list` is done")
 }
 
 /// Why a statement cannot be done by a method.
@@ -252,13 +250,17 @@ fn is_one_file(ours: &mut dyn World, fds: &[Value]) -> bool {
     output.is_some() && output == input
 }
 
-fn is_link(ours: &mut dyn World, named: &[Value]) -> bool {
+/// The kind of file that a path names, links not followed; 0 if there is none.
+fn kind(ours: &mut dyn World, named: &[Value]) -> u32 {
     let nofollow = Value::Word(libc::AT_SYMLINK_NOFOLLOW.into());
     let reply = match named {
         [at, path] => ours.call("newfstatat", &[at.clone(), path.clone(), nofollow]),
         named => ours.call("lstat", named),
     };
-    matches!(reply, Some(Reply::Stat(stat)) if stat.st_mode & libc::S_IFMT == libc::S_IFLNK)
+    match reply {
+        Some(Reply::Stat(stat)) => stat.st_mode & libc::S_IFMT,
+        _ => 0,
+    }
 }
 
 fn is_root(ours: &mut dyn World) -> bool {

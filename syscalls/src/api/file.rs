@@ -243,8 +243,11 @@ impl<'a> File<'a> {
     pub fn read_to_end(&self, content: &mut Vec<u8>) -> Result<usize> {
         let start = content.len();
         let mut filled = start;
-        // One byte more, to see the end without growing. What a host says may not be so.
-        let mut room = self.left().min(BELIEVED_BYTES) + 1;
+        // One byte more, to see the end without growing. What a host says may not be so, and
+        // is not touched before it comes.
+        let left = self.left();
+        content.try_reserve(left.saturating_add(1)).map_err(|_| Errno::ENOMEM)?;
+        let mut room = left.min(BELIEVED_BYTES) + 1;
         let done = loop {
             if filled == content.len() {
                 if content.try_reserve(room).is_err() {

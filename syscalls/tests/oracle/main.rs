@@ -26,7 +26,7 @@
 //!    and a mark on every page would cost a look on every write. Pinned by
 //!    `allocated_ranges_are_data`.
 //! 6. **Sticky directories that all may write guard no links against O_CREAT.** Linux denies
-//!    that with O_NOFOLLOW on another user's link, even to root, as a side effect of
+//!    that with O_NOFOLLOW on another user's link (and on such a device), even to root, as a side effect of
 //!    hardening (`fs.protected_regular`, `fs.protected_fifos`, off by default), which POSIX
 //!    does not know. Pinned by `sticky_directories_guard_no_links`.
 //! 7. **A hole punched up to a file's end frees the page that the end is in**; tmpfs only
