@@ -13,6 +13,7 @@
 //!
 //! The inode's lock protects all of it.
 
+mod check;
 mod ranges;
 
 use alloc::alloc::{Layout, alloc, dealloc, realloc};

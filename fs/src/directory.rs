@@ -12,6 +12,8 @@
 //!
 //! The inode's lock protects all of it.
 
+mod check;
+
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;

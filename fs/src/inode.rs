@@ -9,6 +9,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed};
@@ -25,6 +26,12 @@ use crate::{
 /// An inode's number; never used again for another inode of the same ramdisk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InodeNo(pub u64);
+
+impl fmt::Display for InodeNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "inode {}", self.0)
+    }
+}
 
 /// A counted reference to an inode.
 pub type InodeRef = Arc<Inode>;
@@ -144,10 +151,10 @@ pub(crate) struct Meta {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) nlink: u32,
-    atime: Timestamp,
-    mtime: Timestamp,
-    ctime: Timestamp,
-    btime: Timestamp,
+    pub(crate) atime: Timestamp,
+    pub(crate) mtime: Timestamp,
+    pub(crate) ctime: Timestamp,
+    pub(crate) btime: Timestamp,
 }
 
 /// What differs by type.

@@ -18,6 +18,7 @@
 //! * [`inode`](Inode): what a file of any type is, and the calls on one inode.
 //! * `namespace`: the calls on directories — create, link, unlink, rename.
 //! * [`ramdisk`](Ramdisk): a whole file system: limits, root, teardown.
+//! * [`check`]: whether a ramdisk is whole.
 //!
 //! # Lock order
 //! [`sync`] has it as a tree. Of inodes: a directory is locked before its entry; of two
@@ -42,6 +43,7 @@ extern crate std;
 
 #[allow(unsafe_code)]
 mod buffer;
+pub mod check;
 #[allow(unsafe_code)]
 mod data;
 mod directory;

@@ -50,7 +50,7 @@ pub(crate) struct Superblock {
     hasher: FixedState,
     pages: AtomicU64,
     inodes: AtomicU64,
-    next_number: AtomicU64,
+    pub(crate) next_number: AtomicU64,
 }
 
 impl Superblock {
@@ -85,10 +85,26 @@ impl Superblock {
         Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// What is used now.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            limits: self.limits,
+            pages: self.pages.load(Ordering::Relaxed),
+            inodes: self.inodes.load(Ordering::Relaxed),
+        }
+    }
+
     /// Pages that the quota was charged for.
     #[cfg(test)]
     pub(crate) fn pages_charged(&self) -> u64 {
         self.pages.load(Ordering::Relaxed)
+    }
+
+    /// Lets the quota count this, true or not.
+    #[cfg(test)]
+    pub(crate) fn set_usage(&self, pages: u64, inodes: u64) {
+        self.pages.store(pages, Ordering::Relaxed);
+        self.inodes.store(inodes, Ordering::Relaxed);
     }
 
     pub(crate) fn uncharge_inode(&self) {
@@ -120,7 +136,7 @@ fn add_below(counter: &AtomicU64, count: u64, limit: u64) -> Result<()> {
 /// A file system in memory. Dropping it frees the tree; inodes that are still
 /// referenced live on, without names.
 pub struct Ramdisk {
-    superblock: Arc<Superblock>,
+    pub(crate) superblock: Arc<Superblock>,
     root: InodeRef,
 }
 
@@ -160,11 +176,7 @@ impl Ramdisk {
 
     /// What is used now.
     pub fn usage(&self) -> Usage {
-        Usage {
-            limits: self.superblock.limits,
-            pages: self.superblock.pages.load(Ordering::Relaxed),
-            inodes: self.superblock.inodes.load(Ordering::Relaxed),
-        }
+        self.superblock.usage()
     }
 }
 

@@ -73,7 +73,7 @@ mod system;
 mod user;
 mod walk;
 
-pub use anchorite_fs::{Errno, Limits, Result, Usage};
+pub use anchorite_fs::{Errno, Limits, Result, Usage, check};
 pub use host::{HostFd, HostFiles};
 pub use platform::{Platform, Stream};
 pub use system::System;

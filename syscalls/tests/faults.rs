@@ -7,13 +7,11 @@
 //! What this found: open allocated the open file description after it had made or emptied
 //! the file, so with O_CREAT or O_TRUNC it could fail and leave its mark.
 
-mod support;
-
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::cell::Cell;
 
 use anchorite_syscalls::{Errno, Limits, Result, System, api};
-use support::{ROOMY, system};
+use host_fs_sim::worlds::{ROOMY, system};
 
 /// The heap, which counts this thread's bytes and can be told to fail.
 struct Failing;
@@ -305,7 +303,7 @@ fn short_write_for_want_of_memory_wrote_what_it_says() {
 #[test]
 fn new_system_without_memory_is_enomem() {
     for nth in 0.. {
-        let platform = std::sync::Arc::new(support::TestPlatform::new(Vec::new()));
+        let platform = std::sync::Arc::new(host_fs_sim::worlds::TestPlatform::new(Vec::new()));
         let live = LIVE.get();
         LEFT.set(nth);
         let made = System::new(platform.clone(), ROOMY);

@@ -1,13 +1,10 @@
 //! Limits of resources: RLIMIT_FSIZE and RLIMIT_NOFILE, `getrlimit(2)`. Not beside Linux: there
 //! a write over the limit is a signal too, and the limits are the whole process's.
 
-#[path = "support/mod.rs"]
-mod support;
-
 use anchorite_syscalls::{Errno, Limits, System};
 
 fn system() -> System {
-    support::system(Limits::of_memory(64 << 20))
+    host_fs_sim::worlds::system(Limits::of_memory(64 << 20))
 }
 
 fn limit(soft: u64, hard: u64) -> libc::rlimit {

@@ -3,15 +3,13 @@
 //! subdirectory, `..` leads to where the walk came from, every file's links are the names
 //! it was found by, and the quota counts what was found.
 
-mod support;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anchorite_syscalls::{Errno, System};
-use support::{ROOMY, system};
+use host_fs_sim::worlds::{ROOMY, system};
 
 const RACE: Duration = Duration::from_millis(400);
 /// A race that takes longer hangs.

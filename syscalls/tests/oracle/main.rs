@@ -41,9 +41,6 @@
 //! too are in `kernel/programs/src/posix`, with Linux' outcomes, and the program `posix` does
 //! them there. `grids` generates rows for every class of user.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod calls;
 mod data;
 mod grids;

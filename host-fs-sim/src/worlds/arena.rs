@@ -1,73 +1,4 @@
-//! What all of these tests share: a [`Platform`] without a machine, and memory whose
-//! ends are known, so that a pointer can be made to lead outside.
-#![allow(dead_code)] // each test binary uses a part
-
-use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
-use anchorite_syscalls::{Limits, Platform, Result, Stream, System};
-
-/// No limit that a test meets.
-pub const ROOMY: Limits = Limits { size_bytes: 1 << 40, inodes: 1 << 40 };
-
-/// A system with these limits, whose clock moves on by a millisecond a look.
-pub fn system(limits: Limits) -> System {
-    System::new(Arc::new(TestPlatform::new(Vec::new())), limits).expect("a new system")
-}
-
-/// A console that swallows, a clock that only moves when it is looked at.
-pub struct TestPlatform {
-    memory: Vec<Range<usize>>,
-    milliseconds: AtomicI64,
-}
-
-impl TestPlatform {
-    /// A platform whose programs may name `memory`.
-    pub fn new(memory: Vec<Range<usize>>) -> TestPlatform {
-        TestPlatform { memory, milliseconds: AtomicI64::new(1_000_000) }
-    }
-}
-
-impl Platform for TestPlatform {
-    fn user_memory(&self) -> &[Range<usize>] {
-        &self.memory
-    }
-
-    fn write_console(&self, _: Stream, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
-
-    fn read_console(&self, _: &mut [u8]) -> Result<usize> {
-        Ok(0)
-    }
-
-    fn realtime(&self) -> libc::timespec {
-        let now = self.milliseconds.fetch_add(1, Ordering::Relaxed);
-        libc::timespec { tv_sec: now / 1000, tv_nsec: now % 1000 * 1_000_000 }
-    }
-
-    fn monotonic(&self) -> libc::timespec {
-        self.realtime()
-    }
-
-    fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
-        buf.fill(4);
-        Ok(())
-    }
-
-    fn yield_now(&self) {
-        std::thread::yield_now();
-    }
-
-    fn thread_id(&self) -> u32 {
-        1
-    }
-
-    fn exit(&self, status: i32) -> ! {
-        panic!("the program ended with {status}")
-    }
-}
+//! [`Arena`]: memory whose ends are known, so that a pointer can be made to lead outside.
 
 /// Mapped memory between two pages that are not.
 pub struct Arena {
@@ -122,6 +53,12 @@ impl Arena {
         // SAFETY: inside the arena, which nobody borrows.
         unsafe { bytes.as_mut_ptr().copy_from(self.start.add(at - self.start()), len) };
         bytes
+    }
+}
+
+impl Default for Arena {
+    fn default() -> Arena {
+        Arena::new()
     }
 }
 
