@@ -229,8 +229,7 @@ impl Inode {
         let prepared = directory.prepare(hash, name)?;
         {
             let meta = &mut target.write_child().meta;
-            let gone = meta.nlink == 0 && !target.is_linkable();
-            if gone && !planted!("link_wakes_the_dead") {
+            if meta.nlink == 0 && !target.is_linkable() {
                 return Err(Errno::ENOENT);
             }
             meta.nlink = meta.nlink.checked_add(1).ok_or(Errno::EMLINK)?;
@@ -715,7 +714,9 @@ fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
     if state.directory()?.len() > 0 {
         return Err(Errno::ENOTEMPTY);
     }
-    state.meta.nlink = 0;
+    if !planted!("removed_directory_takes_files") {
+        state.meta.nlink = 0;
+    }
     state.meta.touch_status(caller.now);
     Ok(())
 }

@@ -28,7 +28,7 @@ pub const PLANTS: &[(&str, Model, &str)] = &[
     ("moved_directory_keeps_its_parent", Model::Shuttle, "renames_of_directories_that_cross"),
     ("directories_move_meanwhile", Model::Shuttle, "renames_into_descendants"),
     ("punched_pages_stay_charged", Model::Shuttle, "punch_against_write"),
-    ("link_wakes_the_dead", Model::Shuttle, "link_against_unlink"),
+    ("removed_directory_takes_files", Model::Shuttle, "rmdir_against_create"),
     ("limit_is_checked_apart", Model::Shuttle, "last_page_is_given_once"),
     ("last_reference_unfenced", Model::Loom, "last_references"),
 ];
@@ -176,9 +176,9 @@ pub fn plants(options: &Options) -> Result<bool, String> {
         });
         match caught {
             Some((by, failure)) => {
-                let line = |line: &&str| !line.starts_with("note:") && !line.trim().is_empty();
-                let why = failure.lines().filter(line).nth(1).unwrap_or_default().trim();
-                println!("{plant}: caught by {} ({why})", by.join(" "));
+                let mut lines = failure.lines().skip_while(|line| !line.contains(" panicked at "));
+                let why = lines.nth(1).unwrap_or_default();
+                println!("{plant}: caught by {}: {why}", by.join(" "));
             }
             None => {
                 all = false;
@@ -275,6 +275,7 @@ impl Run {
         let start = Instant::now();
         let mut process = Command::new(explorer);
         process.args(&self.words).env_remove("ANCHORITE_PLANT").stdin(Stdio::null());
+        process.env("RUST_BACKTRACE", "0").env("SHUTTLE_SILENCE_WARNINGS", "1");
         if let Some(plant) = plant {
             process.env("ANCHORITE_PLANT", plant);
         }
