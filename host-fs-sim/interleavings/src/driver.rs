@@ -1,5 +1,6 @@
 //! The command: builds explorers, runs them on scenarios, tells what they found.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -130,14 +131,14 @@ pub fn command(words: &[String]) -> Result<bool, String> {
         }
     }
     match what.as_str() {
-        "shuttle" => explore(Model::Shuttle, &options).map(|outcomes| told(&outcomes)),
-        "loom" => explore(Model::Loom, &options).map(|outcomes| told(&outcomes)),
+        "shuttle" => explore(Model::Shuttle, &options).map(|outcomes| summed_up(&outcomes)),
+        "loom" => explore(Model::Loom, &options).map(|outcomes| summed_up(&outcomes)),
         "plants" => plants(&options),
         _ => Err(USAGE.to_owned()),
     }
 }
 
-/// Explores the scenarios with a model checker.
+/// Explores the scenarios with a model checker, and prints what comes of each.
 ///
 /// # Errors
 /// A sentence, if there is no such scenario or the explorer does not build.
@@ -150,6 +151,7 @@ pub fn explore(model: Model, options: &Options) -> Result<Vec<Outcome>, String> 
             scope.spawn(|| {
                 while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = run.start(&explorer, None);
+                    println!("{outcome}");
                     outcomes.lock().unwrap_or_else(|poison| poison.into_inner()).push(outcome);
                 }
             });
@@ -189,25 +191,28 @@ pub fn plants(options: &Options) -> Result<bool, String> {
     Ok(all)
 }
 
-/// Prints the outcomes; whether none is a failure.
-pub fn told(outcomes: &[Outcome]) -> bool {
-    let (mut interleavings, mut failures, mut cut) = (0, 0, 0);
-    for outcome in outcomes {
-        interleavings += outcome.interleavings;
-        cut += usize::from(outcome.cut);
-        let what = if outcome.cut { "interleavings, given up" } else { "interleavings" };
-        let Outcome { command, interleavings, seconds, .. } = outcome;
-        println!("{command}: {interleavings} {what}, {seconds:.1} s");
-        if let Some(failure) = &outcome.failure {
-            failures += 1;
-            println!("FAILED\n{failure}\nreplay: {command}");
-        }
-    }
+/// Prints the sums of the outcomes; whether none is a failure.
+pub fn summed_up(outcomes: &[Outcome]) -> bool {
+    let interleavings: usize = outcomes.iter().map(|outcome| outcome.interleavings).sum();
+    let cut = outcomes.iter().filter(|outcome| outcome.cut).count();
+    let failures = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
     println!(
         "{} runs, {interleavings} interleavings, {cut} given up, {failures} failures",
         outcomes.len()
     );
     failures == 0
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome { command, interleavings, seconds, .. } = self;
+        let given_up = if self.cut { ", given up" } else { "" };
+        write!(f, "{command}: {interleavings} interleavings{given_up}, {seconds:.1} s")?;
+        match &self.failure {
+            Some(failure) => write!(f, "\nFAILED\n{failure}\nreplay: {command}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A process to be started.
