@@ -1,11 +1,13 @@
 //! Explores one scenario: `NAME MODE NUMBER SEED`, where the mode is a scheduler of shuttle's
 //! (`random`, `pct`: that many schedules; `replay`: the schedule SEED) or of loom's
 //! (`exhaustive`: with at most so many preemptions, for at most SEED seconds). Prints how
-//! many interleavings it went through; any other end is a panic that says what is wrong.
+//! many interleavings it went through, and how many different outcomes they had; any other
+//! end is a panic that says what is wrong.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anchorite_interleavings::scenario::{Orders, Scenario, find};
 
@@ -28,15 +30,21 @@ pub fn main() -> ExitCode {
             let scenario = find(name).expect("a scenario of this name");
             let orders = Arc::new(in_model(move || scenario.orders()));
             let scenario = find(name).expect("a scenario of this name");
-            model(mode, number, seed, move || act(&scenario, &orders))
+            model(mode, number, seed, move || {
+                let outcome = act(&scenario, &orders);
+                OUTCOMES.lock().expect("no panic before").insert(outcome);
+            })
         }
     };
-    println!("{count}");
+    println!("{count} {}", OUTCOMES.lock().expect("no panic before").len().max(1));
     ExitCode::SUCCESS
 }
 
-/// The scenario, once.
-fn act(scenario: &Scenario, orders: &Arc<Orders>) {
+/// The outcomes that there were.
+static OUTCOMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// The scenario, once; its outcome.
+fn act(scenario: &Scenario, orders: &Arc<Orders>) -> String {
     let system = Arc::new(scenario.begin());
     let clock = Arc::new(AtomicU64::new(0));
     let others: Vec<_> = (1..scenario.threads.len())
@@ -47,7 +55,7 @@ fn act(scenario: &Scenario, orders: &Arc<Orders>) {
         .collect();
     let mut done = vec![scenario.call(&system, 0, &clock)];
     done.extend(others.into_iter().map(|other| other.join().expect("a thread that ends")));
-    scenario.judge(orders, &system, &done);
+    scenario.judge(orders, &system, &done)
 }
 
 /// Two threads give up the last references to a value at once: it is dropped once, after
@@ -96,7 +104,7 @@ fn teardown() {
 
 /// Does `act` once, where the locks are a model's.
 fn in_model<T: Send + 'static>(act: impl Fn() -> T + Send + Sync + 'static) -> T {
-    let result = Arc::new(std::sync::Mutex::new(None));
+    let result = Arc::new(Mutex::new(None));
     let told = result.clone();
     let act = move || *told.lock().expect("no panic before") = Some(act());
     #[cfg(anchorite_model = "shuttle")]
@@ -156,7 +164,7 @@ fn model(mode: &str, number: usize, seed: &str, act: impl Fn() + Send + Sync + '
     builder(number).check(move || {
         let before = counted.fetch_add(1, Ordering::Relaxed);
         if start.elapsed() >= seconds {
-            println!("cut after {before}");
+            println!("{before} {}", OUTCOMES.lock().expect("no panic before").len());
             std::process::exit(3);
         }
         act();

@@ -1,6 +1,6 @@
 //! [`Scenario`]: calls of two or three threads, and which outcomes are right.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,6 +46,15 @@ struct Explanation {
 /// What each order of a scenario's calls returns and leaves.
 pub struct Orders(Vec<Explanation>);
 
+impl Orders {
+    /// How many outcomes there are to tell apart.
+    pub fn outcomes(&self) -> usize {
+        let Orders(orders) = self;
+        let told = orders.iter().map(|order| (&order.outcomes, &order.left));
+        told.collect::<HashSet<_>>().len()
+    }
+}
+
 /// All scenarios that are written down.
 pub fn written() -> Vec<Scenario> {
     TEXT.split("\nscenario ").skip(1).map(Scenario::parse).collect()
@@ -85,49 +94,63 @@ impl Scenario {
         scenario
     }
 
-    /// A scenario made from `seed`: two threads with two calls each among few names.
+    /// A scenario made from `seed`: two threads with two or three calls each among few names
+    /// in four directories, of which some are below others. Directories, and what is linked,
+    /// are named by descriptors, so that each call looks and acts once: no path is walked
+    /// while it changes.
     pub fn random(seed: u64) -> Scenario {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
-        let mut below = |limit: u64| {
+        let mut below = |limit: usize| {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            state % limit
+            (state >> 16) as usize % limit
         };
         let mut call = || {
-            let mut path = || ["/f", "/d", "/a/f", "/a/d", "/b/f", "/b/d"][below(6) as usize];
-            let (one, two) = (path(), path());
-            match below(14) {
-                0 | 1 => format!("rename \"{one}\" \"{two}\""),
-                2 => format!("renameat2 AT_FDCWD \"{one}\" AT_FDCWD \"{two}\" 2"),
-                3 => format!("renameat2 AT_FDCWD \"{one}\" AT_FDCWD \"{two}\" 1"),
-                4 => format!("link \"{one}\" \"{two}\""),
-                5 => format!("unlink \"{one}\""),
-                6 => format!("mkdir \"{one}\" 0755"),
-                7 => format!("rmdir \"{one}\""),
-                8 => format!("open \"{one}\" O_RDWR|O_CREAT 0644"),
-                9 => format!("open \"{one}\" O_RDWR|O_CREAT|O_EXCL 0644"),
-                10 => "write 4 \"yy\"".to_owned(),
-                11 => "pread64 3 [5000] 0".to_owned(),
-                12 => "ftruncate 3 1".to_owned(),
-                _ => "getdents64 5 [4096]".to_owned(),
+            let mut name = || {
+                let (directory, name) = (4 + below(4), ["d", "e", "f"][below(3)]);
+                format!("{directory} \"{name}\"")
+            };
+            let (one, two) = (name(), name());
+            match below(18) {
+                0..3 => format!("renameat2 {one} {two} 0"),
+                3 => format!("renameat2 {one} {two} RENAME_NOREPLACE"),
+                4 | 5 => format!("renameat2 {one} {two} RENAME_EXCHANGE"),
+                6 => format!("linkat 3 \"\" {one} AT_EMPTY_PATH"),
+                7 => format!("unlinkat {one} 0"),
+                8 => format!("unlinkat {one} AT_REMOVEDIR"),
+                9 => format!("mkdirat {one} 0755"),
+                10 => format!("openat {one} O_RDWR|O_CREAT 0644"),
+                11 => format!("openat {one} O_RDWR|O_CREAT|O_EXCL|O_TRUNC 0644"),
+                12 => format!("symlinkat \"f\" {one}"),
+                13 => format!("faccessat {one} F_OK"),
+                14 => "write 8 \"yy\"".to_owned(),
+                15 => "pread64 3 [5000] 0".to_owned(),
+                16 => "ftruncate 3 1".to_owned(),
+                _ => format!("getdents64 {} [4096]", 4 + below(4)),
             }
         };
         let setup = [
+            "open \"/f\" O_RDWR|O_CREAT 0644",
             "mkdir \"/a\" 0755",
             "mkdir \"/b\" 0755",
             "mkdir \"/a/d\" 0755",
-            "open \"/a/f\" O_RDWR|O_CREAT 0644",
-            "open \"/a/f\" O_RDWR|O_APPEND 0644",
+            "mkdir \"/a/d/e\" 0755",
             "open \"/a\" O_RDONLY 0",
+            "open \"/b\" O_RDONLY 0",
+            "open \"/a/d\" O_RDONLY 0",
+            "open \"/a/d/e\" O_RDONLY 0",
+            "open \"/f\" O_RDWR|O_APPEND 0644",
+            "link \"/f\" \"/a/f\"",
             "write 3 \"xxxx\"",
         ];
+        let lens = [2 + seed as usize % 2, 2];
         Scenario {
             name: format!("{RANDOM}{seed}"),
             limits: ROOMY,
             weak: false,
             setup: setup.map(str::to_owned).to_vec(),
-            threads: (0..2).map(|_| (0..2).map(|_| call()).collect()).collect(),
+            threads: lens.map(|len| (0..len).map(|_| call()).collect()).to_vec(),
         }
     }
 
@@ -187,8 +210,8 @@ impl Scenario {
     }
 
     /// Asserts that some order explains what the threads' calls did, and that what they
-    /// left is sound.
-    pub fn judge(&self, orders: &Orders, system: &System, done: &[Vec<Done>]) {
+    /// left is sound. Returns what they returned and left, told.
+    pub fn judge(&self, orders: &Orders, system: &System, done: &[Vec<Done>]) -> String {
         let left = left(system);
         let explains = |explanation: &&Explanation| {
             explanation.left == left
@@ -199,6 +222,8 @@ impl Scenario {
         };
         let found = orders.0.iter().find(explains);
         assert!(self.weak || found.is_some(), "{}", self.told(orders, done, &left));
+        let outcomes = done.iter().flatten().map(|done| format!("{}\n", done.outcome));
+        outcomes.chain([left]).collect()
     }
 
     fn told(&self, orders: &Orders, done: &[Vec<Done>], left: &str) -> String {
@@ -282,14 +307,14 @@ fn left(system: &System) -> String {
                 let name = String::from_utf8_lossy(name);
                 paths.push(format!("{}/{name}", path.trim_end_matches('/')));
             }
-        } else {
+        } else if stat.st_mode & libc::S_IFMT == libc::S_IFREG {
             let fd = system.open(path.as_bytes(), libc::O_RDONLY, 0).expect("a file to read");
             let _ = write!(text, " {}", content(system, fd));
             system.close(fd).expect("an open file");
         }
         text.push('\n');
     }
-    for fd in 3..9 {
+    for fd in 3..16 {
         let Ok(stat) = system.fstat(fd) else { continue };
         let at = system.lseek(fd, 0, libc::SEEK_CUR).expect("an offset");
         let file = match stat.st_mode & libc::S_IFMT {

@@ -97,7 +97,9 @@ struct Names(BTreeMap<Vec<u8>, u64>);
 enum OfNames {
     Create(Vec<u8>, Result<u64, Errno>),
     Unlink(Vec<u8>, Result<(), Errno>),
-    Link(Vec<u8>, Vec<u8>, Result<(), Errno>),
+    /// Of a file by its number, which a descriptor names: `link` itself looks for the old
+    /// name before it makes the new one, on Linux too.
+    Link(u64, Vec<u8>, Result<(), Errno>),
     Rename(Vec<u8>, Vec<u8>, Result<(), Errno>),
     LookUp(Vec<u8>, Result<u64, Errno>),
     List(Vec<Vec<u8>>),
@@ -114,12 +116,8 @@ impl Spec for Names {
             OfNames::Create(name, Err(Errno::EEXIST)) => names.contains_key(name),
             OfNames::Unlink(name, Ok(())) => names.remove(name).is_some(),
             OfNames::Unlink(name, Err(Errno::ENOENT)) => !names.contains_key(name),
-            OfNames::Link(old, new, Ok(())) => match names.get(old) {
-                Some(&ino) => names.insert(new.clone(), ino).is_none(),
-                None => false,
-            },
+            OfNames::Link(ino, new, Ok(())) => names.insert(new.clone(), *ino).is_none(),
             OfNames::Link(_, new, Err(Errno::EEXIST)) => names.contains_key(new),
-            OfNames::Link(old, _, Err(Errno::ENOENT)) => !names.contains_key(old),
             // Both names of one file: nothing is done.
             OfNames::Rename(old, new, Ok(())) if names.get(old) == names.get(new) => {
                 names.contains_key(old)
@@ -150,6 +148,7 @@ fn a_directory_is_a_set_of_names() {
     let initial = || {
         let system = system(ROOMY);
         system.mkdir(b"/d", 0o755).unwrap();
+        assert_eq!(system.open(b"/other", RW, 0o644), Ok(3));
         (system, Names(BTreeMap::new()))
     };
     check(initial, |system, _, random| {
@@ -170,8 +169,9 @@ fn a_directory_is_a_set_of_names() {
                 OfNames::Unlink(one, done)
             }
             3 => {
-                let done = system.link(&path(&one), &path(&two));
-                OfNames::Link(one, two, done)
+                let flags = libc::AT_EMPTY_PATH;
+                let done = system.linkat(3, b"", libc::AT_FDCWD, &path(&one), flags);
+                OfNames::Link(system.fstat(3).unwrap().st_ino, one, done)
             }
             4 | 5 => {
                 let done = system.rename(&path(&one), &path(&two));
