@@ -22,6 +22,10 @@ macro_rules! planted {
     };
 }
 
+/// Nothing of a planted bug is compiled into this build.
+#[cfg(not(anchorite_plants))]
+const _: () = assert!(!planted!("any"));
+
 /// Whether the bug of this name is awake.
 #[cfg(anchorite_plants)]
 pub fn is_awake(name: &str) -> bool {

@@ -45,6 +45,9 @@ mod order {
     /// What a guard has to give back: nothing.
     pub(super) struct Held;
 
+    #[cfg(not(anchorite_model))]
+    const _: () = assert!(size_of::<super::RwLock<u64>>() == size_of::<spin::RwLock<u64>>());
+
     impl Kept {
         pub(super) const fn new(_: Class) -> Kept {
             Kept

@@ -77,6 +77,8 @@ fn check_tree(system: &System) {
         assert_eq!(stat.st_nlink, 2 + subdirectories, "links of {}", path.escape_ascii());
     }
     assert_eq!(names, links, "names and links of files");
+    let report = system.check().expect("memory to check with");
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
     assert_eq!(system.usage().inodes, found + names.len() as u64, "nothing out of reach");
 }
 
