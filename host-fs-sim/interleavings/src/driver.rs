@@ -31,7 +31,7 @@ pub const PLANTS: &[(&str, Model, &str)] = &[
     ("punched_pages_stay_charged", Model::Shuttle, "punch_against_write"),
     ("removed_directory_takes_files", Model::Shuttle, "rmdir_against_create"),
     ("limit_is_checked_apart", Model::Shuttle, "last_page_is_given_once"),
-    ("last_reference_unfenced", Model::Loom, "last_references"),
+    ("last_reference_unordered", Model::Loom, "last_references"),
 ];
 
 /// Scenarios that are code: `explore.rs`.
