@@ -41,6 +41,9 @@ fn plants_are_those_in_the_source() {
             to_visit.extend(entries.map(|entry| entry.unwrap().path()));
             continue;
         }
+        if path.ends_with("fs/src/plants.rs") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let names = text.split("planted!(\"").skip(1);
         found.extend(names.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
