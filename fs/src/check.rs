@@ -629,6 +629,7 @@ impl fmt::Display for Report {
         write!(f, "{pages} pages: ")?;
         match self.problems.len() {
             0 => write!(f, "no problems"),
+            1 => write!(f, "1 problem"),
             count => write!(f, "{count} problems"),
         }?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))

@@ -12,6 +12,7 @@ mod arena;
 mod linux;
 mod numbers;
 mod platform;
+mod whole;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use self::arena::Arena;
 pub use self::linux::{linux_call, on_linux};
 pub use self::numbers::{Numbers, arguments_of, names};
 pub use self::platform::TestPlatform;
+pub use self::whole::{Whole, assert_whole};
 
 /// No limit that a test meets.
 pub const ROOMY: Limits = Limits { size_bytes: 1 << 40, inodes: 1 << 40 };

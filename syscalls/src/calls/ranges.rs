@@ -193,10 +193,11 @@ impl System {
             while done < len.min(COPY_MAX) {
                 let room = PIECE.min(len - done);
                 let at = At::Position(first + done as u64);
-                let got = from.read(self, caller, at, &mut Sink::from(&mut piece[..room]))?;
-                if got == 0 {
-                    break;
-                }
+                let got = match from.read(self, caller, at, &mut Sink::from(&mut piece[..room])) {
+                    Ok(got) if got > 0 => got,
+                    Err(errno) if done == 0 => return Err(errno),
+                    _ => break,
+                };
                 let at = second.map_or(At::Offset, |second| At::Position(second + done as u64));
                 let place = (at, Append::AsOpened);
                 match to.write(self, caller, place, &mut Source::from(&piece[..got])) {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anchorite_programs::posix::script::{World, rows};
-use host_fs_sim::worlds::{Methods, Numbers, ROOMY, linux_call, system, system_by_numbers};
+use host_fs_sim::worlds::{Methods, Numbers, ROOMY, Whole, linux_call, system, system_by_numbers};
 
 use crate::worlds::on_linux;
 
@@ -103,9 +103,9 @@ fn outcomes_together(text: &str, on: On) -> Option<Vec<Vec<String>>> {
     };
     match on {
         On::Linux => on_linux(|_| all(&mut Numbers { syscall: &linux_call })),
-        On::Methods => Some(all(&mut Methods(&system(ROOMY)))),
+        On::Methods => Some(all(&mut Methods(&Whole(system(ROOMY))))),
         On::Numbers => {
-            let system = system_by_numbers(ROOMY);
+            let system = Whole(system_by_numbers(ROOMY));
             let syscall = |number, words| system.syscall(number, words);
             Some(all(&mut Numbers { syscall: &syscall }))
         }

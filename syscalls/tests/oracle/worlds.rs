@@ -1,9 +1,10 @@
-//! The three worlds: Linux itself, the system by numbers, the system by methods.
+//! The three worlds: Linux itself, the system by numbers, the system by methods. The
+//! checker looks at both systems when they are done with.
 
 use std::sync::Arc;
 
 use anchorite_syscalls::{Errno, PATH_MAX, System};
-use host_fs_sim::worlds::{Arena, ROOMY, TestPlatform, linux_call, system};
+use host_fs_sim::worlds::{Arena, ROOMY, TestPlatform, Whole, linux_call, system};
 
 use crate::calls::{Arg, Bytes, Call, Error, Outcome, World, entries};
 
@@ -15,20 +16,21 @@ pub struct ByNumber<F> {
 }
 
 /// The system's methods.
-pub struct ByMethod(System);
+pub struct ByMethod(Whole);
 
 /// A new ramdisk, called by numbers.
 pub fn by_number() -> ByNumber<impl Fn(i64, [u64; 6]) -> i64> {
     let arena = Arena::new();
     let memory = arena.start()..arena.end();
     let system = System::new(Arc::new(TestPlatform::new(vec![memory])), ROOMY).unwrap();
+    let system = Whole(system);
     let syscall = move |number, words| system.syscall(number, words);
     ByNumber { arena, syscall, wait: || {} }
 }
 
 /// A new ramdisk, called by methods.
 pub fn by_method() -> ByMethod {
-    ByMethod(system(ROOMY))
+    ByMethod(Whole(system(ROOMY)))
 }
 
 /// Lets `program` make calls of Linux, in a thread that has an empty tmpfs for its root,
