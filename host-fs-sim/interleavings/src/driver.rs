@@ -15,7 +15,7 @@ const USAGE: &str = "usage: interleavings shuttle|loom|plants [OPTIONS]
   --scenario NAME only this one; random:S is made from a seed
   --random N      beside those that are written down, so many made from seeds (20)
   --scheduler X   only random, or only pct
-  --replay TEXT   a schedule that shuttle printed, with --scenario
+  --replay TEXT   the first schedule that shuttle printed, with --scenario
   --bound N       loom: preemptions (2)
   --seconds N     loom: gives a scenario up after so long (60)
   --plant NAME    only this planted bug
