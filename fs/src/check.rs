@@ -26,7 +26,7 @@ use hashbrown::HashTable;
 use crate::inode::{Body, InodeRef, Meta, State, target_pages};
 use crate::mem::{Arc, try_bytes};
 use crate::ramdisk::{Ramdisk, Superblock};
-use crate::sync::Ordering;
+use crate::sync::{Class, Ordering};
 use crate::{Errno, FileType, Inode, InodeNo, PAGE_BYTES, Result};
 
 /// Which inodes are referenced from outside the tree, by open files and the like. It tells
@@ -496,7 +496,7 @@ impl<'a> Check<'a> {
         cookie: u64,
         child: &InodeRef,
     ) -> Result<()> {
-        let state = child.state.read();
+        let state = child.state.read_as(Class::Child);
         let Ok(own) = state.directory() else { return Ok(()) };
         let (directory, ino, place) = (parent.number(), child.number(), own.place);
         if !own.parent.as_ref().is_some_and(|own| Arc::ptr_eq(own, parent)) {

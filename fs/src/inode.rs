@@ -17,10 +17,10 @@ use crate::mem::Arc;
 use crate::namespace::Owner;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
-use crate::sync::{AtomicBool, Ordering, RwLock};
+use crate::sync::{AtomicBool, Class, Ordering, RwLock, RwLockWriteGuard};
 use crate::{
     Access, AccessTime, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink,
-    Source, Timestamp,
+    Source, Timestamp, planted,
 };
 
 /// An inode's number; never used again for another inode of the same ramdisk.
@@ -276,8 +276,22 @@ impl Inode {
             file_type,
             mount_point: AtomicBool::new(false),
             linkable: AtomicBool::new(false),
-            state: RwLock::new(State { meta, body }),
+            state: RwLock::new(Class::Inode, State { meta, body }),
         })
+    }
+
+    /// Locks an entry of a directory that the caller holds, or a file that is to become one.
+    #[track_caller]
+    pub(crate) fn write_child(&self) -> RwLockWriteGuard<'_, State> {
+        let state = self.state.write_as(Class::Child);
+        debug_assert!(
+            match &state.body {
+                Body::Directory(own) => own.parent.as_ref().is_none_or(|up| up.state.is_held()),
+                _ => true,
+            },
+            "lock order: the directory of an entry is held",
+        );
+        state
     }
 
     /// The inode's number.
@@ -385,6 +399,8 @@ impl Inode {
         offset: Option<u64>,
         source: &mut Source<'_>,
     ) -> Result<(usize, u64)> {
+        let planted_end =
+            planted!("append_finds_its_place_unlocked").then(|| self.attributes().size);
         let mut state = self.state.write();
         let State { meta, body } = &mut *state;
         let data = match body {
@@ -392,6 +408,7 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         };
+        let offset = offset.or(planted_end);
         let offset = offset.unwrap_or(data.size());
         if source.remaining() > 0 {
             // A transfer stops at the limit; one that would begin there fails.

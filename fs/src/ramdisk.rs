@@ -7,8 +7,8 @@ use foldhash::fast::FixedState;
 use crate::inode::{Body, Inode, InodeRef, Meta};
 use crate::mem::{self, Arc};
 use crate::namespace::Owner;
-use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
+use crate::sync::{AtomicU64, Class, Mutex, Ordering};
+use crate::{Caller, Errno, FileType, PAGE_BYTES, Result, planted};
 
 /// How large a ramdisk may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,11 @@ impl Superblock {
 /// the counter, so that it refuses nobody else.
 fn add_below(counter: &AtomicU64, count: u64, limit: u64) -> Result<()> {
     let add = |used: u64| used.checked_add(count).filter(|&sum| sum <= limit);
+    if planted!("limit_is_checked_apart") {
+        add(counter.load(Ordering::Relaxed)).ok_or(Errno::ENOSPC)?;
+        counter.fetch_add(count, Ordering::Relaxed);
+        return Ok(());
+    }
     match counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
         Ok(_) => Ok(()),
         Err(_) => Err(Errno::ENOSPC),
@@ -150,7 +155,7 @@ impl Ramdisk {
     ) -> Result<Ramdisk> {
         let superblock = Arc::try_new(Superblock {
             device,
-            rename: Mutex::new(()),
+            rename: Mutex::new(Class::Rename, ()),
             limits,
             hasher: FixedState::with_seed(seed),
             pages: AtomicU64::new(0),

@@ -1,7 +1,7 @@
 //! [`OpenFile`]: an open file description — the offset and flags that descriptors
 //! share — over an [`Object`] of one kind or another.
 
-use anchorite_fs::sync::{AtomicU32, Mutex, Ordering};
+use anchorite_fs::sync::{AtomicU32, Class, Mutex, Ordering};
 use anchorite_fs::{AccessTime, Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
 
 use crate::abi::{Dirent, put_dirent};
@@ -68,7 +68,12 @@ impl OpenFile {
         let kept = kept & !libc::O_CLOEXEC;
         // A descriptor that only names a file has no size to be large for.
         let kept = if kept & libc::O_PATH == 0 { kept | O_LARGEFILE } else { kept };
-        OpenFile { object, place, flags: AtomicU32::new(kept as u32), offset: Mutex::new(0) }
+        OpenFile {
+            object,
+            place,
+            flags: AtomicU32::new(kept as u32),
+            offset: Mutex::new(Class::Offset, 0),
+        }
     }
 
     pub(crate) fn flags(&self) -> i32 {

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::Mutex;
+use anchorite_fs::sync::{Class, Mutex};
 use anchorite_fs::{
     Access, Attributes, Caller, Change, EntryName, FileType, NAME_MAX, New, Sink, Source,
 };
@@ -64,7 +64,11 @@ impl HostNode {
 
     fn opened(&self, flags: i32, mode: u32) -> Result<Object> {
         let fd = self.host.open(self.c_path()?, flags, mode)?;
-        Ok(Object::Host(HostFile { host: Some(self.host.clone()), fd, moving: Mutex::new(()) }))
+        Ok(Object::Host(HostFile {
+            host: Some(self.host.clone()),
+            fd,
+            moving: Mutex::new(Class::Lookup, ()),
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use anchorite_fs::check::{Held, Report, check};
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{AtomicU32, Ordering, RwLock};
+use anchorite_fs::sync::{AtomicU32, Class, Ordering, RwLock};
 use anchorite_fs::{Caller, Limits, New, Ramdisk, Usage};
 
 use crate::console::Console;
@@ -73,10 +73,10 @@ impl System {
         Ok(System {
             user_memory: UserMemory::new(platform.user_memory())?,
             platform,
-            working_directory: RwLock::new(mounts.root()),
-            mounts: RwLock::new(mounts),
-            descriptors: RwLock::new(descriptors),
-            identity: RwLock::new(identity),
+            working_directory: RwLock::new(Class::Lookup, mounts.root()),
+            mounts: RwLock::new(Class::Lookup, mounts),
+            descriptors: RwLock::new(Class::Lookup, descriptors),
+            identity: RwLock::new(Class::Identity, identity),
             umask: AtomicU32::new(UMASK),
             limits: ResourceLimits::new(),
         })

@@ -219,6 +219,14 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Does the statement that `line` writes down in `world`; returns what came of it, told.
+pub fn outcome(world: &mut dyn World, line: &str) -> String {
+    match line.parse::<Statement>() {
+        Ok(statement) => Run { world, start: 0 }.perform(&statement).told(),
+        Err(malformed) => format!("malformed: {}", malformed.what),
+    }
+}
+
 /// A row that is being done.
 pub struct Run<'a> {
     world: &'a mut dyn World,
