@@ -2,8 +2,8 @@
 //!
 //! From the top: [`cli`] reads the command line; [`order`] (with [`size`] and
 //! [`forward`]) is a guest to be started, checked; [`isle`] chooses what it lives
-//! on; [`supervise`] starts the isle as a process of its own, takes its stream
-//! apart by [`frames`], and answers with a status or one sentence ([`failure`]).
+//! on; [`supervise`] starts the isle as a process of its own, takes its stream of
+//! frames apart, and answers with a status or one sentence ([`failure`]).
 //! The isle's process is this same executable: [`vmm`] with uhyve inside, or
 //! [`hosted`]. [`programs`] holds what can be run. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
@@ -13,7 +13,6 @@ mod cli;
 mod compare;
 mod failure;
 mod forward;
-mod frames;
 mod hosted;
 mod isle;
 mod machine;

@@ -12,12 +12,11 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
-use anchorite_interface::{Kind, STATUS_ISLE_FAILED};
+use anchorite_interface::{Demux, Event, Kind, STATUS_ISLE_FAILED};
 use nix::sys::signal::Signal;
 
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
-use crate::frames::{Demux, Event};
 use crate::isle::{HOSTED_COMMAND, VMM_COMMAND};
 use crate::order::{Order, Verbosity};
 

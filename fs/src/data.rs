@@ -9,18 +9,20 @@
 //! Invariants: a byte before `size` is in its page, or zero where there is none. A
 //! byte at or after `size`, in the page that `size` falls into, is undefined; the
 //! call that makes the file larger zeroes it. Any page wholly after `size` is all
-//! zeros. The quota counts pages, a small buffer as one.
+//! zeros. Each node leads to a page. The quota counts pages, a small buffer as one.
 //!
 //! The inode's lock protects all of it.
 
+mod check;
 mod ranges;
 
 use alloc::alloc::{Layout, alloc, dealloc, realloc};
 use core::cmp::{max, min};
+use core::ops::Range;
 use core::ptr;
 
 use crate::ramdisk::Superblock;
-use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source};
+use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, planted};
 
 pub use ranges::Region;
 
@@ -115,8 +117,13 @@ impl FileData {
             let run = min(PAGE_BYTES - in_page, (end - at) as usize);
             let page = match self.page_for_write(superblock, at / PAGE, in_page, run, &mut lowest) {
                 Ok(page) => page,
-                Err(errno) if at == offset => return Err(errno),
-                Err(_) => break,
+                Err(errno) => {
+                    self.free_empty_nodes(at / PAGE, at / PAGE + 1);
+                    if at == offset {
+                        return Err(errno);
+                    }
+                    break;
+                }
             };
             if at == offset && offset > self.size {
                 self.zero_up_to(offset);
@@ -286,16 +293,20 @@ impl FileData {
             let node = new_node()?;
             // SAFETY: just made, this file's alone.
             unsafe { (*node).slots[0] = self.root };
+            if self.root.is_null() {
+                // Nodes between this one and nothing would lead nowhere.
+                self.height = height_for(last);
+            } else {
+                self.height += 1;
+            }
             self.root = node.cast();
-            self.height += 1;
         }
         Ok(())
     }
 
     /// Whether the tree's height covers the page with number `index`.
     fn reaches(&self, index: u64) -> bool {
-        let bits = u32::from(self.height) * SLOT_BITS;
-        bits >= u64::BITS || index >> bits == 0
+        self.height >= height_for(index)
     }
 
     /// Zeroes what follows the file's end in its last page, up to `offset`.
@@ -313,18 +324,34 @@ impl FileData {
     /// Frees the pages with numbers from `first` up to, not including, `end`, and the
     /// nodes that are left empty. The file is a tree.
     fn free_pages(&mut self, superblock: &Superblock, first: u64, end: u64) {
+        let freed = self.prune(first..end, Pages::Free);
+        self.pages -= freed;
+        if end == u64::MAX || !planted!("punched_pages_stay_charged") {
+            superblock.uncharge(freed.into());
+        }
+    }
+
+    /// Frees the nodes that were made for the pages numbered `first` to `end`, if these
+    /// found no room.
+    fn free_empty_nodes(&mut self, first: u64, end: u64) {
+        if self.height > 0 {
+            self.prune(first..end, Pages::Keep);
+        }
+    }
+
+    /// Prunes the whole tree, of which there is one; returns how many pages were freed.
+    fn prune(&mut self, range: Range<u64>, pages: Pages) -> u32 {
         let mut freed = 0;
         let root = self.root.cast::<Node>();
         // SAFETY: the root of a tree is a node of level `height - 1`.
-        let empty = unsafe { prune(root, self.height - 1, 0, first, end, &mut freed) };
-        self.pages -= freed;
-        superblock.uncharge(freed.into());
+        let empty = unsafe { prune(root, self.height - 1, 0, &range, pages, &mut freed) };
         if empty {
             // SAFETY: an empty node, made by `new_node`, which nothing else names.
             unsafe { dealloc(self.root, Layout::new::<Node>()) };
             self.root = ptr::null_mut();
             self.height = 0;
         }
+        freed
     }
 }
 
@@ -367,8 +394,22 @@ fn slot(index: u64, level: u8) -> usize {
     (index >> (u32::from(level) * SLOT_BITS)) as usize % SLOTS
 }
 
-/// Frees, below `node`, the pages numbered `first` to `end` and the nodes left empty;
-/// true if `node` is now empty itself. Recursion is as deep as the tree: nine levels.
+/// Levels of nodes that lead to the page with number `index`; at least one.
+fn height_for(index: u64) -> u8 {
+    let bits = u64::BITS - index.leading_zeros();
+    max(1, bits.div_ceil(SLOT_BITS)) as u8
+}
+
+/// What becomes of the pages in a range that is pruned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    Free,
+    /// Only nodes without pages are freed.
+    Keep,
+}
+
+/// Frees, below `node`, the pages of the range, unless they are kept, and the nodes left
+/// empty; true if `node` is now empty itself. Recursion is as deep as the tree: nine levels.
 ///
 /// # Safety
 /// `node` is a node at `level` whose first page is number `base`.
@@ -376,8 +417,8 @@ unsafe fn prune(
     node: *mut Node,
     level: u8,
     base: u64,
-    first: u64,
-    end: u64,
+    range: &Range<u64>,
+    pages: Pages,
     freed: &mut u32,
 ) -> bool {
     let step = 1u64 << (u32::from(level) * SLOT_BITS);
@@ -388,16 +429,20 @@ unsafe fn prune(
             continue;
         }
         let start = base + number as u64 * step;
-        if start >= end || start + step <= first {
+        if start >= range.end || start + step <= range.start {
             empty = false;
         } else if level == 0 {
+            if pages == Pages::Keep {
+                empty = false;
+                continue;
+            }
             // SAFETY: in the lowest level, what is not null is a page.
             unsafe { dealloc(*child, page_layout()) };
             *child = ptr::null_mut();
             *freed += 1;
         } else {
             // SAFETY: above the lowest level, what is not null is a node.
-            if unsafe { prune(child.cast(), level - 1, start, first, end, freed) } {
+            if unsafe { prune(child.cast(), level - 1, start, range, pages, freed) } {
                 // SAFETY: it is empty and made by `new_node`.
                 unsafe { dealloc(*child, Layout::new::<Node>()) };
                 *child = ptr::null_mut();

@@ -12,13 +12,15 @@
 //!
 //! The inode's lock protects all of it.
 
+mod check;
+
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
 use crate::inode::{FileType, InodeNo, InodeRef};
 use crate::name::Name;
-use crate::{Errno, Result};
+use crate::{Errno, Result, planted};
 
 /// Entries in one chunk of the log.
 const CHUNK: usize = 256;
@@ -176,6 +178,9 @@ impl Directory {
         }
         let child = self.entry_mut(slot).child.take().expect("an indexed slot is no gap");
         self.live -= 1;
+        if planted!("cookie_is_used_again") {
+            self.next_cookie -= 1;
+        }
         self.drop_last_gaps();
         if self.log_len() > 2 * self.live + FEW_GAPS {
             self.close_gaps();

@@ -9,6 +9,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed};
@@ -16,15 +17,21 @@ use crate::mem::Arc;
 use crate::namespace::Owner;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
-use crate::sync::{AtomicBool, Ordering, RwLock};
+use crate::sync::{AtomicBool, Class, Ordering, RwLock, RwLockWriteGuard};
 use crate::{
     Access, AccessTime, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink,
-    Source, Timestamp,
+    Source, Timestamp, planted,
 };
 
 /// An inode's number; never used again for another inode of the same ramdisk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InodeNo(pub u64);
+
+impl fmt::Display for InodeNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "inode {}", self.0)
+    }
+}
 
 /// A counted reference to an inode.
 pub type InodeRef = Arc<Inode>;
@@ -144,10 +151,10 @@ pub(crate) struct Meta {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) nlink: u32,
-    atime: Timestamp,
-    mtime: Timestamp,
-    ctime: Timestamp,
-    btime: Timestamp,
+    pub(crate) atime: Timestamp,
+    pub(crate) mtime: Timestamp,
+    pub(crate) ctime: Timestamp,
+    pub(crate) btime: Timestamp,
 }
 
 /// What differs by type.
@@ -269,8 +276,22 @@ impl Inode {
             file_type,
             mount_point: AtomicBool::new(false),
             linkable: AtomicBool::new(false),
-            state: RwLock::new(State { meta, body }),
+            state: RwLock::new(Class::Inode, State { meta, body }),
         })
+    }
+
+    /// Locks an entry of a directory that the caller holds, or a file that is to become one.
+    #[track_caller]
+    pub(crate) fn write_child(&self) -> RwLockWriteGuard<'_, State> {
+        let state = self.state.write_as(Class::Child);
+        debug_assert!(
+            match &state.body {
+                Body::Directory(own) => own.parent.as_ref().is_none_or(|up| up.state.is_held()),
+                _ => true,
+            },
+            "lock order: the directory of an entry is held",
+        );
+        state
     }
 
     /// The inode's number.
@@ -378,6 +399,8 @@ impl Inode {
         offset: Option<u64>,
         source: &mut Source<'_>,
     ) -> Result<(usize, u64)> {
+        let planted_end =
+            planted!("append_finds_its_place_unlocked").then(|| self.attributes().size);
         let mut state = self.state.write();
         let State { meta, body } = &mut *state;
         let data = match body {
@@ -385,6 +408,7 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         };
+        let offset = offset.or(planted_end);
         let offset = offset.unwrap_or(data.size());
         if source.remaining() > 0 {
             // A transfer stops at the limit; one that would begin there fails.
@@ -448,7 +472,9 @@ impl Inode {
             _ => return Err(Errno::ENODEV),
         };
         let grows = allocation == Allocation::Extend && end > data.size();
-        if end > MAX_FILE_BYTES || grows && end > caller.file_size_limit {
+        // The limit binds what is behind the end too, as on Linux.
+        let behind = allocation != Allocation::PunchHole && end > data.size();
+        if end > MAX_FILE_BYTES || behind && end > caller.file_size_limit {
             return Err(Errno::EFBIG);
         }
         if allocation == Allocation::PunchHole {

@@ -18,32 +18,32 @@
 //! * [`inode`](Inode): what a file of any type is, and the calls on one inode.
 //! * `namespace`: the calls on directories — create, link, unlink, rename.
 //! * [`ramdisk`](Ramdisk): a whole file system: limits, root, teardown.
+//! * [`check`]: whether a ramdisk is whole.
 //!
 //! # Lock order
-//! A lock is taken only while locks above it in this tree are held:
-//!
-//! ```text
-//! Superblock::rename          a rename from one directory to another
-//! └── directory inode          an ancestor before its descendant; two that are not
-//!     │                        related in ascending number, and only under `rename`
-//!     └── child inode          any type; one at a time
-//! ```
+//! [`sync`] has it as a tree. Of inodes: a directory is locked before its entry; of two
+//! directories, an ancestor before its descendant, and two that are not related in
+//! ascending number, and only under `Superblock::rename`.
 //!
 //! Two directories are held at once only by a rename between them and, as parent
 //! and child, by rmdir and by a rename over a directory. That no cycle can form:
 //! whoever holds one directory waits only for an entry of it, downward; whoever
 //! waits for a directory beside the one it holds has `rename`, under which no
 //! directory moves, so its order agrees with the tree's (the argument of Linux'
-//! `Documentation/filesystems/directory-locking.rst`).
+//! `Documentation/filesystems/directory-locking.rst`). Debug builds with the feature
+//! `lock-order` assert it.
 //!
 //! References are dropped after the locks: the last one to an inode frees its data.
 #![no_std]
 #![deny(unsafe_code)]
 
 extern crate alloc;
+#[cfg(any(feature = "lock-order", anchorite_model, anchorite_plants))]
+extern crate std;
 
 #[allow(unsafe_code)]
 mod buffer;
+pub mod check;
 #[allow(unsafe_code)]
 mod data;
 mod directory;
@@ -55,6 +55,7 @@ pub mod mem;
 mod name;
 mod namespace;
 mod permission;
+pub mod plants;
 mod ramdisk;
 pub mod sync;
 mod time;

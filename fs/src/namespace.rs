@@ -11,8 +11,8 @@ use crate::data::FileData;
 use crate::directory::{Directory, Slot};
 use crate::inode::{Body, Inode, InodeRef, Meta, State};
 use crate::mem::{Arc, try_box, try_bytes};
-use crate::sync::RwLockWriteGuard;
-use crate::{Access, Caller, Credentials, Errno, FileType, NAME_MAX, Result};
+use crate::sync::{Class, RwLockWriteGuard};
+use crate::{Access, Caller, Credentials, Errno, FileType, NAME_MAX, Result, planted};
 
 /// What a create makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,8 @@ impl Inode {
         state.check(caller, Access::EXECUTE)?;
         match directory.find(hash, name) {
             Some(slot) => Ok(directory.child(slot).clone()),
-            None if name.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
+            // A removed directory is not asked what it thinks of a name.
+            None if name.len() > NAME_MAX && state.meta.nlink > 0 => Err(Errno::ENAMETOOLONG),
             None => Err(Errno::ENOENT),
         }
     }
@@ -103,8 +104,8 @@ impl Inode {
     /// applied its mask already.
     ///
     /// # Errors
-    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; EEXIST; ENOENT if this
-    /// directory was removed; EACCES without write permission; ENOSPC; ENOMEM.
+    /// ENOTDIR; EACCES without search permission; ENOENT if this directory was removed;
+    /// ENAMETOOLONG; EEXIST; EACCES without write permission; ENOSPC; ENOMEM.
     pub fn create(
         this: &InodeRef,
         caller: &Caller<'_>,
@@ -143,7 +144,7 @@ impl Inode {
         if new == New::Directory {
             meta.nlink += 1;
             // Nobody else knows the child yet: no lock is waited for.
-            if let Ok(own) = child.state.write().directory_mut() {
+            if let Ok(own) = child.write_child().directory_mut() {
                 own.place = cookie;
             }
         }
@@ -201,8 +202,8 @@ impl Inode {
     /// Gives `target`, which is no directory, the further name `name`: `link(2)`.
     ///
     /// # Errors
-    /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; EEXIST; EXDEV for an
-    /// inode of another ramdisk; ENOENT if this directory was removed; EACCES without
+    /// ENOTDIR; EACCES without search permission; ENOENT if this directory was removed;
+    /// ENAMETOOLONG; EEXIST; EXDEV for an inode of another ramdisk; EACCES without
     /// write permission; EPERM if `target` is a directory; ENOENT if it has no name
     /// any more; EMLINK; ENOMEM.
     pub fn link(
@@ -228,7 +229,7 @@ impl Inode {
         };
         let prepared = directory.prepare(hash, name)?;
         {
-            let meta = &mut target.state.write().meta;
+            let meta = &mut target.write_child().meta;
             if meta.nlink == 0 && !target.is_linkable() {
                 return Err(Errno::ENOENT);
             }
@@ -368,7 +369,8 @@ pub fn rename(
             &Traps::NONE,
         )
     } else {
-        let _no_directory_moves = superblock.rename.lock();
+        let _no_directory_moves =
+            (!planted!("directories_move_meanwhile")).then(|| superblock.rename.lock());
         let traps = Traps::find(old_dir, new_dir);
         let new_first = match (&traps.above_new, &traps.above_old) {
             (Some(_), _) => false,
@@ -377,14 +379,22 @@ pub fn rename(
         };
         let mut parents = if new_first {
             let new = new_dir.state.write();
-            Parents { old: old_dir.state.write(), new: Some(new) }
+            Parents { old: lock_second(new_dir, old_dir), new: Some(new) }
         } else {
             let old = old_dir.state.write();
-            Parents { old, new: Some(new_dir.state.write()) }
+            Parents { old, new: Some(lock_second(old_dir, new_dir)) }
         };
         rename_locked(caller, &mut parents, (old_dir, old), (new_dir, new), (mode, left), &traps)
     }?;
     Ok(())
+}
+
+/// Locks the second directory of a rename; the caller holds the first.
+#[track_caller]
+fn lock_second<'a>(first: &Inode, second: &'a Inode) -> RwLockWriteGuard<'a, State> {
+    let state = second.state.write_as(Class::SecondDirectory);
+    debug_assert!(first.state.is_held(), "lock order: the first directory is held");
+    state
 }
 
 /// The locked parents of a rename; `new` is none where both are the same.
@@ -447,6 +457,10 @@ fn rename_locked(
     let (_, old_slot) = find(old_dir, &parents.old, caller, old.bytes)?;
     let old_slot = old_slot.ok_or(Errno::ENOENT)?;
     let (new_hash, new_slot) = find(new_dir, parents.new_dir(), caller, new.bytes)?;
+    if parents.new_dir().meta.nlink == 0 {
+        // A look-up there finds it out, before what is wrong with the files themselves.
+        return Err(Errno::ENOENT);
+    }
     let source = parents.old.directory()?.child(old_slot).clone();
     let target = match new_slot {
         Some(slot) => Some(parents.new_dir().directory()?.child(slot).clone()),
@@ -479,7 +493,7 @@ fn rename_locked(
     for directory in moved_directories.into_iter().flatten() {
         if moves && directory.is_directory() {
             // Its `..` changes.
-            directory.check(caller, Access::WRITE)?;
+            directory.state.read_as(Class::Child).check(caller, Access::WRITE)?;
         }
     }
     if source.is_mount_point() || target.as_ref().is_some_and(|target| target.is_mount_point()) {
@@ -505,7 +519,7 @@ fn rename_locked(
             if target.is_directory() {
                 kill_empty_directory(&target, caller)?;
                 parents.new_dir().meta.nlink -= 1;
-            } else {
+            } else if !planted!("replaced_file_keeps_its_link") {
                 drop_link(&target, caller);
             }
             let replaced = parents.new_dir().directory_mut()?.replace(new_slot, source.clone());
@@ -590,11 +604,14 @@ fn leave(
 
 /// Tells an inode that its name changed, and a directory where it hangs now.
 fn adopt(child: &InodeRef, parent: &InodeRef, cookie: u64, caller: &Caller<'_>) {
-    let mut state = child.state.write();
+    let mut state = child.write_child();
     state.meta.touch_status(caller.now);
     let former = match &mut state.body {
         Body::Directory(own) => {
             own.place = cookie;
+            if planted!("moved_directory_keeps_its_parent") {
+                return;
+            }
             own.parent.replace(parent.clone())
         }
         _ => None,
@@ -623,7 +640,8 @@ fn count_moved(parents: &mut Parents<'_>, source: &InodeRef, target: &InodeRef) 
 /// Looks a name up in a locked directory; returns its hash too.
 ///
 /// # Errors
-/// ENOTDIR; EACCES without search permission; ENAMETOOLONG.
+/// ENOTDIR; EACCES without search permission; ENOENT if the directory was removed;
+/// ENAMETOOLONG.
 fn find(
     inode: &Inode,
     state: &State,
@@ -632,6 +650,9 @@ fn find(
 ) -> Result<(u32, Option<Slot>)> {
     let directory = state.directory()?;
     state.check(caller, Access::EXECUTE)?;
+    if state.meta.nlink == 0 {
+        return Err(Errno::ENOENT);
+    }
     if name.len() > NAME_MAX {
         return Err(Errno::ENAMETOOLONG);
     }
@@ -640,11 +661,8 @@ fn find(
 }
 
 /// # Errors
-/// ENOENT if the directory was removed; EACCES.
+/// EACCES.
 fn may_create(directory: &State, caller: &Caller<'_>) -> Result<()> {
-    if directory.meta.nlink == 0 {
-        return Err(Errno::ENOENT);
-    }
     directory.check(caller, Access::WRITE | Access::EXECUTE)
 }
 
@@ -674,7 +692,7 @@ fn may_delete(
     let who = caller.credentials;
     let sticky = directory.meta.mode & libc::S_ISVTX != 0;
     if sticky && !who.is_root() && who.uid != directory.meta.uid {
-        let child_uid = child.state.read().meta.uid;
+        let child_uid = child.state.read_as(Class::Child).meta.uid;
         if who.uid != child_uid {
             return Err(Errno::EPERM);
         }
@@ -688,7 +706,7 @@ fn may_delete(
 
 /// Counts a name of a file that is no directory down.
 fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
-    let meta = &mut child.state.write().meta;
+    let meta = &mut child.write_child().meta;
     meta.nlink -= 1;
     meta.touch_status(caller.now);
 }
@@ -698,11 +716,13 @@ fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
 /// # Errors
 /// ENOTEMPTY.
 fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
-    let mut state = child.state.write();
+    let mut state = child.write_child();
     if state.directory()?.len() > 0 {
         return Err(Errno::ENOTEMPTY);
     }
-    state.meta.nlink = 0;
+    if !planted!("removed_directory_takes_files") {
+        state.meta.nlink = 0;
+    }
     state.meta.touch_status(caller.now);
     Ok(())
 }

@@ -7,8 +7,8 @@ use foldhash::fast::FixedState;
 use crate::inode::{Body, Inode, InodeRef, Meta};
 use crate::mem::{self, Arc};
 use crate::namespace::Owner;
-use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
+use crate::sync::{AtomicU64, Class, Mutex, Ordering};
+use crate::{Caller, Errno, FileType, PAGE_BYTES, Result, planted};
 
 /// How large a ramdisk may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) struct Superblock {
     hasher: FixedState,
     pages: AtomicU64,
     inodes: AtomicU64,
-    next_number: AtomicU64,
+    pub(crate) next_number: AtomicU64,
 }
 
 impl Superblock {
@@ -85,10 +85,26 @@ impl Superblock {
         Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// What is used now.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            limits: self.limits,
+            pages: self.pages.load(Ordering::Relaxed),
+            inodes: self.inodes.load(Ordering::Relaxed),
+        }
+    }
+
     /// Pages that the quota was charged for.
     #[cfg(test)]
     pub(crate) fn pages_charged(&self) -> u64 {
         self.pages.load(Ordering::Relaxed)
+    }
+
+    /// Lets the quota count this, true or not.
+    #[cfg(test)]
+    pub(crate) fn set_usage(&self, pages: u64, inodes: u64) {
+        self.pages.store(pages, Ordering::Relaxed);
+        self.inodes.store(inodes, Ordering::Relaxed);
     }
 
     pub(crate) fn uncharge_inode(&self) {
@@ -106,6 +122,11 @@ impl Superblock {
 /// the counter, so that it refuses nobody else.
 fn add_below(counter: &AtomicU64, count: u64, limit: u64) -> Result<()> {
     let add = |used: u64| used.checked_add(count).filter(|&sum| sum <= limit);
+    if planted!("limit_is_checked_apart") {
+        add(counter.load(Ordering::Relaxed)).ok_or(Errno::ENOSPC)?;
+        counter.fetch_add(count, Ordering::Relaxed);
+        return Ok(());
+    }
     match counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
         Ok(_) => Ok(()),
         Err(_) => Err(Errno::ENOSPC),
@@ -115,7 +136,7 @@ fn add_below(counter: &AtomicU64, count: u64, limit: u64) -> Result<()> {
 /// A file system in memory. Dropping it frees the tree; inodes that are still
 /// referenced live on, without names.
 pub struct Ramdisk {
-    superblock: Arc<Superblock>,
+    pub(crate) superblock: Arc<Superblock>,
     root: InodeRef,
 }
 
@@ -134,7 +155,7 @@ impl Ramdisk {
     ) -> Result<Ramdisk> {
         let superblock = Arc::try_new(Superblock {
             device,
-            rename: Mutex::new(()),
+            rename: Mutex::new(Class::Rename, ()),
             limits,
             hasher: FixedState::with_seed(seed),
             pages: AtomicU64::new(0),
@@ -155,11 +176,7 @@ impl Ramdisk {
 
     /// What is used now.
     pub fn usage(&self) -> Usage {
-        Usage {
-            limits: self.superblock.limits,
-            pages: self.superblock.pages.load(Ordering::Relaxed),
-            inodes: self.superblock.inodes.load(Ordering::Relaxed),
-        }
+        self.superblock.usage()
     }
 }
 

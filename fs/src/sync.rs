@@ -1,9 +1,291 @@
 //! Locks and atomics. Everything in this crate and in the call layer takes them
-//! from here, so that a model checker can replace them all at once.
+//! from here, so that a model checker can replace them all at once: built with
+//! `--cfg anchorite_model --cfg anchorite_model="loom"`, or `"shuttle"`, they are the
+//! checker's.
+//!
+//! # Lock order
+//! Each lock has a [`Class`], and a thread takes locks in the order of their classes, at
+//! most one of each:
+//!
+//! ```text
+//! Identity                      System::identity, shared, for the time of a call
+//! └── Offset                     an open file's offset, over a transfer
+//!     └── Rename                  Superblock::rename: from one directory to another
+//!         └── Inode                the first or only inode: `read`, `write`
+//!             └── SecondDirectory   only under Rename: below the first, or with a
+//!                 │                  higher number than the first, which it is not above
+//!                 └── Child           an entry of a directory that is held, or a file to
+//!                                      be made one
+//! Lookup                        a table held for a look-up alone: descriptors, mounts,
+//!                               working directory; a host file's place. Under any of the
+//!                               above; nothing is taken inside
+//! ```
+//!
+//! An inode's lock is of class Inode; where it is taken as the second directory or as a
+//! child, the place that takes it says so. With the feature `lock-order`, and in a model,
+//! builds with debug assertions keep for each thread what it holds, and panic at a lock
+//! that is out of order. Otherwise nothing of it is left in the code.
 
-pub use core::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-};
+use core::ops::{Deref, DerefMut};
+
 pub use spin::Once;
-pub use spin::mutex::{SpinMutex as Mutex, SpinMutexGuard as MutexGuard};
-pub use spin::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+#[cfg(all(debug_assertions, any(feature = "lock-order", anchorite_model)))]
+mod order;
+#[cfg(not(all(debug_assertions, any(feature = "lock-order", anchorite_model))))]
+mod order {
+    //! No order is kept.
+
+    use super::Class;
+
+    /// Nothing, for want of anybody who asks.
+    #[derive(Clone, Copy)]
+    pub(super) struct Kept;
+
+    /// What a guard has to give back: nothing.
+    pub(super) struct Held;
+
+    #[cfg(not(anchorite_model))]
+    const _: () = assert!(size_of::<super::RwLock<u64>>() == size_of::<spin::RwLock<u64>>());
+
+    impl Kept {
+        pub(super) const fn new(_: Class) -> Kept {
+            Kept
+        }
+
+        #[inline(always)]
+        pub(super) fn take<T: ?Sized>(self, _: &T) -> Held {
+            Held
+        }
+
+        #[inline(always)]
+        pub(super) fn is_held<T: ?Sized>(_: &T) -> bool {
+            true
+        }
+    }
+}
+
+#[cfg(anchorite_model = "loom")]
+use loom::sync as ground;
+#[cfg(anchorite_model = "loom")]
+pub use loom::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+#[cfg(anchorite_model = "shuttle")]
+use shuttle::sync as ground;
+#[cfg(anchorite_model = "shuttle")]
+pub use shuttle::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+
+#[cfg(not(anchorite_model))]
+pub use core::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+#[cfg(not(anchorite_model))]
+mod ground {
+    pub(super) use spin::mutex::{SpinMutex as Mutex, SpinMutexGuard as MutexGuard};
+    pub(super) use spin::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+}
+
+/// Where a lock is in the order: the module's header has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// The identity of a process.
+    Identity,
+    /// The offset of an open file.
+    Offset,
+    /// What stops directories from moving.
+    Rename,
+    /// The first inode, or the only one.
+    Inode,
+    /// The second parent of a rename.
+    SecondDirectory,
+    /// An inode whose directory is held.
+    Child,
+    /// A table, for a look-up.
+    Lookup,
+}
+
+/// A lock that one thread has at a time.
+pub struct Mutex<T> {
+    class: order::Kept,
+    inner: ground::Mutex<T>,
+}
+
+/// What a [`Mutex`] protects, while it is held.
+pub struct MutexGuard<'a, T>(ground::MutexGuard<'a, T>, #[allow(dead_code)] order::Held);
+
+/// A lock that many threads have to read, or one to write.
+pub struct RwLock<T> {
+    class: order::Kept,
+    inner: ground::RwLock<T>,
+}
+
+/// What an [`RwLock`] protects, to read.
+pub struct RwLockReadGuard<'a, T>(ground::RwLockReadGuard<'a, T>, #[allow(dead_code)] order::Held);
+
+/// What an [`RwLock`] protects, to write.
+pub struct RwLockWriteGuard<'a, T>(
+    ground::RwLockWriteGuard<'a, T>,
+    #[allow(dead_code)] order::Held,
+);
+
+impl<T> Mutex<T> {
+    /// A lock of this class.
+    pub fn new(class: Class, value: T) -> Mutex<T> {
+        Mutex { class: order::Kept::new(class), inner: ground::Mutex::new(value) }
+    }
+
+    /// Waits for the lock.
+    #[inline]
+    #[track_caller]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        let held = self.class.take(&self.inner);
+        MutexGuard(whole(self.inner.lock()), held)
+    }
+}
+
+impl<T> RwLock<T> {
+    /// A lock of this class.
+    pub fn new(class: Class, value: T) -> RwLock<T> {
+        RwLock { class: order::Kept::new(class), inner: ground::RwLock::new(value) }
+    }
+
+    /// Waits for the lock, shared.
+    #[inline]
+    #[track_caller]
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        let held = self.class.take(&self.inner);
+        RwLockReadGuard(whole(self.inner.read()), held)
+    }
+
+    /// Waits for the lock.
+    #[inline]
+    #[track_caller]
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        let held = self.class.take(&self.inner);
+        RwLockWriteGuard(whole(self.inner.write()), held)
+    }
+
+    /// [`read`](RwLock::read), in another place of the order than the lock's own.
+    #[inline]
+    #[track_caller]
+    pub fn read_as(&self, class: Class) -> RwLockReadGuard<'_, T> {
+        let held = order::Kept::new(class).take(&self.inner);
+        RwLockReadGuard(whole(self.inner.read()), held)
+    }
+
+    /// [`write`](RwLock::write), in another place of the order than the lock's own.
+    #[inline]
+    #[track_caller]
+    pub fn write_as(&self, class: Class) -> RwLockWriteGuard<'_, T> {
+        let held = order::Kept::new(class).take(&self.inner);
+        RwLockWriteGuard(whole(self.inner.write()), held)
+    }
+
+    /// Whether this thread holds the lock; true where that is not kept. For assertions.
+    pub fn is_held(&self) -> bool {
+        order::Kept::is_held(&self.inner)
+    }
+
+    /// What is protected, by the only reference.
+    pub fn get_mut(&mut self) -> &mut T {
+        whole(self.inner.get_mut())
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+/// A guard as the ground gives it.
+#[cfg(not(anchorite_model))]
+#[inline(always)]
+fn whole<G>(guard: G) -> G {
+    guard
+}
+
+/// A guard as the ground gives it: a model's locks tell whether a holder panicked, which
+/// ends the model anyway.
+#[cfg(anchorite_model)]
+fn whole<G>(guard: std::sync::LockResult<G>) -> G {
+    guard.unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Tells a model of the accesses to a value that is shared by counted references: they
+/// must be ordered by the count. Nothing elsewhere.
+#[cfg(not(anchorite_model = "loom"))]
+pub(crate) struct Accesses;
+
+#[cfg(not(anchorite_model = "loom"))]
+impl Accesses {
+    pub(crate) const fn new() -> Accesses {
+        Accesses
+    }
+
+    #[inline(always)]
+    pub(crate) fn shared(&self) {}
+
+    #[inline(always)]
+    pub(crate) fn exclusive(&self) {}
+}
+
+/// Tells the model of the accesses to a value that is shared by counted references: they
+/// must be ordered by the count.
+#[cfg(anchorite_model = "loom")]
+pub(crate) struct Accesses(loom::cell::UnsafeCell<()>);
+
+#[cfg(anchorite_model = "loom")]
+impl Accesses {
+    pub(crate) fn new() -> Accesses {
+        Accesses(loom::cell::UnsafeCell::new(()))
+    }
+
+    /// The value is used.
+    pub(crate) fn shared(&self) {
+        self.0.with(|_| ());
+    }
+
+    /// The value is moved out or dropped.
+    pub(crate) fn exclusive(&self) {
+        self.0.with_mut(|_| ());
+    }
+}

@@ -41,6 +41,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use anchorite_fs::check::{Held, Report};
 use anchorite_fs::{
     Allocation, Caller, Change, Credentials, EntryName, Errno, FileType, Inode, InodeRef, Left,
     New, Owner, PAGE_BYTES, Ramdisk, Region, RenameMode, Result, SetTime, Sink, Source,
@@ -82,13 +83,16 @@ pub enum Caching {
     Direct,
 }
 
+/// What is to be done when the mount is gone, with what the checker says of the ramdisk.
+pub type AtEnd = Box<dyn Fn(Result<Report>) + Send + Sync>;
+
 /// The ramdisk behind a FUSE mount.
 pub struct Daemon {
     ramdisk: Ramdisk,
     known: Known,
     caching: Caching,
     /// Called when the mount is gone.
-    at_end: Box<dyn Fn() + Send + Sync>,
+    at_end: AtEnd,
 }
 
 /// Root: the kernel has checked the caller.
@@ -96,13 +100,25 @@ static KERNEL: Credentials = Credentials { uid: 0, gid: 0, groups: Vec::new() };
 
 impl Daemon {
     /// Serves `ramdisk`; `at_end` is called when the mount is gone.
-    pub fn new(
-        ramdisk: Ramdisk,
-        caching: Caching,
-        at_end: impl Fn() + Send + Sync + 'static,
-    ) -> Daemon {
+    pub fn new(ramdisk: Ramdisk, caching: Caching, at_end: AtEnd) -> Daemon {
         let known = Known::new(ramdisk.root().clone());
-        Daemon { ramdisk, known, caching, at_end: Box::new(at_end) }
+        Daemon { ramdisk, known, caching, at_end }
+    }
+
+    /// Checks the ramdisk. Other threads may be forgetting files still when the mount is
+    /// gone: so what is wrong counts only if it stays.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn check(&self) -> Result<Report> {
+        let start = Instant::now();
+        loop {
+            let report = self.ramdisk.check(Held::These(&self.known.inodes()))?;
+            if report.problems.is_empty() || start.elapsed() >= PATIENCE {
+                return Ok(report);
+            }
+            sleep(TICK);
+        }
     }
 
     fn get(&self, number: INodeNo) -> Result<InodeRef> {
@@ -286,7 +302,7 @@ impl Filesystem for Daemon {
     }
 
     fn destroy(&mut self) {
-        (self.at_end)();
+        (self.at_end)(self.check());
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {

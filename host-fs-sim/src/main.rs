@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use host_fs_sim::{mount, suites};
+use host_fs_sim::{check, mount, soak, suites};
 
 /// The anchorite ramdisk as a process on Linux
 #[derive(Parser)]
@@ -18,13 +18,19 @@ struct Cli {
 enum Command {
     /// Mount an empty ramdisk on a directory, until `umount` or Ctrl-C
     Mount(mount::Options),
-    /// Run pjdfstest and fsx over a mount, and beside it on tmpfs
+    /// Do random sequences of calls on the ramdisk and elsewhere, and compare
+    Soak(soak::Options),
+    /// Do sequences of calls that are written down, and compare with what is recorded
+    Check(check::Options),
+    /// Run test suites of others over a mount, and beside it on tmpfs
     Suites(suites::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Mount(options) => mount::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Soak(options) => soak::run(&options),
+        Command::Check(options) => check::run(&options),
         Command::Suites(options) => suites::run(&options),
     };
     result.unwrap_or_else(|error| {

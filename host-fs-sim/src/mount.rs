@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
+use anchorite_fs::check::Report;
 use anchorite_fs::{Caller, Credentials, Limits, Ramdisk, Timestamp};
 use anyhow::{Context, Result, bail};
 use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
@@ -43,7 +44,8 @@ pub struct Options {
     pub end_with_parent: bool,
 }
 
-/// Mounts, says so in one line, and serves until the end.
+/// Mounts, says so in one line, and serves until the end. Then the ramdisk is checked; the
+/// process ends with status 0 if it is whole.
 ///
 /// # Errors
 /// Each is one sentence, with a remedy where there is one.
@@ -57,8 +59,8 @@ pub fn run(options: &Options) -> Result<()> {
     let caching = if options.direct_io { Caching::Direct } else { Caching::PageCache };
     // fuser unmounts the path once more when a session is over, which could hit another
     // mount that is there by then. So the process ends where the session does.
-    let at_end = || std::process::exit(0);
-    let daemon = Daemon::new(ramdisk(options.size)?, caching, at_end);
+    let at_end = |checked| std::process::exit(status(checked, &mut io::stderr()));
+    let daemon = Daemon::new(ramdisk(options.size)?, caching, Box::new(at_end));
     let dir = options.dir.display();
     let mut session = Session::new(daemon, &options.dir, &config()).map_err(explain)?;
     let absolute = options.dir.canonicalize()?;
@@ -68,6 +70,22 @@ pub fn run(options: &Options) -> Result<()> {
     // Whoever started this may not care to listen.
     let _ = writeln!(io::stdout(), "mounted on {dir}; unmount with `umount {dir}`");
     session.run().with_context(|| format!("the mount on {dir} ended"))
+}
+
+/// The status that the process ends with; what is wrong is told.
+fn status(checked: anchorite_fs::Result<Report>, errors: &mut impl Write) -> i32 {
+    // Whoever started this may not care to listen.
+    let _ = match &checked {
+        Ok(report) if report.problems.is_empty() => return 0,
+        Ok(report) => {
+            writeln!(
+                errors,
+                "the ramdisk was not whole when it was unmounted: please report\n{report}"
+            )
+        }
+        Err(errno) => writeln!(errors, "the ramdisk could not be checked at the end: {errno}"),
+    };
+    1
 }
 
 fn ramdisk(size: Size) -> Result<Ramdisk> {
@@ -187,4 +205,28 @@ impl Interrupted {
 
 fn set_handler(mut interrupted: Interrupted) -> Result<()> {
     ctrlc::set_handler(move || interrupted.end()).context("cannot catch Ctrl-C")
+}
+
+#[cfg(test)]
+mod tests {
+    use anchorite_fs::Errno;
+    use anchorite_fs::check::Problem;
+
+    use super::*;
+
+    #[test]
+    fn a_ramdisk_that_is_not_whole_is_told_and_is_a_status() {
+        let told = |checked| {
+            let mut errors = Vec::new();
+            (status(checked, &mut errors), String::from_utf8(errors).unwrap())
+        };
+        assert_eq!(told(Ok(Report::default())), (0, String::new()));
+        let problems = vec![Problem::Inodes { charged: 5, found: 4 }];
+        let (status, errors) = told(Ok(Report { problems, ..Report::default() }));
+        assert_eq!(status, 1);
+        assert!(errors.ends_with("1 problem\nthe quota counts 5 inodes, but 4 were found\n"));
+        let (status, errors) = told(Err(Errno::ENOMEM));
+        assert_eq!(status, 1);
+        assert!(errors.contains("could not be checked"), "{errors}");
+    }
 }

@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// A crate with a binary of the same name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Package {
     /// Of crate and binary.
     pub name: &'static str,
@@ -53,19 +53,6 @@ impl Package {
         cargo.arg(root);
         cargo
     }
-
-    /// Installs it.
-    ///
-    /// # Errors
-    /// cargo is missing or fails.
-    pub fn install(self, root: &Path) -> Result<()> {
-        let mut cargo = self.install_command(root);
-        let status = cargo.status().context("cannot start cargo")?;
-        if !status.success() {
-            bail!("`cargo install {}` failed", self.name);
-        }
-        Ok(())
-    }
 }
 
 /// The first file of this name in the directories of `PATH` and of the super-user.
@@ -82,6 +69,32 @@ pub enum Ended {
     Exited(ExitStatus),
     /// It was killed when its time was up.
     Expired,
+}
+
+/// A command as one would type it.
+pub fn shown(command: &Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs `command` to its end.
+///
+/// # Errors
+/// It cannot be started, or fails.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// The command that installs packages of Debian's.
+pub fn apt_command(packages: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.args(["install", "-y", "--no-install-recommends", "--no-upgrade"]).args(packages);
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
 }
 
 /// Runs `command` in a process group of its own, with both outputs to `output`. When

@@ -1,53 +1,83 @@
-//! The command `suites`: pjdfstest and fsx over a fresh mount of the ramdisk, and beside
-//! it on tmpfs, each under a time limit that ends the daemon when it is over.
+//! The command `suites`: tests of others over a fresh mount of the ramdisk, with the
+//! kernel's page cache and without, and beside it on tmpfs and on tmpfs behind a FUSE
+//! file system that passes everything on; each under a time limit that ends the daemon.
 
+pub mod fio;
 pub mod fsx;
 mod ground;
+mod needs;
+mod outcome;
 pub mod pjdfstest;
+pub mod sqlite;
+pub mod stress_ng;
+mod table;
+mod trial;
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
-use crate::fuse::Caching;
-use crate::programs::{INTERRUPTED, Package};
+use crate::programs::INTERRUPTED;
 
-pub use ground::{Ground, Kind, new_directory};
+pub use ground::{Bound, Ground, Kind, PASS_THROUGH, new_directory};
+pub use needs::{Need, USER};
+pub use outcome::{Failure, Outcome};
+pub use trial::{Ran, Trial};
 
 /// Where suites are installed to, unless told otherwise.
 pub const DEFAULT_ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/suites");
 
-/// Room on each mount.
-const SIZE: &str = "1g";
+/// Of whatever is counted on the command line; so that times can be added.
+const MOST: u64 = 1_000_000_000;
 
-/// Which suites to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+/// A suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
-    /// Cases from POSIX
+    /// Cases from POSIX.
     Pjdfstest,
-    /// Random operations on one file
+    /// Random operations on one file.
     Fsx,
-    /// Both
-    All,
+    /// Checksummed data.
+    Fio,
+    /// Many processes at each call.
+    StressNg,
+    /// Databases.
+    Sqlite,
 }
+
+/// Suites as the command line names them: one, or all.
+#[derive(Clone, Debug)]
+pub struct Selection(Vec<Suite>);
 
 /// What to run, and how much of it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// The suite
-    #[arg(value_enum, default_value = "all")]
-    pub suite: Suite,
-    /// Operations of fsx for each seed
-    #[arg(long, value_name = "N", default_value_t = 200_000)]
-    pub ops: u64,
-    /// Seeds of fsx, from 1 on
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub seeds: u64,
-    /// Install first what is missing: the suites by cargo, the user `tests` by useradd
+    /// pjdfstest, fsx, fio, stress-ng, sqlite, or all
+    #[arg(value_name = "SUITE", default_value = "all")]
+    pub suites: Selection,
+    /// A few minutes of everything, instead of about an hour
+    #[arg(long)]
+    pub quick: bool,
+    /// Operations of fsx for each seed [default: 200000; quick: 20000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub ops: Option<u64>,
+    /// Seeds of fsx, from 1 on [default: 10; quick: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub seeds: Option<u64>,
+    /// Seconds of each job of fio and of each stressor [default: 10 and 3; quick: 1 and 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub seconds: Option<u64>,
+    /// Minutes after which a suite on one file system is ended, and has failed [default:
+    /// 60; quick: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub minutes: Option<u64>,
+    /// Install first what is missing: by cargo, by apt-get, the user `tests` by useradd, and
+    /// SQLite's tests from the distribution's source package
     #[arg(long)]
     pub install: bool,
     /// Where suites are installed to and looked for, before the PATH [default:
@@ -56,21 +86,64 @@ pub struct Options {
     pub root: PathBuf,
 }
 
-/// What a suite found.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Cases that passed.
-    pub passed: usize,
-    /// Cases that do not apply.
-    pub skipped: usize,
-    /// What failed, one name or story each.
-    pub failures: Vec<String>,
-    /// How long it took.
-    pub seconds: f64,
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Of fsx, for each seed.
+    pub operations: u64,
+    /// Of fsx.
+    pub seeds: u64,
+    /// Of a job of fio.
+    pub job: Duration,
+    /// Of a stressor.
+    pub stressor: Duration,
+    /// Of a stressor.
+    pub stressor_operations: u64,
+    /// Of SQLite's tests.
+    pub sqlite: sqlite::Extent,
+    /// For a suite on one ground.
+    pub limit: Duration,
+}
+
+impl Scale {
+    /// As much as is sensible.
+    pub const FULL: Scale = Scale {
+        operations: 200_000,
+        seeds: 10,
+        job: Duration::from_secs(10),
+        stressor: Duration::from_secs(3),
+        stressor_operations: 1_000_000,
+        sqlite: sqlite::Extent::VeryQuick,
+        limit: Duration::from_secs(60 * 60),
+    };
+    /// A little of everything.
+    pub const QUICK: Scale = Scale {
+        operations: 20_000,
+        seeds: 2,
+        job: Duration::from_secs(1),
+        stressor: Duration::from_secs(1),
+        stressor_operations: 20,
+        sqlite: sqlite::Extent::Files,
+        limit: Duration::from_secs(5 * 60),
+    };
+
+    fn of(options: &Options) -> Scale {
+        let scale = if options.quick { Scale::QUICK } else { Scale::FULL };
+        let seconds = options.seconds.map(Duration::from_secs);
+        let minutes = options.minutes.map(|minutes| Duration::from_secs(60 * minutes));
+        Scale {
+            operations: options.ops.unwrap_or(scale.operations),
+            seeds: options.seeds.unwrap_or(scale.seeds),
+            job: seconds.unwrap_or(scale.job),
+            stressor: seconds.unwrap_or(scale.stressor),
+            limit: minutes.unwrap_or(scale.limit),
+            ..scale
+        }
+    }
 }
 
 /// Runs the suites and prints a table. The exit code is success if nothing failed on the
-/// ramdisk that does not fail on tmpfs too.
+/// ramdisk that does not fail on tmpfs, directly or passed through, too.
 ///
 /// # Errors
 /// Something is missing, with the remedy; or a file system cannot be mounted.
@@ -78,138 +151,104 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if !geteuid().is_root() {
         bail!("the suites mount file systems and change users: run as root");
     }
-    if options.install {
-        install(options)?;
+    let Selection(suites) = &options.suites;
+    let needs = suites.iter().flat_map(|suite| suite.needs()).chain(&[Need::Debian(PASS_THROUGH)]);
+    for need in needs {
+        if !need.is_met(&options.root)? {
+            if !options.install {
+                bail!("{}", need.missing(&options.root));
+            }
+            need.install(&options.root)?;
+        }
     }
-    let programs = Programs::find(options)?;
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
         .context("cannot catch Ctrl-C")?;
     let own = std::env::current_exe()?;
-    let (mut rows, mut good) = (Vec::new(), true);
-    for suite in [Suite::Pjdfstest, Suite::Fsx] {
-        if options.suite != suite && options.suite != Suite::All {
-            continue;
+    let scale = Scale::of(options);
+    let mut rows = Vec::new();
+    for &suite in suites {
+        let mut outcomes = Vec::new();
+        for kind in Kind::ALL {
+            eprintln!("{} on {} ...", suite.name(), kind.name());
+            let outcome = suite.run(kind, &own, &options.root, &scale)?;
+            eprintln!("    {}", table::cell(&outcome));
+            outcomes.push(outcome);
         }
-        let on_tmpfs = programs.run(suite, Kind::Tmpfs, &own, options)?;
-        for caching in [Caching::PageCache, Caching::Direct] {
-            let kind = Kind::Ramdisk(caching);
-            let outcome = programs.run(suite, kind, &own, options)?;
-            for failure in &outcome.failures {
-                let shared = on_tmpfs.failures.contains(failure);
-                good &= shared;
-                let note = if shared { " (on tmpfs too)" } else { "" };
-                println!("{}, {}: {failure}{note}", suite.name(), kind.name());
-            }
-            rows.push((suite, kind, outcome));
+        if let Ok(outcomes) = outcomes.try_into() {
+            rows.push(table::Row { suite, outcomes });
         }
-        rows.push((suite, Kind::Tmpfs, on_tmpfs));
     }
-    print_table(&rows, options);
+    print!("{}", table::render(&rows));
+    let good = rows.iter().all(table::Row::is_good);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Suite {
-    fn name(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Suite; 5] =
+        [Suite::Pjdfstest, Suite::Fsx, Suite::Fio, Suite::StressNg, Suite::Sqlite];
+
+    /// As the command line and tables name it.
+    pub fn name(self) -> &'static str {
         match self {
             Suite::Pjdfstest => "pjdfstest",
             Suite::Fsx => "fsx",
-            Suite::All => "all",
+            Suite::Fio => "fio",
+            Suite::StressNg => "stress-ng",
+            Suite::Sqlite => "sqlite",
         }
     }
 
-    fn packages(self) -> &'static [Package] {
+    /// What it needs of the host, beside what mounts.
+    pub fn needs(self) -> &'static [Need] {
         match self {
-            Suite::Pjdfstest => &[pjdfstest::PACKAGE],
-            Suite::Fsx => &[fsx::PACKAGE],
-            Suite::All => &[pjdfstest::PACKAGE, fsx::PACKAGE],
+            Suite::Pjdfstest => &[Need::Crate(pjdfstest::PACKAGE), Need::Users],
+            Suite::Fsx => &[Need::Crate(fsx::PACKAGE)],
+            Suite::Fio => &[Need::Debian(fio::PACKAGE)],
+            Suite::StressNg => &[Need::Debian(stress_ng::PACKAGE)],
+            Suite::Sqlite => &[Need::Users, Need::Testfixture],
         }
     }
-}
 
-/// The suites' binaries; the path of one that is not wanted is empty.
-#[derive(Default)]
-struct Programs {
-    pjdfstest: PathBuf,
-    fsx: PathBuf,
-}
-
-impl Programs {
-    fn find(options: &Options) -> Result<Programs> {
-        let mut programs = Programs::default();
-        for &package in options.suite.packages() {
-            let found = package.find(&options.root).with_context(|| {
-                let command = shown(&package.install_command(&options.root));
-                format!("{} {} is missing: `{command}`", package.name, package.version)
-            })?;
-            match package.name {
-                "fsx" => programs.fsx = found,
-                _ => programs.pjdfstest = found,
+    /// Runs it on a fresh ground. `program` is `host-fs-sim`, and `root` where suites are
+    /// installed.
+    ///
+    /// # Errors
+    /// Something is missing, or nothing can be mounted; or Ctrl-C.
+    pub fn run(self, kind: Kind, program: &Path, root: &Path, scale: &Scale) -> Result<Outcome> {
+        let mut trial = Trial::new(kind, program, scale.limit)?;
+        let outcome = match self {
+            Suite::Pjdfstest => pjdfstest::run(root, &mut trial),
+            Suite::Fsx => fsx::run(root, &mut trial, scale.operations, scale.seeds),
+            Suite::Fio => fio::run(&mut trial, scale.job),
+            Suite::StressNg => {
+                stress_ng::run(&mut trial, scale.stressor, scale.stressor_operations)
             }
-        }
-        if options.suite != Suite::Fsx && !pjdfstest::users_exist()? {
-            bail!("pjdfstest needs the users nobody and tests: `{}`", user_command());
-        }
-        Ok(programs)
-    }
-
-    fn run(&self, suite: Suite, kind: Kind, own: &Path, options: &Options) -> Result<Outcome> {
-        eprintln!("{} on {} ...", suite.name(), kind.name());
-        let mut ground = Ground::new(kind, own, SIZE)?;
-        let scratch = new_directory()?;
-        let outcome = match suite {
-            Suite::Fsx => fsx::run(&self.fsx, &mut ground, &scratch, options.ops, options.seeds),
-            _ => pjdfstest::run(&self.pjdfstest, &mut ground, &scratch),
+            Suite::Sqlite => sqlite::run(root, &mut trial, scale.sqlite, scale.limit),
         };
-        fs::remove_dir_all(&scratch)?;
+        let seconds = trial.seconds();
         if INTERRUPTED.load(Ordering::Relaxed) {
             bail!("interrupted");
         }
-        let mut outcome = outcome?;
-        if let Err(error) = ground.end() {
-            outcome.failures.push(format!("{error:#}"));
+        let ended = trial.end();
+        let mut outcome = Outcome { seconds, ..outcome? };
+        if let Err(error) = ended {
+            outcome.failures.push(Failure::of_run(format!("{error:#}")));
         }
         Ok(outcome)
     }
 }
 
-fn install(options: &Options) -> Result<()> {
-    for &package in options.suite.packages() {
-        if package.find(&options.root).is_none() {
-            package.install(&options.root)?;
+impl FromStr for Selection {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Selection> {
+        if text == "all" {
+            return Ok(Selection(Suite::ALL.to_vec()));
         }
-    }
-    if options.suite != Suite::Fsx && !pjdfstest::users_exist()? {
-        let status = pjdfstest::user_command().status().context("cannot start useradd")?;
-        if !status.success() {
-            bail!("`{}` failed", user_command());
-        }
-    }
-    Ok(())
-}
-
-fn user_command() -> String {
-    shown(&pjdfstest::user_command())
-}
-
-fn shown(command: &Command) -> String {
-    let words = [command.get_program()].into_iter().chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
-}
-
-fn print_table(rows: &[(Suite, Kind, Outcome)], options: &Options) {
-    println!("suite      file system          passed  failed  skipped  seconds");
-    for (suite, kind, outcome) in rows {
-        println!(
-            "{:<10} {:<19} {:>7} {:>7} {:>8} {:>8.1}",
-            suite.name(),
-            kind.name(),
-            outcome.passed,
-            outcome.failures.len(),
-            outcome.skipped,
-            outcome.seconds
-        );
-    }
-    if options.suite != Suite::Pjdfstest {
-        println!("(of fsx, a case is a seed with {} operations)", options.ops);
+        let Some(suite) = Suite::ALL.into_iter().find(|suite| suite.name() == text) else {
+            bail!("there are {} and all", Suite::ALL.map(Suite::name).join(", "));
+        };
+        Ok(Selection(vec![suite]))
     }
 }

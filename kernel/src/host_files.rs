@@ -166,23 +166,38 @@ impl UhyveFiles {
     }
 
     /// Whether `path` names a mapped directory itself.
-    fn is_mount(&self, path: &CStr) -> bool {
-        let names = |path: &[u8]| -> Vec<Vec<u8>> {
-            let mut names: Vec<Vec<u8>> = Vec::new();
-            for name in path.split(|byte| *byte == b'/') {
-                match name {
-                    b"" | b"." => {}
-                    b".." => drop(names.pop()),
-                    _ => names.push(name.to_vec()),
-                }
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn is_mount(&self, path: &CStr) -> Result<bool> {
+        let path = path.to_bytes();
+        for mount in &self.mounts {
+            // Almost every path is longer, and then nothing is compared.
+            if path.len() <= mount.len() + 8 && names(path)? == names(mount)? {
+                return Ok(true);
             }
-            names
-        };
-        // Almost every path is longer, and then nothing is compared.
-        self.mounts.iter().any(|mount| {
-            path.to_bytes().len() <= mount.len() + 8 && names(path.to_bytes()) == names(mount)
-        })
+        }
+        Ok(false)
     }
+}
+
+/// The names in a path, without `.`, and without what `..` takes away.
+///
+/// # Errors
+/// ENOMEM.
+fn names(path: &[u8]) -> Result<Vec<&[u8]>> {
+    let mut names = Vec::new();
+    for name in path.split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => drop(names.pop()),
+            _ => {
+                names.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
 }
 
 impl HostFiles for UhyveFiles {
@@ -262,7 +277,7 @@ impl HostFiles for UhyveFiles {
     }
 
     fn unlink(&self, path: &CStr) -> Result<()> {
-        if self.is_mount(path) {
+        if self.is_mount(path)? {
             return Err(Errno::EISDIR);
         }
         let mut params = UnlinkParams { name: self.path(path)?, ret: -1 };
@@ -326,7 +341,8 @@ impl HostFiles for UhyveFiles {
 
 /// A number that is negated if it is an errno.
 fn result(number: i64) -> Result<usize> {
-    usize::try_from(number).map_err(|_| match i32::try_from(-number) {
+    // Not by `-number`, of which the least has none.
+    usize::try_from(number).map_err(|_| match i32::try_from(number.unsigned_abs()) {
         Ok(number) => Errno::from_raw(number),
         Err(_) => Errno::EIO,
     })

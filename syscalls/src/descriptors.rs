@@ -126,6 +126,14 @@ impl Descriptors {
         Some(first as i32 + at as i32)
     }
 
+    /// The open file description of each descriptor.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<OpenFile>> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Open(file, _) => Some(file),
+            Slot::Free | Slot::Reserved => None,
+        })
+    }
+
     /// What happens to a descriptor when another program is started.
     ///
     /// # Errors

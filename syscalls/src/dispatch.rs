@@ -3,9 +3,7 @@
 //! whatever Linux checks without looking at memory.
 
 use crate::abi::Dirent;
-use crate::calls::{
-    append_by_flags, check_flags, check_random_flags, position, position_or_offset,
-};
+use crate::calls::{check_flags, check_random_flags, position, position_or_offset};
 use crate::file::{Append, At};
 use crate::system::System;
 use crate::{Errno, Result};
@@ -41,26 +39,18 @@ impl System {
             libc::SYS_pread64 => self.read_at(int(a), position(d as i64)?, b, c),
             libc::SYS_write => self.write_at(int(a), At::Offset, b, c),
             libc::SYS_pwrite64 => self.write_at(int(a), position(d as i64)?, b, c),
-            libc::SYS_readv => self.readv_raw(int(a), At::Offset, b, c).map(length),
-            libc::SYS_writev => {
-                self.writev_raw(int(a), (At::Offset, Append::AsOpened), b, c).map(length)
-            }
+            libc::SYS_readv => self.readv_raw(int(a), At::Offset, (b, c), 0).map(length),
+            libc::SYS_writev => self.writev_raw(int(a), At::Offset, (b, c), 0).map(length),
             // The kernel's interface has the offset in one word; the next is for others.
-            libc::SYS_preadv => self.readv_raw(int(a), position(d as i64)?, b, c).map(length),
+            libc::SYS_preadv => self.readv_raw(int(a), position(d as i64)?, (b, c), 0).map(length),
             libc::SYS_pwritev => {
-                let place = (position(d as i64)?, Append::AsOpened);
-                self.writev_raw(int(a), place, b, c).map(length)
+                self.writev_raw(int(a), position(d as i64)?, (b, c), 0).map(length)
             }
             libc::SYS_preadv2 => {
-                let at = position_or_offset(d as i64)?;
-                self.file(int(a))?.check_readable()?;
-                append_by_flags(f)?;
-                self.readv_raw(int(a), at, b, c).map(length)
+                self.readv_raw(int(a), position_or_offset(d as i64)?, (b, c), f).map(length)
             }
             libc::SYS_pwritev2 => {
-                let at = position_or_offset(d as i64)?;
-                self.file(int(a))?.check_writable()?;
-                self.writev_raw(int(a), (at, append_by_flags(f)?), b, c).map(length)
+                self.writev_raw(int(a), position_or_offset(d as i64)?, (b, c), f).map(length)
             }
             libc::SYS_fallocate => self.fallocate(int(a), int(b), c as i64, d as i64).map(|()| 0),
             libc::SYS_copy_file_range => {
@@ -78,7 +68,7 @@ impl System {
                 Ok(length(done))
             }
             libc::SYS_fadvise64 => self.fadvise(int(a), b as i64, c as i64, int(d)).map(|()| 0),
-            libc::SYS_readahead => self.readahead(int(a)).map(|()| 0),
+            libc::SYS_readahead => self.readahead(int(a), c as usize).map(|()| 0),
             libc::SYS_lseek => self.lseek(int(a), b as i64, int(c)).map(|offset| offset as i64),
             libc::SYS_open => {
                 check_flags(int(b))?;

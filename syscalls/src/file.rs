@@ -1,7 +1,7 @@
 //! [`OpenFile`]: an open file description — the offset and flags that descriptors
 //! share — over an [`Object`] of one kind or another.
 
-use anchorite_fs::sync::{AtomicU32, Mutex, Ordering};
+use anchorite_fs::sync::{AtomicU32, Class, Mutex, Ordering};
 use anchorite_fs::{AccessTime, Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
 
 use crate::abi::{Dirent, put_dirent};
@@ -68,7 +68,12 @@ impl OpenFile {
         let kept = kept & !libc::O_CLOEXEC;
         // A descriptor that only names a file has no size to be large for.
         let kept = if kept & libc::O_PATH == 0 { kept | O_LARGEFILE } else { kept };
-        OpenFile { object, place, flags: AtomicU32::new(kept as u32), offset: Mutex::new(0) }
+        OpenFile {
+            object,
+            place,
+            flags: AtomicU32::new(kept as u32),
+            offset: Mutex::new(Class::Offset, 0),
+        }
     }
 
     pub(crate) fn flags(&self) -> i32 {
@@ -124,6 +129,11 @@ impl OpenFile {
         }
     }
 
+    /// Whether it is a directory of a ramdisk.
+    pub(crate) fn is_directory(&self) -> bool {
+        matches!(&self.object, Object::Inode(inode) if inode.is_directory())
+    }
+
     /// # Errors
     /// ENOTDIR for what is known to be no directory; a host says so itself.
     pub(crate) fn check_listable(&self) -> Result<()> {
@@ -131,6 +141,18 @@ impl OpenFile {
             Object::Inode(inode) if inode.is_directory() => Ok(()),
             Object::Host(_) => Ok(()),
             _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// Whether a transfer of `len` bytes would end where an offset can be.
+    ///
+    /// # Errors
+    /// EINVAL.
+    pub(crate) fn check_transfer(&self, at: At, len: usize) -> Result<()> {
+        match (&self.object, at) {
+            (Object::Inode(_), At::Position(position)) => check_end(position, len),
+            (Object::Inode(_), At::Offset) => check_end(*self.offset.lock(), len),
+            _ => Ok(()),
         }
     }
 

@@ -5,13 +5,17 @@
 //! `pread` and `pwrite`, which hosts do not offer, move it there and back under a
 //! lock. What a host does not offer at all is ENOSYS: rename, link, symlink, readlink,
 //! rmdir, truncate and the calls that change attributes.
+//!
+//! A host is not believed what cannot be: counts beyond what was asked for are cut off;
+//! offsets and sizes below zero, and listings with records that a program could not walk
+//! or with names that are no names, are EIO.
 
 use alloc::sync::Arc as StdArc;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::Mutex;
+use anchorite_fs::sync::{Class, Mutex};
 use anchorite_fs::{
     Access, Attributes, Caller, Change, EntryName, FileType, NAME_MAX, New, Sink, Source,
 };
@@ -25,6 +29,8 @@ use crate::{Errno, Result};
 
 /// The longest listing that is asked of the host at once.
 const LISTING_BYTES: usize = 32 * 1024;
+/// Bytes before the name in a record of `getdents64(2)`.
+const DIRENT_HEAD: usize = 19;
 
 /// A path on the host. Whether something is there is for the host to say, when it is
 /// asked to do something with it.
@@ -58,7 +64,11 @@ impl HostNode {
 
     fn opened(&self, flags: i32, mode: u32) -> Result<Object> {
         let fd = self.host.open(self.c_path()?, flags, mode)?;
-        Ok(Object::Host(HostFile { host: Some(self.host.clone()), fd, moving: Mutex::new(()) }))
+        Ok(Object::Host(HostFile {
+            host: Some(self.host.clone()),
+            fd,
+            moving: Mutex::new(Class::Lookup, ()),
+        }))
     }
 }
 
@@ -116,7 +126,7 @@ impl Files for HostNode {
                 told => told?,
             },
         };
-        Ok(crate::abi::attributes(&stat))
+        attributes(&stat)
     }
 
     fn check(&self, _: &Caller<'_>, _: Access) -> Result<()> {
@@ -234,7 +244,16 @@ impl HostFile {
 
     pub(crate) fn seek(&self, delta: i64, whence: i32) -> Result<u64> {
         let _moving = self.moving.lock();
-        self.host()?.lseek(self.fd, delta, whence)
+        self.move_to(delta, whence).map(|offset| offset as u64)
+    }
+
+    /// Moves the host's file offset; returns where it is, which is not below zero.
+    ///
+    /// # Errors
+    /// The host's; EIO for what is no offset.
+    fn move_to(&self, delta: i64, whence: i32) -> Result<i64> {
+        let offset = self.host()?.lseek(self.fd, delta, whence)?;
+        i64::try_from(offset).map_err(|_| Errno::EIO)
     }
 
     pub(crate) fn list(&self, sink: &mut Sink<'_>) -> Result<usize> {
@@ -243,11 +262,12 @@ impl HostFile {
         listing.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
         listing.resize(len, 0);
         let done = self.host()?.getdents64(self.fd, &mut listing)?.min(len);
+        check_records(&listing[..done])?;
         Ok(sink.put(&listing[..done]))
     }
 
     pub(crate) fn attributes(&self) -> Result<Attributes> {
-        Ok(crate::abi::attributes(&self.host()?.fstat(self.fd)?))
+        attributes(&self.host()?.fstat(self.fd)?)
     }
 
     pub(crate) fn close(mut self) -> Result<()> {
@@ -261,12 +281,11 @@ impl HostFile {
     fn at(&self, at: At, mut transfer: impl FnMut() -> Result<usize>) -> Result<usize> {
         let _moving = self.moving.lock();
         let At::Position(position) = at else { return transfer() };
-        let host = self.host()?;
         let position = i64::try_from(position).map_err(|_| Errno::EINVAL)?;
-        let before = host.lseek(self.fd, 0, libc::SEEK_CUR)?;
-        host.lseek(self.fd, position, libc::SEEK_SET)?;
+        let before = self.move_to(0, libc::SEEK_CUR)?;
+        self.move_to(position, libc::SEEK_SET)?;
         let done = transfer();
-        host.lseek(self.fd, before as i64, libc::SEEK_SET)?;
+        self.move_to(before, libc::SEEK_SET)?;
         done
     }
 }
@@ -278,4 +297,34 @@ impl Drop for HostFile {
             let _ = host.close(self.fd);
         }
     }
+}
+
+/// What the host says of a file.
+///
+/// # Errors
+/// EIO for a size or room below zero.
+fn attributes(stat: &libc::stat) -> Result<Attributes> {
+    if stat.st_size < 0 || stat.st_blocks < 0 {
+        return Err(Errno::EIO);
+    }
+    Ok(crate::abi::attributes(stat))
+}
+
+/// Checks that a program can walk these records of `getdents64(2)`, as Linux does with those
+/// of its own file systems (`fs/readdir.c`, `verify_dirent_name`).
+///
+/// # Errors
+/// EIO.
+fn check_records(mut records: &[u8]) -> Result<()> {
+    while !records.is_empty() {
+        let (head, _) = records.split_first_chunk::<DIRENT_HEAD>().ok_or(Errno::EIO)?;
+        let len = usize::from(u16::from_ne_bytes([head[16], head[17]]));
+        let name = records.get(DIRENT_HEAD..len).ok_or(Errno::EIO)?;
+        let end = name.iter().position(|&byte| byte == 0).ok_or(Errno::EIO)?;
+        if end == 0 || end > NAME_MAX || name[..end].contains(&b'/') {
+            return Err(Errno::EIO);
+        }
+        records = &records[len..];
+    }
+    Ok(())
 }

@@ -38,10 +38,10 @@
 //! Any other number answers ENOSYS. `COVERAGE.md` has the tests line by line.
 //!
 //! # Locks
-//! In the order in which they may be taken: `System::identity` (shared, for the time of
-//! a call); an open file's offset; then the file system's own (see [`anchorite_fs`]).
-//! The table of descriptors, the table of mounts and the working directory are each
-//! locked for a look-up alone, with nothing taken inside.
+//! [`anchorite_fs::sync`] has the order of all locks. `System::identity` is held shared for
+//! the time of a call, an open file's offset over a transfer; the table of descriptors, the
+//! table of mounts and the working directory are each locked for a look-up alone, with
+//! nothing taken inside.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -73,7 +73,7 @@ mod system;
 mod user;
 mod walk;
 
-pub use anchorite_fs::{Errno, Limits, Result, Usage};
+pub use anchorite_fs::{Errno, Limits, Result, Usage, check};
 pub use host::{HostFd, HostFiles};
 pub use platform::{Memory, Platform, Stream};
 pub use system::System;

@@ -45,6 +45,9 @@ impl Files for InodeRef {
         if flags & libc::O_NOATIME != 0 && !owns() {
             return Err(Errno::EPERM);
         }
+        if flags & libc::O_DIRECT != 0 && self.is_directory() {
+            return Err(Errno::EINVAL);
+        }
         match Inode::file_type(self) {
             FileType::Regular if flags & libc::O_TRUNC != 0 => Inode::truncate(self, caller, 0)?,
             FileType::Regular | FileType::Directory => {}

@@ -2,9 +2,11 @@
 //! in [`calls`](crate::calls), each as a method.
 
 use alloc::sync::Arc as StdArc;
+use alloc::vec::Vec;
 
+use anchorite_fs::check::{Held, Report, check};
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{AtomicU32, Ordering, RwLock};
+use anchorite_fs::sync::{AtomicU32, Class, Ordering, RwLock};
 use anchorite_fs::{Caller, Limits, New, Ramdisk, Usage};
 
 use crate::console::Console;
@@ -71,10 +73,10 @@ impl System {
         Ok(System {
             user_memory: UserMemory::new(platform.user_memory())?,
             platform,
-            working_directory: RwLock::new(mounts.root()),
-            mounts: RwLock::new(mounts),
-            descriptors: RwLock::new(descriptors),
-            identity: RwLock::new(identity),
+            working_directory: RwLock::new(Class::Lookup, mounts.root()),
+            mounts: RwLock::new(Class::Lookup, mounts),
+            descriptors: RwLock::new(Class::Lookup, descriptors),
+            identity: RwLock::new(Class::Identity, identity),
             umask: AtomicU32::new(UMASK),
             limits: ResourceLimits::new(),
         })
@@ -101,6 +103,31 @@ impl System {
     /// What the ramdisk at `/` holds, and its limits.
     pub fn usage(&self) -> Usage {
         self.mounts.read().ramdisk().usage()
+    }
+
+    /// Checks that the ramdisk at `/` is whole: see [`anchorite_fs::check`]. What descriptors
+    /// and the working directory refer to may live without a name; nothing else may.
+    /// The report is exact while no other call is under way.
+    ///
+    /// # Errors
+    /// ENOMEM: there is no memory to check with.
+    pub fn check(&self) -> Result<Report> {
+        let mut held = Vec::new();
+        let mut hold = |node: &Node| {
+            if let Node::Ramdisk(inode) = node {
+                held.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                held.push(inode.clone());
+            }
+            Ok(())
+        };
+        hold(&self.working_directory().node)?;
+        for file in self.descriptors.read().files() {
+            file.place.as_ref().map_or(Ok(()), |place| hold(&place.node))?;
+        }
+        match self.root().node {
+            Node::Ramdisk(root) => check(&root, Held::These(&held)),
+            Node::Host(_) => Ok(Report::default()),
+        }
     }
 
     /// What the ramdisk mounted as `mount` holds; none for what is no ramdisk.

@@ -223,9 +223,32 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// After [`reach_parent`](Walk::reach_parent), asks what a look-up of the last name would
+    /// ask first, for calls that refuse the path without looking.
+    ///
+    /// # Errors
+    /// EACCES without search permission.
+    pub(crate) fn check_name_searchable(&self) -> Result<()> {
+        match self.last() {
+            Last::Name(_) => self.check_search_permission(),
+            _ => Ok(()),
+        }
+    }
+
     /// The parent of the directory that the walk is at; the root is its own.
     fn up(&self) -> Result<Place> {
         self.system.parent(&self.place)
+    }
+
+    /// Checks what a look-up of the last component would, where none is made.
+    ///
+    /// # Errors
+    /// EACCES.
+    pub(crate) fn check_search_permission(&self) -> Result<()> {
+        match &self.place.node {
+            Node::Ramdisk(node) => node.check(self.caller, Access::EXECUTE),
+            Node::Host(_) => Ok(()),
+        }
     }
 
     /// # Errors
@@ -234,11 +257,10 @@ impl<'a> Walk<'a> {
         if self.place.node.is_not_directory() {
             return Err(Errno::ENOTDIR);
         }
-        match &self.place.node {
-            // Names are checked with the look-up, under the same lock.
-            Node::Ramdisk(_) if !matches!(self.rest.bytes(), [b'.', ..]) => Ok(()),
-            Node::Ramdisk(node) => node.check(self.caller, Access::EXECUTE),
-            Node::Host(_) => Ok(()),
+        // Names are checked with the look-up, under the same lock.
+        match self.rest.bytes() {
+            [b'.', ..] => self.check_search_permission(),
+            _ => Ok(()),
         }
     }
 }

@@ -1,13 +1,11 @@
 //! The API for Rust, where its examples are too small: long listings, deep trees, limits,
 //! files that change under it.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use anchorite_syscalls::api::{self, Dir, File, FileType, OpenOptions, SeekFrom};
 use anchorite_syscalls::{Errno, Limits, System};
-use support::{ROOMY, system};
+use host_fs_sim::worlds::{ROOMY, system};
 
 fn names(sys: &System, path: &str) -> BTreeSet<Vec<u8>> {
     let mut names = BTreeSet::new();

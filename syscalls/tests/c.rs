@@ -2,8 +2,6 @@
 //! the header, as a C compiler takes it. A process can be installed once, so there is one
 //! test for what happens before and after.
 
-mod support;
-
 use std::ffi::{c_char, c_int, c_long};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,7 +9,7 @@ use std::ptr::{null, null_mut, with_exposed_provenance, with_exposed_provenance_
 use std::sync::Arc;
 
 use anchorite_syscalls::{Errno, System, c};
-use support::{Arena, ROOMY, TestPlatform};
+use host_fs_sim::worlds::{Arena, ROOMY, TestPlatform};
 
 /// As the header declares them: the linker finds the functions by name.
 mod declared {

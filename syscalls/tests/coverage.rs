@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Where rows and tests are, from this package's folder.
 const PLACES: [&str; 6] =
-    ["tests", "src", "../fs", "../kernel/programs", "../host-fs-sim/tests", "../tests"];
+    ["tests", "src", "../fs", "../kernel/programs", "../host-fs-sim", "../tests"];
 
 fn sources(folder: &Path, all: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {

@@ -3,15 +3,13 @@
 //! mount's edges are where `..`, getcwd, rename and link expect them. And over a host that
 //! fails and transfers less than asked: its errors arrive, its counts are believed.
 
-mod support;
-
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anchorite_syscalls::{Errno, HostFd, HostFiles, Result, System};
-use support::{ROOMY, system};
+use host_fs_sim::worlds::{ROOMY, system};
 
 /// How a host behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]

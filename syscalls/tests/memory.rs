@@ -1,12 +1,10 @@
 //! What a file costs: bytes of the heap, by an allocator that counts, for empty files with
 //! names of ten characters in one directory. The heap's own overhead is left out.
 
-mod support;
-
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::{ROOMY, system};
+use host_fs_sim::worlds::{ROOMY, system};
 
 struct Counting;
 

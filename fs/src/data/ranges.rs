@@ -70,7 +70,10 @@ impl FileData {
             let placed = self.make_nodes(end, first, last);
             placed.map(|()| pages).inspect_err(|_| free_chain(pages))
         });
-        let mut pages = taken.inspect_err(|_| superblock.uncharge(missing))?;
+        let mut pages = taken.inspect_err(|_| {
+            self.free_empty_nodes(first, last + 1);
+            superblock.uncharge(missing);
+        })?;
         let mut lowest = Lowest::none();
         for index in first..=last {
             if !self.page(index, &mut lowest).0.is_null() {

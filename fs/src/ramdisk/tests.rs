@@ -144,3 +144,22 @@ fn inode_limit_counts_open_files_without_names() {
         assert_eq!(Ramdisk::new(caller, 0, none, 1, 0).map(drop), Err(Errno::ENOSPC));
     });
 }
+
+/// Debug builds that keep the order of locks refuse an entry whose directory is not held.
+#[cfg(all(feature = "lock-order", not(anchorite_model)))]
+#[test]
+fn entry_of_another_directory_is_not_locked_as_a_child() {
+    as_root(|caller| {
+        let ramdisk = Ramdisk::new(caller, 0o755, ROOMY, 1, 0).unwrap();
+        let make = |at: &InodeRef| Inode::create(at, caller, b"d", New::Directory, 0o755).unwrap();
+        let child = make(ramdisk.root());
+        let grandchild = make(&child);
+        let lock = std::panic::AssertUnwindSafe(|| {
+            let _directory = ramdisk.root().state.read();
+            drop(grandchild.write_child());
+        });
+        let panic = std::panic::catch_unwind(lock).expect_err("a panic");
+        let text = panic.downcast_ref::<&str>().expect("a text");
+        assert!(text.starts_with("lock order: "), "{text}");
+    });
+}

@@ -62,6 +62,11 @@ impl Known {
         entry.or_insert_with(|| Entry { inode: inode.clone(), lookups: 0 }).lookups += 1;
     }
 
+    /// All that the kernel knows.
+    pub(super) fn inodes(&self) -> Vec<InodeRef> {
+        self.entries().values().map(|entry| entry.inode.clone()).collect()
+    }
+
     /// Whether any of them has no name any more, or is being freed just now.
     pub(super) fn holds_unlinked(&self) -> bool {
         let entries = self.entries();
@@ -115,6 +120,10 @@ mod tests {
         drop(file);
         known.forget(number, 1);
         assert_eq!(known.get(number).unwrap().attributes().nlink, 0);
+        assert_eq!(
+            known.inodes().iter().map(|inode| inode.number().0).collect::<Vec<_>>(),
+            [number]
+        );
         assert_eq!(ramdisk.usage().inodes, 2);
         known.forget(number, 1);
         assert_eq!(known.get(number).err(), Some(Errno::ESTALE));

@@ -1,15 +1,16 @@
 //! fsx: random reads, writes, maps, truncations and holes in one file, compared with a
 //! copy in memory after each read.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::{Ground, Outcome};
-use crate::programs::{Ended, Package, run_limited};
+use super::trial::tail;
+use super::{Failure, Outcome, Trial};
+use crate::programs::Package;
 
 /// The crate.
 pub const PACKAGE: Package = Package { name: "fsx", version: "0.3.2" };
@@ -47,42 +48,32 @@ const TOLD: usize = 12;
 /// seed counts as one case.
 ///
 /// # Errors
-/// The program cannot be started.
-pub fn run(
-    program: &Path,
-    ground: &mut Ground,
-    scratch: &Path,
-    operations: u64,
-    seeds: u64,
-) -> Result<Outcome> {
-    let configuration = scratch.join("fsx.toml");
+/// The program is missing or cannot be started.
+pub fn run(root: &Path, trial: &mut Trial, operations: u64, seeds: u64) -> Result<Outcome> {
+    let program = PACKAGE.find(root).context("fsx is missing")?;
+    let configuration = trial.scratch().join("fsx.toml");
     fs::write(&configuration, CONFIGURATION)?;
-    let dir = ground.make_directory("fsx")?;
-    let log = scratch.join("fsx.log");
-    let start = Instant::now();
+    let dir = trial.ground().make_directory("fsx")?;
     let mut outcome = Outcome::default();
     for seed in 1..=seeds {
-        let mut command = Command::new(program);
-        command.arg("-f").arg(&configuration).arg("-P").arg(scratch);
+        let mut command = Command::new(&program);
+        command.arg("-f").arg(&configuration).arg("-P").arg(trial.scratch());
         command.arg("-N").arg(operations.to_string()).arg("-S").arg(seed.to_string());
         command.arg(dir.join(format!("seed-{seed}")));
-        let output = File::create(&log)?;
-        let limit = limit(operations);
-        match run_limited(&mut command, limit, &output, || ground.kill_daemon())? {
-            Ended::Exited(status) if status.success() => outcome.passed += 1,
-            Ended::Exited(status) => {
-                let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
-                let lines: Vec<_> = text.lines().collect();
-                let tail = lines[lines.len().saturating_sub(TOLD)..].join("\n    ");
-                outcome.failures.push(format!("seed {seed}, {status}:\n    {tail}"));
+        match trial.run(&mut command, limit(operations))? {
+            Ok(ran) if ran.status.success() => outcome.passed += 1,
+            Ok(ran) => {
+                // No other ground excuses it: what fails there may be something else.
+                let tail = tail(&ran.output, TOLD);
+                let story = format!("seed {seed}, {}:\n    {tail}", ran.status);
+                outcome.failures.push(Failure::of_run(story));
             }
-            Ended::Expired => {
-                outcome.failures.push(format!("seed {seed} ran out of time"));
+            Err(expired) => {
+                outcome.failures.push(expired);
                 break;
             }
         }
     }
-    outcome.seconds = start.elapsed().as_secs_f64();
     Ok(outcome)
 }
 

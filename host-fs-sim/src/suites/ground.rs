@@ -2,50 +2,75 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User, chown};
 
 use crate::fuse::Caching;
 use crate::programs::wait_through_interrupt;
 
 /// How long mounting, unmounting and the daemon's end may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a mount is looked for.
+const TICK: Duration = Duration::from_millis(20);
 
 /// What is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The ramdisk, through FUSE.
     Ramdisk(Caching),
+    /// The host's tmpfs behind a FUSE file system that passes everything on, to tell
+    /// what FUSE itself causes.
+    PassThrough,
     /// The host's tmpfs, for comparison.
     Tmpfs,
 }
 
 impl Kind {
+    /// All of them: what is tested, then what it is compared with.
+    pub const ALL: [Kind; 4] = [
+        Kind::Ramdisk(Caching::PageCache),
+        Kind::Ramdisk(Caching::Direct),
+        Kind::PassThrough,
+        Kind::Tmpfs,
+    ];
+
+    /// Whether it is only there to compare with.
+    pub fn is_comparison(self) -> bool {
+        !matches!(self, Kind::Ramdisk(_))
+    }
+
     /// As tables name it.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Ramdisk(Caching::PageCache) => "ramdisk",
             Kind::Ramdisk(Caching::Direct) => "ramdisk, direct I/O",
+            Kind::PassThrough => "tmpfs through bindfs",
             Kind::Tmpfs => "tmpfs",
         }
     }
 }
+
+/// The program behind [`Kind::PassThrough`]. It is Debian's; a check of permissions is the
+/// kernel's there too, and owners are those of the callers.
+pub const PASS_THROUGH: &str = "bindfs";
 
 /// A mount in a directory of its own. Dropping it ends it, whatever state it is in, and
 /// leaves nothing mounted.
 pub struct Ground {
     dir: PathBuf,
     daemon: Option<Child>,
+    /// The tmpfs behind a pass-through.
+    behind: Option<Bound>,
 }
 
 impl Ground {
@@ -55,14 +80,10 @@ impl Ground {
     /// # Errors
     /// What hinders the mount, in the words of the program that tried.
     pub fn new(kind: Kind, program: &Path, size: &str) -> Result<Ground> {
-        let mut ground = Ground { dir: new_directory()?, daemon: None };
+        let mut ground = Ground { dir: new_directory()?, daemon: None, behind: None };
         match kind {
-            Kind::Tmpfs => {
-                let options = format!("size={size}");
-                let flags = MsFlags::empty();
-                mount(Some("tmpfs"), &ground.dir, Some("tmpfs"), flags, Some(options.as_str()))
-                    .context("cannot mount tmpfs")?;
-            }
+            Kind::Tmpfs => mount_tmpfs(&ground.dir, size)?,
+            Kind::PassThrough => ground.start_pass_through(size)?,
             Kind::Ramdisk(caching) => ground.start_daemon(caching, program, size)?,
         }
         Ok(ground)
@@ -81,6 +102,16 @@ impl Ground {
         let path = self.dir.join(name);
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        Ok(path)
+    }
+
+    /// As [`Ground::make_directory`], for `user` to write to.
+    ///
+    /// # Errors
+    /// Those of `mkdir(2)` and `chown(2)`.
+    pub fn make_directory_of(&self, name: &str, user: &User) -> Result<PathBuf> {
+        let path = self.make_directory(name)?;
+        chown(&path, Some(user.uid), Some(user.gid))?;
         Ok(path)
     }
 
@@ -124,6 +155,30 @@ impl Ground {
         Ok(())
     }
 
+    fn start_pass_through(&mut self, size: &str) -> Result<()> {
+        let behind = Bound { dir: new_directory()? };
+        mount_tmpfs(&behind.dir, size)?;
+        let mut command = Command::new(PASS_THROUGH);
+        // One thread, as bindfs would have it: with more, new files belong to root for a
+        // moment. And nothing is kept by the kernel: bindfs has an inode for each name, so
+        // of two links one would be out of date.
+        command.args(["-f", "-o", "dev,suid,attr_timeout=0,entry_timeout=0"]);
+        command.arg(&behind.dir).arg(&self.dir);
+        self.behind = Some(behind);
+        let outside = fs::metadata(&self.dir)?.dev();
+        command.stdin(Stdio::null()).process_group(0);
+        let daemon = command.spawn().with_context(|| format!("cannot start {PASS_THROUGH}"))?;
+        let daemon = self.daemon.insert(daemon);
+        let start = Instant::now();
+        while fs::metadata(&self.dir)?.dev() == outside {
+            if let Some(status) = wait_through_interrupt(daemon, TICK)? {
+                bail!("{PASS_THROUGH} did not mount: {status}");
+            }
+            ensure!(start.elapsed() < PATIENCE, "{PASS_THROUGH} did not mount in time");
+        }
+        Ok(())
+    }
+
     fn start_daemon(&mut self, caching: Caching, program: &Path, size: &str) -> Result<()> {
         let mut command = Command::new(program);
         command.arg("mount").arg(&self.dir).args(["--size", size, "--end-with-parent"]);
@@ -161,6 +216,42 @@ impl Drop for Ground {
             let _ = wait_through_interrupt(daemon, PATIENCE);
         }
         // An error means that it is not mounted, as after `end`.
+        let _ = umount2(&self.dir, MntFlags::MNT_DETACH);
+        let _ = fs::remove_dir(&self.dir);
+    }
+}
+
+fn mount_tmpfs(dir: &Path, size: &str) -> Result<()> {
+    let options = format!("size={size}");
+    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+        .context("cannot mount tmpfs")
+}
+
+/// A directory that something may be mounted on. Dropping it unmounts and removes it.
+pub struct Bound {
+    dir: PathBuf,
+}
+
+impl Bound {
+    /// The tree of `source`, at a place that all users can reach.
+    ///
+    /// # Errors
+    /// Those of `mount(2)`.
+    pub fn new(source: &Path) -> Result<Bound> {
+        let bound = Bound { dir: new_directory()? };
+        mount(Some(source), &bound.dir, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .with_context(|| format!("cannot bind {}", source.display()))?;
+        Ok(bound)
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
         let _ = umount2(&self.dir, MntFlags::MNT_DETACH);
         let _ = fs::remove_dir(&self.dir);
     }

@@ -1,25 +1,22 @@
 //! pjdfstest: what POSIX says of each call on files, case by case.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::unistd::User;
 
-use super::{Ground, Outcome};
-use crate::programs::{Ended, Package, run_limited};
+use super::trial::tail;
+use super::{Failure, Outcome, Trial};
+use crate::programs::Package;
 
 /// The crate.
 pub const PACKAGE: Package = Package { name: "pjdfstest", version: "0.2.2" };
-/// The user, beside nobody, that cases run as, with a group of the same name.
-pub const USER: &str = "tests";
-
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// What the file system has, beyond what every file system must. Users are the suite's
-/// default ones: nobody and [`USER`].
+/// default ones: nobody and [`super::USER`].
 const CONFIGURATION: &str = "\
 [features]
 posix_fallocate = {}
@@ -32,56 +29,44 @@ utime_now = {}
 naptime = 0.02
 ";
 
-/// Whether the users are there.
+/// Runs all cases.
 ///
 /// # Errors
-/// Those of `getpwnam(3)`.
-pub fn users_exist() -> Result<bool> {
-    Ok(User::from_name("nobody")?.is_some() && User::from_name(USER)?.is_some())
-}
-
-/// The command that makes the user [`USER`].
-pub fn user_command() -> Command {
-    let mut command = Command::new("useradd");
-    command.args(["--no-create-home", "--shell", "/usr/sbin/nologin", USER]);
-    command
-}
-
-/// Runs all cases on `ground`.
-///
-/// # Errors
-/// The program cannot be started, or its summary is missing though it had time.
-pub fn run(program: &Path, ground: &mut Ground, scratch: &Path) -> Result<Outcome> {
-    let configuration = scratch.join("pjdfstest.toml");
+/// The program is missing or cannot be started, or says other numbers than were counted
+/// though it had time.
+pub fn run(root: &Path, trial: &mut Trial) -> Result<Outcome> {
+    let program = PACKAGE.find(root).context("pjdfstest is missing")?;
+    let configuration = trial.scratch().join("pjdfstest.toml");
     fs::write(&configuration, CONFIGURATION)?;
+    let ground = trial.ground();
     let dir = ground.make_directory(&directory_name(ground.dir()))?;
-    let log = scratch.join("pjdfstest.log");
     let mut command = Command::new(program);
     command.arg("--configuration-file").arg(&configuration).arg("--path").arg(&dir);
-    let start = Instant::now();
-    let ended = run_limited(&mut command, LIMIT, &File::create(&log)?, || ground.kill_daemon())?;
-    let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
-    let mut outcome = Outcome { seconds: start.elapsed().as_secs_f64(), ..Outcome::default() };
-    for line in text.lines() {
+    let ran = match trial.run(&mut command, LIMIT)? {
+        Ok(ran) => ran,
+        Err(expired) => return Ok(Outcome { failures: vec![expired], ..Outcome::default() }),
+    };
+    let outcome = count(&ran.output);
+    let summary = ran.output.lines().find(|line| line.starts_with("Summary:"));
+    let summary = summary.with_context(|| {
+        format!("pjdfstest ended with {}: {}", ran.status, tail(&ran.output, 3))
+    })?;
+    outcome.check(summary)?;
+    Ok(outcome)
+}
+
+fn count(output: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    for line in output.lines() {
         let mut words = line.split_whitespace();
         match (words.next(), words.last()) {
-            (Some(case), Some("FAILED")) => outcome.failures.push(case.into()),
+            (Some(case), Some("FAILED")) => outcome.failures.push(Failure::of(case, "")),
             (Some(_), Some("ok")) => outcome.passed += 1,
-            (Some(_), Some("skipped")) => outcome.skipped += 1,
+            (Some(case), Some("skipped")) => outcome.skipped.push(case.into()),
             _ => {}
         }
     }
-    match ended {
-        Ended::Expired => outcome.failures.push("ran out of time".into()),
-        Ended::Exited(status) => {
-            let tail = || text.lines().rev().take(3).collect::<Vec<_>>().join(" | ");
-            let summary = text.lines().find(|line| line.starts_with("Summary:"));
-            let summary =
-                summary.with_context(|| format!("pjdfstest ended with {status}: {}", tail()))?;
-            outcome.check(summary)?;
-        }
-    }
-    Ok(outcome)
+    outcome
 }
 
 impl Outcome {
@@ -89,7 +74,7 @@ impl Outcome {
     fn check(&self, summary: &str) -> Result<()> {
         let numbers: Vec<usize> =
             summary.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
-        let own = [self.failures.len(), self.skipped, self.passed];
+        let own = [self.failures.len(), self.skipped.len(), self.passed];
         anyhow::ensure!(numbers.starts_with(&own), "counted {own:?} cases, but: {summary}");
         Ok(())
     }
@@ -118,7 +103,9 @@ mod tests {
 
     #[test]
     fn the_summary_must_agree_with_the_count() {
-        let outcome = Outcome { passed: 3, skipped: 2, failures: vec!["a".into()], seconds: 0.0 };
+        let outcome = count("a FAILED\nb ok\nc skipped\n\nd x skipped\ne ok\nf ok\nTests: x\n");
+        assert_eq!(outcome.skipped, ["c", "d"]);
+        assert!(outcome.fails("a"));
         let summary = |numbers: &str| outcome.check(&format!("Summary: {numbers}"));
         assert!(summary("1 failed, 2 skipped, 3 passed, 0 expected failures, 6 total").is_ok());
         assert!(summary("0 failed, 2 skipped, 3 passed, 0 expected failures, 5 total").is_err());

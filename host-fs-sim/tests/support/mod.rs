@@ -1,4 +1,5 @@
 //! What the tests share: whether the host can have a mount, and what is said if not.
+#![allow(dead_code)] // each test binary uses a part
 
 use std::env;
 use std::io::{self, Write};

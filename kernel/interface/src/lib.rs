@@ -3,7 +3,7 @@
 //!
 //! An image that is started without [`FRAMED`] prints plain text, so it can be
 //! used under a stock hypervisor. With it, each message is one [`Kind`] of frame:
-//! an eight-byte header ([`header`]) and its payload.
+//! an eight-byte header ([`header`]) and its payload, and [`Demux`] takes them apart.
 //!
 //! A boot command line separates words by spaces, and a hypervisor quotes only
 //! the environment in it (with a shell's rules); so a launcher escapes what an
@@ -18,8 +18,10 @@
 
 extern crate alloc;
 
+mod demux;
 mod escape;
 
+pub use demux::{Demux, Event};
 pub use escape::{escape, unescape};
 
 /// Kernel argument: frame all output (see [`header`]) instead of printing it,

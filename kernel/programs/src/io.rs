@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 
 use anchorite_syscalls::Errno;
+use anchorite_syscalls::check::Report;
 use arrayvec::ArrayVec;
 
 use crate::Context;
@@ -97,6 +98,22 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Checks the ramdisk, for the end of a program; `out` is told what is wrong.
+///
+/// # Errors
+/// There is no memory to check with; the ramdisk is not whole.
+pub fn check_ramdisk(context: &Context<'_>, out: &mut Text<'_>) -> Result<(), Failure> {
+    expect_whole(&context.sys.check().to_do("check the ramdisk")?, out)
+}
+
+fn expect_whole(report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{report}")?;
+    Err(Failure::Wrong("the ramdisk is not whole"))
+}
+
 /// Names the deed that a call was to do, for the sentence about its failure.
 pub trait ToDo<T> {
     /// # Errors
@@ -119,5 +136,30 @@ pub fn run(context: &Context<'_>, body: impl FnOnce(&Context<'_>) -> Result<(), 
     match failure {
         Failure::Usage(_) => crate::STATUS_USAGE,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec;
+
+    use anchorite_syscalls::check::Problem;
+
+    use super::*;
+
+    #[test]
+    fn a_ramdisk_that_is_not_whole_is_a_failure_and_told() {
+        let mut told = String::new();
+        assert_eq!(expect_whole(&Report::default(), &mut told), Ok(()));
+        assert_eq!(told, "");
+        let problems = vec![Problem::Inodes { charged: 5, found: 4 }];
+        let report = Report { problems, ..Report::default() };
+        let failure = Failure::Wrong("the ramdisk is not whole");
+        assert_eq!(expect_whole(&report, &mut told), Err(failure));
+        assert!(
+            told.ends_with(": 1 problem\nthe quota counts 5 inodes, but 4 were found\n"),
+            "{told}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `posix`: calls of the ramdisk, each with the outcome that Linux has.
+//! `posix`: calls of the ramdisk, each with the outcome that Linux has. At the end the
+//! ramdisk is checked.
 //!
 //! The rows are text: sequences of calls with what came of each on Linux. The tests of the
 //! call layer record them there and compare them again with each run; here they show
@@ -11,7 +12,7 @@ pub mod script;
 
 use core::fmt::Write;
 
-use crate::io::{Failure, Text, run};
+use crate::io::{Failure, Text, check_ramdisk, run};
 use crate::{Context, Program};
 
 use methods::Methods;
@@ -50,6 +51,7 @@ fn posix(context: &Context<'_>) -> Result<(), Failure> {
         all += 1;
         same += usize::from(!differs);
     }
+    check_ramdisk(context, &mut out)?;
     writeln!(out, "{all} rows, {same} as on Linux")?;
     if same == all { Ok(()) } else { Err(Failure::Wrong("rows differ")) }
 }

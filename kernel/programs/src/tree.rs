@@ -1,5 +1,5 @@
 //! `tree`: a directory with a few files; listed, renamed, a symbolic link read and
-//! followed; all removed again.
+//! followed; all removed again, and the ramdisk checked.
 
 use core::fmt::Write;
 
@@ -7,7 +7,7 @@ use anchorite_syscalls::api::{self, File};
 use anchorite_syscalls::{Errno, System};
 use arrayvec::ArrayVec;
 
-use crate::io::{Failure, Text, ToDo, run};
+use crate::io::{Failure, Text, ToDo, check_ramdisk, run};
 use crate::{Context, Program};
 
 /// See the module.
@@ -57,6 +57,7 @@ fn tree(context: &Context<'_>) -> Result<(), Failure> {
     if api::exists(sys, "tree").to_do("look for tree")? {
         return Err(Failure::Wrong("what was removed is still there"));
     }
+    check_ramdisk(context, &mut out)?;
     writeln!(out, "removed.")?;
     Ok(())
 }

@@ -10,6 +10,8 @@ use crate::{Errno, Result, System};
 
 /// Bytes by which a buffer grows whose file's length is not known.
 const PIECE_BYTES: usize = 4096;
+/// How much a file is taken to hold by its size alone, before it is read.
+const BELIEVED_BYTES: usize = 64 << 20;
 
 /// Where [`File::seek`] goes: `std::io::SeekFrom`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,8 +243,11 @@ impl<'a> File<'a> {
     pub fn read_to_end(&self, content: &mut Vec<u8>) -> Result<usize> {
         let start = content.len();
         let mut filled = start;
-        // One byte more, to see the end without growing.
-        let mut room = self.left().saturating_add(1);
+        // One byte more, to see the end without growing. What a host says may not be so, and
+        // is not touched before it comes.
+        let left = self.left();
+        content.try_reserve(left.saturating_add(1)).map_err(|_| Errno::ENOMEM)?;
+        let mut room = left.min(BELIEVED_BYTES) + 1;
         let done = loop {
             if filled == content.len() {
                 if content.try_reserve(room).is_err() {

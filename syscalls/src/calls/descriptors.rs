@@ -27,7 +27,7 @@ impl System {
     /// O_TMPFILE with O_CREAT or not for writing; ENOENT for an empty path, ENAMETOOLONG for a
     /// long one; EMFILE; ENOMEM; those of the walk (ENOENT, ENOTDIR, EACCES, ENAMETOOLONG,
     /// ELOOP); EISDIR for O_CREAT with a slash at the end; EEXIST; EISDIR; ENOTDIR; ELOOP
-    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; ENOSPC;
+    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; EINVAL for O_DIRECT on a directory; ENOSPC;
     /// EOPNOTSUPP for O_TMPFILE on the host.
     pub fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         self.openat(libc::AT_FDCWD, path, flags, mode)
@@ -146,7 +146,7 @@ impl System {
     /// # Errors
     /// EBADF, also for what O_PATH does not allow; EINVAL for another command, or to
     /// F_DUPFD for a number that no descriptor can have; EMFILE; EPERM to set O_NOATIME
-    /// on somebody else's file.
+    /// on somebody else's file; EINVAL to set O_DIRECT on a directory.
     pub fn fcntl(&self, fd: i32, command: i32, argument: u64) -> Result<i32> {
         let file = self.file_or_path(fd)?;
         match command {
@@ -174,6 +174,9 @@ impl System {
                 let flags = argument as i32;
                 if flags & !file.flags() & libc::O_NOATIME != 0 {
                     self.as_caller(|caller| file.check_owner(caller))?;
+                }
+                if flags & libc::O_DIRECT != 0 && file.is_directory() {
+                    return Err(Errno::EINVAL);
                 }
                 file.set_flags(flags);
                 Ok(0)
@@ -246,6 +249,7 @@ impl System {
             };
             if create {
                 if name.directory_only {
+                    walk.check_search_permission()?;
                     return Err(Errno::EISDIR);
                 }
                 let mount = walk.place.mount;

@@ -18,4 +18,4 @@ mod working_directory;
 pub(crate) use data::position;
 pub(crate) use descriptors::check_flags;
 pub(crate) use process::check_random_flags;
-pub(crate) use vectors::{append_by_flags, position_or_offset};
+pub(crate) use vectors::position_or_offset;

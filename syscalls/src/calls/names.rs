@@ -1,10 +1,10 @@
 //! Making, removing and changing names: mkdir, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{Access, Caller, EntryName, FileType, Left, New, RenameMode, Sink};
+use anchorite_fs::{Caller, EntryName, FileType, Left, New, RenameMode, Sink};
 
 use crate::abi::Dirent;
-use crate::node::{Files, Node};
+use crate::node::Files;
 use crate::system::System;
 use crate::user::PATH_MAX;
 use crate::walk::{Last, LastLink, Walk};
@@ -212,11 +212,10 @@ impl System {
         };
         self.as_caller(|caller| {
             let old = self.walk_to_parent(caller, old_at, old)?;
-            if let (Last::Name(_), Node::Ramdisk(directory)) = (old.last(), &old.place.node) {
-                // The rename checks it again; what is wrong with the new path comes after.
-                directory.check(caller, Access::EXECUTE)?;
-            }
+            // The rename checks it again; what is wrong with the new path comes after.
+            old.check_name_searchable()?;
             let new = self.walk_to_parent(caller, new_at, new)?;
+            new.check_name_searchable()?;
             if old.place.mount != new.place.mount {
                 return Err(Errno::EXDEV);
             }

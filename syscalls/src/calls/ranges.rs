@@ -18,32 +18,37 @@ impl System {
     ///
     /// # Errors
     /// EBADF; EINVAL for an offset below zero or a length not above; EOPNOTSUPP for a mode
-    /// that Linux does not know; EBADF unless it is open for writing; EOPNOTSUPP for one that
-    /// tmpfs does not know; EISDIR; ENODEV for what is no regular
-    /// file; EFBIG; ENOSPC or ENOMEM: then the file is as it was; ENOSYS on the host.
+    /// that Linux does not know; EBADF unless it is open for writing; ENODEV for what is no
+    /// file; EFBIG for a range that no offset can end; EOPNOTSUPP for a mode that tmpfs does
+    /// not know; EFBIG over the limit of file sizes; ENOSPC or ENOMEM: then the file is as it
+    /// was; ENOSYS on the host.
     pub fn fallocate(&self, fd: i32, mode: i32, offset: i64, len: i64) -> Result<()> {
-        const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        const KNOWN: i32 = PUNCH
-            | libc::FALLOC_FL_COLLAPSE_RANGE
-            | libc::FALLOC_FL_ZERO_RANGE
-            | libc::FALLOC_FL_INSERT_RANGE
-            | libc::FALLOC_FL_UNSHARE_RANGE;
+        const KEEP: i32 = libc::FALLOC_FL_KEEP_SIZE;
+        const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE;
+        const WRITE_ZEROES: i32 = 0x80; // the C library does not have it yet
         let file = self.file(fd)?;
         if offset < 0 || len <= 0 {
             return Err(Errno::EINVAL);
         }
-        let punches = mode & libc::FALLOC_FL_PUNCH_HOLE != 0;
-        if mode & !KNOWN != 0 || punches && mode & libc::FALLOC_FL_KEEP_SIZE == 0 {
-            return Err(Errno::EOPNOTSUPP);
+        // One operation at a time, and some choose the size themselves.
+        match (mode & !KEEP, mode & KEEP != 0) {
+            (0 | libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_UNSHARE_RANGE, _) => {}
+            (PUNCH, true) => {}
+            (libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE, false) => {}
+            (WRITE_ZEROES, false) => {}
+            _ => return Err(Errno::EOPNOTSUPP),
         }
         file.check_writable()?;
-        let allocation = match mode {
-            0 => Allocation::Extend,
-            libc::FALLOC_FL_KEEP_SIZE => Allocation::KeepSize,
-            PUNCH => Allocation::PunchHole,
+        if let Object::Console(_) | Object::Path = &file.object {
+            return Err(Errno::ENODEV);
+        }
+        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+        let allocation = match (mode & !KEEP, mode & KEEP != 0) {
+            (0, false) => Allocation::Extend,
+            (0, true) => Allocation::KeepSize,
+            (PUNCH, _) => Allocation::PunchHole,
             _ => return Err(Errno::EOPNOTSUPP),
         };
-        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| {
                 inode.allocate_range(caller, offset as u64, end as u64, allocation)
@@ -60,7 +65,7 @@ impl System {
     /// # Errors
     /// EBADF, also for O_APPEND on the output; EINVAL for flags; EISDIR; EINVAL for what is
     /// no regular file; EOVERFLOW for a range that no number can end; EFBIG for an output at
-    /// the largest offset; EINVAL for ranges of one file that overlap, as far as there is
+    /// the limit of file sizes; EINVAL for ranges of one file that overlap, as far as there is
     /// something to copy, or for a position below zero; those of reading and writing.
     pub fn copy_file_range(
         &self,
@@ -98,10 +103,12 @@ impl System {
         let (a, b) = (from.attributes()?, to.attributes()?);
         let left = (a.size as i64).saturating_sub(first);
         let len = if left <= 0 { 0 } else { len.min(left as usize) };
-        if second == i64::MAX {
+        // Even where nothing is to be copied.
+        let limit = i64::try_from(self.limits.file_size()).unwrap_or(i64::MAX);
+        if second >= limit {
             return Err(Errno::EFBIG);
         }
-        let len = len.min(i64::MAX.saturating_sub(second) as usize);
+        let len = len.min(limit.saturating_sub(second) as usize);
         let (first_end, second_end) = (first + len as i64, second + len as i64);
         let one_file = (a.device, a.ino) == (b.device, b.ino);
         if one_file && first < second_end && second < first_end || first < 0 || second < 0 {
@@ -118,8 +125,8 @@ impl System {
     ///
     /// # Errors
     /// EBADF for the input; EINVAL for a position below zero, or a range that ends where no
-    /// offset is; EBADF for the output; EINVAL for O_APPEND on it, or for an input that is no
-    /// regular file; those of reading and writing.
+    /// offset is; EBADF for the output; EINVAL for such a range of it, for O_APPEND on it, or for an
+    /// input that is no regular file; those of reading and writing.
     pub fn sendfile(
         &self,
         output: i32,
@@ -139,6 +146,7 @@ impl System {
         }
         let to = self.file(output)?;
         to.check_writable()?;
+        to.check_transfer(At::Offset, len.min(COPY_MAX))?;
         if to.flags() & libc::O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }
@@ -169,12 +177,13 @@ impl System {
     /// `readahead(2)`: checks its arguments; all is in memory.
     ///
     /// # Errors
-    /// EBADF unless it is open for reading; EINVAL for what is no regular file.
-    pub fn readahead(&self, fd: i32) -> Result<()> {
+    /// EBADF unless it is open for reading; EINVAL for what is no regular file, or for more than
+    /// `i64::MAX` bytes.
+    pub fn readahead(&self, fd: i32, len: usize) -> Result<()> {
         let file = self.file(fd)?;
         file.check_readable()?;
         match file.attributes()?.file_type {
-            FileType::Regular => Ok(()),
+            FileType::Regular if i64::try_from(len).is_ok() => Ok(()),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -193,10 +202,11 @@ impl System {
             while done < len.min(COPY_MAX) {
                 let room = PIECE.min(len - done);
                 let at = At::Position(first + done as u64);
-                let got = from.read(self, caller, at, &mut Sink::from(&mut piece[..room]))?;
-                if got == 0 {
-                    break;
-                }
+                let got = match from.read(self, caller, at, &mut Sink::from(&mut piece[..room])) {
+                    Ok(got) if got > 0 => got,
+                    Err(errno) if done == 0 => return Err(errno),
+                    _ => break,
+                };
                 let at = second.map_or(At::Offset, |second| At::Position(second + done as u64));
                 let place = (at, Append::AsOpened);
                 match to.write(self, caller, place, &mut Source::from(&piece[..got])) {

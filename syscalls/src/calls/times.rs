@@ -45,11 +45,11 @@ impl System {
     /// `utimensat(2)` by a program's addresses: without a path it means the descriptor.
     pub(crate) fn utimensat_raw(&self, at: i32, path: u64, times: u64, flags: i32) -> Result<()> {
         let times = self.times(times, Ok)?;
-        if path == 0 && at != libc::AT_FDCWD {
-            return if flags == 0 { self.futimens(at, times) } else { Err(Errno::EINVAL) };
-        }
         if let Ok(Change::Times(SetTime::Omit, SetTime::Omit)) = change(times) {
             return Ok(());
+        }
+        if path == 0 && at != libc::AT_FDCWD {
+            return if flags == 0 { self.futimens(at, times) } else { Err(Errno::EINVAL) };
         }
         self.utimensat(at, &self.user_memory().string(path as usize)?, times, flags)
     }

@@ -25,7 +25,7 @@ impl System {
             push(&mut segments, buffer.as_mut_ptr(), buffer.len())?;
         }
         // SAFETY: the slices are borrowed for the time of the call.
-        self.read_into(fd, At::Offset, || Ok(unsafe { Sink::from_segments(&segments) }))
+        self.read_vector(fd, At::Offset, unsafe { Sink::from_segments(&segments) }, 0)
     }
 
     /// `writev(2)`: writes the buffers in turn at the file offset.
@@ -37,40 +37,79 @@ impl System {
         for buffer in buffers {
             push(&mut segments, buffer.as_ptr().cast_mut(), buffer.len())?;
         }
-        self.write_from(fd, (At::Offset, Append::AsOpened), || {
-            // SAFETY: the slices are borrowed for the time of the call.
-            Ok(unsafe { Source::from_segments(&segments) })
-        })
+        // SAFETY: the slices are borrowed for the time of the call.
+        self.write_vector(fd, At::Offset, unsafe { Source::from_segments(&segments) }, 0)
     }
 
-    /// `readv(2)` and its kin by the addresses of a program.
+    /// `readv(2)` and its kin by the addresses of a program; `flags` are `preadv2(2)`'s.
     ///
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
-    /// those of [`pread`](System::pread).
-    pub(crate) fn readv_raw(&self, fd: i32, at: At, vector: u64, count: u64) -> Result<usize> {
+    /// those of [`read_vector`](System::read_vector).
+    pub(crate) fn readv_raw(
+        &self,
+        fd: i32,
+        at: At,
+        (vector, count): (u64, u64),
+        flags: u64,
+    ) -> Result<usize> {
         self.file(fd)?.check_readable()?;
         let segments = self.segments(vector, count)?;
         // SAFETY: each was checked to be mapped.
-        self.read_into(fd, at, || Ok(unsafe { Sink::from_segments(&segments) }))
+        self.read_vector(fd, at, unsafe { Sink::from_segments(&segments) }, flags)
     }
 
-    /// `writev(2)` and its kin by the addresses of a program.
+    /// `writev(2)` and its kin by the addresses of a program; `flags` are `pwritev2(2)`'s.
     ///
     /// # Errors
     /// EBADF; EINVAL for more than 1024 buffers, or more than `isize::MAX` bytes; EFAULT;
-    /// those of [`pwrite`](System::pwrite).
+    /// those of [`write_vector`](System::write_vector).
     pub(crate) fn writev_raw(
         &self,
         fd: i32,
-        place: (At, Append),
-        vector: u64,
-        count: u64,
+        at: At,
+        (vector, count): (u64, u64),
+        flags: u64,
     ) -> Result<usize> {
         self.file(fd)?.check_writable()?;
         let segments = self.segments(vector, count)?;
         // SAFETY: each was checked to be mapped.
-        self.write_from(fd, place, || Ok(unsafe { Source::from_segments(&segments) }))
+        self.write_vector(fd, at, unsafe { Source::from_segments(&segments) }, flags)
+    }
+
+    /// Fills `sink`. Where it has no room at all, nothing else is looked at, as on Linux.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL if the transfer would end where no offset is; EOPNOTSUPP and EINVAL for
+    /// flags; those of [`pread`](System::pread).
+    fn read_vector(&self, fd: i32, at: At, sink: Sink<'_>, flags: u64) -> Result<usize> {
+        let file = self.file(fd)?;
+        file.check_readable()?;
+        if sink.remaining() == 0 {
+            return Ok(0);
+        }
+        file.check_transfer(at, sink.remaining())?;
+        if file.is_directory() && flags as u32 & !(libc::RWF_HIPRI as u32) != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        append_by_flags(flags)?;
+        self.read_into(fd, at, || Ok(sink))
+    }
+
+    /// Writes what is in `source`. Where it is nothing, nothing else is looked at.
+    ///
+    /// # Errors
+    /// EBADF; EINVAL if the transfer would end where no offset is; EOPNOTSUPP and EINVAL for
+    /// flags; those of [`pwrite`](System::pwrite).
+    fn write_vector(&self, fd: i32, at: At, source: Source<'_>, flags: u64) -> Result<usize> {
+        let file = self.file(fd)?;
+        file.check_writable()?;
+        if source.remaining() == 0 {
+            return Ok(0);
+        }
+        file.check_transfer(at, source.remaining())?;
+        let append = append_by_flags(flags)?;
+        self.write_from(fd, (at, append), || Ok(source))
     }
 
     /// Copies a program's array of `struct iovec` and checks what it names.
@@ -108,7 +147,7 @@ pub(crate) fn position_or_offset(offset: i64) -> Result<At> {
 ///
 /// # Errors
 /// EOPNOTSUPP for other flags; EINVAL for RWF_APPEND with RWF_NOAPPEND.
-pub(crate) fn append_by_flags(flags: u64) -> Result<Append> {
+fn append_by_flags(flags: u64) -> Result<Append> {
     const APPEND: u64 = libc::RWF_APPEND as u64;
     const NO_APPEND: u64 = 0x20;
     const NO_SIGNAL: u64 = 0x100;

@@ -13,7 +13,8 @@
 //!    that needs no copy comes first. Checking first keeps faults out of copies made
 //!    under a lock. Pinned by the rows `…_is_checked_whole`.
 //! 2. **Strings are copied before the call starts**: with two paths, a bad second pointer
-//!    is EFAULT even where walking the first would fail. Pinned by
+//!    is EFAULT even where walking the first would fail, and a bad pointer is even where flags
+//!    are bad too. Pinned by
 //!    `rename_checks_both_pointers_first`.
 //! 3. **A listing that came to its end goes on** if an entry is made after that; tmpfs waits
 //!    for a rewind. POSIX.1-2024, readdir(): it is unspecified. Pinned by
@@ -25,7 +26,7 @@
 //!    and a mark on every page would cost a look on every write. Pinned by
 //!    `allocated_ranges_are_data`.
 //! 6. **Sticky directories that all may write guard no links against O_CREAT.** Linux denies
-//!    that with O_NOFOLLOW on another user's link, even to root, as a side effect of
+//!    that with O_NOFOLLOW on another user's link (and on such a device), even to root, as a side effect of
 //!    hardening (`fs.protected_regular`, `fs.protected_fifos`, off by default), which POSIX
 //!    does not know. Pinned by `sticky_directories_guard_no_links`.
 //! 7. **A hole punched up to a file's end frees the page that the end is in**; tmpfs only
@@ -35,14 +36,18 @@
 //!    single process whoever has the descriptor was given it. Nor are links to other users'
 //!    files denied (`fs.protected_hardlinks`), hardening as in 6. Pinned by
 //!    `link_by_descriptor_does_not_ask_who_opened_it`.
+//! 9. **Root's rights on files follow the file-system user.** On Linux they are capabilities, which
+//!    setfsuid() takes and gives; another call that makes that user root again does not give
+//!    them back, and one that makes it another does not always take them. There are no
+//!    capabilities here. Pinned by `rights_of_root_follow_the_file_system_user` and
+//!    `rights_of_root_are_nobody_elses`.
+//!
+//! Random sequences leave these out: `host_fs_sim::campaign::deviations` says how.
 //!
 //! # Rows as text
 //! Rows without pointers that lead astray are text (see `scripts`): those that a guest can do
 //! too are in `kernel/programs/src/posix`, with Linux' outcomes, and the program `posix` does
 //! them there. `grids` generates rows for every class of user.
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod calls;
 mod data;
@@ -53,7 +58,6 @@ mod names;
 mod opens;
 mod paths;
 mod pointers;
-mod random;
 mod scripts;
 mod steps;
 mod worlds;

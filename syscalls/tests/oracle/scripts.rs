@@ -6,23 +6,17 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use anchorite_programs::posix::methods::{Methods, entries};
-use anchorite_programs::posix::script::{Reply, Value, World, rows};
-use anchorite_syscalls::{Errno, System};
+use anchorite_programs::posix::script::{World, rows};
+use host_fs_sim::worlds::{Methods, Numbers, ROOMY, Whole, linux_call, system, system_by_numbers};
 
-use crate::support::{ROOMY, TestPlatform, system};
-use crate::worlds::{linux_call, on_linux};
+use crate::worlds::on_linux;
 
 /// Texts of rows whose calls have no method, and of rows that need a process of their own.
 pub const TEXTS: &[(&str, &str)] = &[
     ("by_number", include_str!("rows/by_number.txt")),
     ("identity", include_str!("rows/identity.txt")),
 ];
-
-/// The addresses that a process has.
-const ADDRESSES: std::ops::Range<usize> = 4096..1 << 47;
 
 /// Compares a text's rows; its file is recorded anew if that is wanted.
 pub fn check_recorded(name: &str, text: &str, file: &Path) {
@@ -109,10 +103,9 @@ fn outcomes_together(text: &str, on: On) -> Option<Vec<Vec<String>>> {
     };
     match on {
         On::Linux => on_linux(|_| all(&mut Numbers { syscall: &linux_call })),
-        On::Methods => Some(all(&mut Methods(&system(ROOMY)))),
+        On::Methods => Some(all(&mut Methods(&Whole(system(ROOMY))))),
         On::Numbers => {
-            let platform = TestPlatform::new(vec![ADDRESSES]);
-            let system = System::new(Arc::new(platform), ROOMY).unwrap();
+            let system = Whole(system_by_numbers(ROOMY));
             let syscall = |number, words| system.syscall(number, words);
             Some(all(&mut Numbers { syscall: &syscall }))
         }
@@ -142,226 +135,6 @@ fn recorded(text: &str, linux: &[Vec<String>]) -> String {
         result.push('\n');
     }
     result
-}
-
-/// Calls by Linux's numbers.
-struct Numbers<'a> {
-    syscall: &'a dyn Fn(i64, [u64; 6]) -> i64,
-}
-
-/// What comes back from a call beside its value.
-#[derive(Clone, Copy)]
-enum Out {
-    Nothing,
-    Bytes,
-    Old,
-    New,
-    Stat,
-    Statx,
-    Statfs,
-    Numbers,
-    Ids,
-    Time,
-}
-
-/// Name, number, what the arguments become, what comes back. Each letter takes an argument:
-/// `w` a word, `s` a string, `d` bytes and their length, `r` room and its length, `a` an
-/// array of words, `v` an array of buffers and its length, `i` an array of ids after its
-/// length, `g` room for that many ids after it; but for `o`, room for what comes back, and
-/// digits, which are themselves.
-#[rustfmt::skip]
-const CALLS: &[(&str, i64, &str, Out)] = {
-    use Out::{Bytes, Ids, New, Nothing, Old, Stat, Statfs, Statx, Time};
-    use libc::*;
-    const NUMBERS: Out = Out::Numbers;
-    &[
-        ("open", SYS_open, "sww", Nothing), ("openat", SYS_openat, "wsww", Nothing),
-        ("creat", SYS_creat, "sw", Nothing), ("close", SYS_close, "w", Nothing),
-        ("close_range", SYS_close_range, "www", Nothing), ("dup", SYS_dup, "w", Nothing),
-        ("dup2", SYS_dup2, "ww", Nothing), ("dup3", SYS_dup3, "www", Nothing),
-        ("fcntl", SYS_fcntl, "www", Nothing), ("read", SYS_read, "wr", Bytes),
-        ("pread64", SYS_pread64, "wrw", Bytes), ("write", SYS_write, "wd", Nothing),
-        ("pwrite64", SYS_pwrite64, "wdw", Nothing), ("readv", SYS_readv, "wv", Bytes),
-        ("writev", SYS_writev, "wv", Nothing), ("preadv", SYS_preadv, "wvw", Bytes),
-        ("pwritev", SYS_pwritev, "wvw", Nothing), ("preadv2", SYS_preadv2, "wvw0w", Bytes),
-        ("pwritev2", SYS_pwritev2, "wvw0w", Nothing), ("lseek", SYS_lseek, "www", Nothing),
-        ("truncate", SYS_truncate, "sw", Nothing), ("ftruncate", SYS_ftruncate, "ww", Nothing),
-        ("fallocate", SYS_fallocate, "wwww", Nothing),
-        ("copy_file_range", SYS_copy_file_range, "wawaww", NUMBERS),
-        ("sendfile", SYS_sendfile, "wwaw", NUMBERS), ("fadvise64", SYS_fadvise64, "wwww", Nothing),
-        ("readahead", SYS_readahead, "www", Nothing), ("fsync", SYS_fsync, "w", Nothing),
-        ("fdatasync", SYS_fdatasync, "w", Nothing), ("sync", SYS_sync, "", Nothing),
-        ("syncfs", SYS_syncfs, "w", Nothing), ("mkdir", SYS_mkdir, "sw", Nothing),
-        ("mkdirat", SYS_mkdirat, "wsw", Nothing), ("rmdir", SYS_rmdir, "s", Nothing),
-        ("unlink", SYS_unlink, "s", Nothing), ("unlinkat", SYS_unlinkat, "wsw", Nothing),
-        ("link", SYS_link, "ss", Nothing), ("linkat", SYS_linkat, "wswsw", Nothing),
-        ("symlink", SYS_symlink, "ss", Nothing), ("symlinkat", SYS_symlinkat, "sws", Nothing),
-        ("readlink", SYS_readlink, "sr", Bytes), ("readlinkat", SYS_readlinkat, "wsr", Bytes),
-        ("rename", SYS_rename, "ss", Nothing), ("renameat", SYS_renameat, "wsws", Nothing),
-        ("renameat2", SYS_renameat2, "wswsw", Nothing), ("chdir", SYS_chdir, "s", Nothing),
-        ("fchdir", SYS_fchdir, "w", Nothing), ("getcwd", SYS_getcwd, "r", Bytes),
-        ("getdents", SYS_getdents, "wr", Old), ("getdents64", SYS_getdents64, "wr", New),
-        ("stat", SYS_stat, "so", Stat), ("lstat", SYS_lstat, "so", Stat),
-        ("fstat", SYS_fstat, "wo", Stat), ("newfstatat", SYS_newfstatat, "wsow", Stat),
-        ("statx", SYS_statx, "wswwo", Statx), ("access", SYS_access, "sw", Nothing),
-        ("faccessat", SYS_faccessat, "wsw", Nothing), ("faccessat2", SYS_faccessat2, "wsww", Nothing),
-        ("chmod", SYS_chmod, "sw", Nothing), ("fchmod", SYS_fchmod, "ww", Nothing),
-        ("fchmodat", SYS_fchmodat, "wsw", Nothing), ("fchmodat2", SYS_fchmodat2, "wsww", Nothing),
-        ("chown", SYS_chown, "sww", Nothing), ("lchown", SYS_lchown, "sww", Nothing),
-        ("fchown", SYS_fchown, "www", Nothing), ("fchownat", SYS_fchownat, "wswww", Nothing),
-        ("umask", SYS_umask, "w", Nothing), ("statfs", SYS_statfs, "so", Statfs),
-        ("fstatfs", SYS_fstatfs, "wo", Statfs), ("utimensat", SYS_utimensat, "wsaw", Nothing),
-        ("futimens", SYS_utimensat, "w0a0", Nothing), ("utimes", SYS_utimes, "sa", Nothing),
-        ("futimesat", SYS_futimesat, "wsa", Nothing), ("utime", SYS_utime, "sa", Nothing),
-        ("sched_yield", SYS_sched_yield, "", Nothing), ("clock_gettime", SYS_clock_gettime, "wo", Time),
-        ("getuid", SYS_getuid, "", Nothing), ("geteuid", SYS_geteuid, "", Nothing),
-        ("getgid", SYS_getgid, "", Nothing), ("getegid", SYS_getegid, "", Nothing),
-        ("getresuid", SYS_getresuid, "ooo", Ids), ("getresgid", SYS_getresgid, "ooo", Ids),
-        ("setuid", SYS_setuid, "w", Nothing), ("setgid", SYS_setgid, "w", Nothing),
-        ("setreuid", SYS_setreuid, "ww", Nothing), ("setregid", SYS_setregid, "ww", Nothing),
-        ("setresuid", SYS_setresuid, "www", Nothing), ("setresgid", SYS_setresgid, "www", Nothing),
-        ("setfsuid", SYS_setfsuid, "w", Nothing), ("setfsgid", SYS_setfsgid, "w", Nothing),
-        ("setgroups", SYS_setgroups, "i", Nothing), ("getgroups", SYS_getgroups, "g", Ids),
-    ]
-};
-
-impl World for Numbers<'_> {
-    fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Reply> {
-        let (_, number, letters, out) = CALLS.iter().find(|(known, ..)| *known == name)?;
-        let mut given = arguments.iter();
-        let mut memory = Memory(Vec::new());
-        let mut words = Vec::new();
-        // What the call may write to.
-        let mut rooms = Vec::new();
-        for letter in letters.chars() {
-            if letter == 'o' {
-                rooms.push(memory.0.len());
-                words.push(memory.put(vec![0; 512]));
-                continue;
-            } else if let Some(digit) = letter.to_digit(10) {
-                words.push(digit.into());
-                continue;
-            }
-            match (letter, given.next().unwrap_or_else(|| panic!("{name} wants more"))) {
-                ('w', Value::Word(word)) => words.push(*word as u64),
-                ('s' | 'a', Value::Null) => words.push(0),
-                ('v', Value::Null) => words.extend([0, 1]),
-                ('s', Value::Text(text)) => words.push(memory.put([text, &[0][..]].concat())),
-                ('d', Value::Text(text)) => {
-                    words.extend([memory.put(text.clone()), text.len() as u64]);
-                }
-                ('r', Value::Room(len)) => {
-                    rooms.push(memory.0.len());
-                    words.extend([memory.put(vec![0xaa; *len]), *len as u64]);
-                }
-                ('a', Value::List(list)) => {
-                    rooms.push(memory.0.len());
-                    words.push(
-                        memory.put(list.iter().flat_map(|word| long(word).to_ne_bytes()).collect()),
-                    );
-                }
-                ('v', Value::List(list)) => {
-                    let mut vector = Vec::new();
-                    for buffer in list {
-                        let (bytes, len) = match buffer {
-                            Value::Room(len) => (vec![0xaa; *len], *len),
-                            Value::Text(text) => (text.clone(), text.len()),
-                            other => panic!("{other:?} is no buffer"),
-                        };
-                        rooms.push(memory.0.len());
-                        vector.extend(memory.put(bytes).to_ne_bytes());
-                        vector.extend((len as u64).to_ne_bytes());
-                    }
-                    words.extend([memory.put(vector), list.len() as u64]);
-                }
-                ('i', Value::List(list)) => {
-                    let ids = list.iter().flat_map(|id| (long(id) as u32).to_ne_bytes()).collect();
-                    words.extend([list.len() as u64, memory.put(ids)]);
-                }
-                ('g', Value::Word(count)) => {
-                    rooms.push(memory.0.len());
-                    words
-                        .extend([*count as u64, memory.put(vec![0; 4 * (*count).max(0) as usize])]);
-                }
-                (letter, other) => panic!("{name}: {other:?} is not for {letter}"),
-            }
-        }
-        assert_eq!(given.next(), None, "{name} wants no more");
-        let mut six = [0; 6];
-        six[..words.len()].copy_from_slice(&words);
-        let value = (self.syscall)(*number, six);
-        if (-4095..0).contains(&value) {
-            return Some(Reply::Failed(Errno::from_raw(-value as i32)));
-        }
-        let rooms: Vec<&[u8]> = rooms.iter().map(|at| &*memory.0[*at]).collect();
-        Some(reply(*out, value, &rooms))
-    }
-}
-
-/// What a call wrote.
-fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
-    let all = rooms.concat();
-    let word = |at: usize| i64::from_ne_bytes(all[at..at + 8].try_into().unwrap());
-    let half = |at: usize| u32::from_ne_bytes(all[at..at + 4].try_into().unwrap());
-    let ids = |ids: &mut dyn Iterator<Item = usize>| ids.map(|at| half(at).into()).collect();
-    match out {
-        Out::Nothing => Reply::Done(value),
-        Out::Bytes => Reply::Data(all[..value as usize].to_vec()),
-        Out::New => Reply::Entries(entries(&all[..value as usize])),
-        Out::Old => Reply::Entries(old_entries(&all[..value as usize])),
-        // SAFETY: the bytes are a `struct stat`, all of integers.
-        Out::Stat => Reply::Stat(unsafe { all.as_ptr().cast::<libc::stat>().read_unaligned() }),
-        Out::Statx => {
-            // SAFETY: the bytes are a `struct statx`, all of integers.
-            let statx = unsafe { all.as_ptr().cast::<libc::statx>().read_unaligned() };
-            // SAFETY: all of integers.
-            let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-            (stat.st_mode, stat.st_nlink) = (statx.stx_mode.into(), statx.stx_nlink.into());
-            (stat.st_uid, stat.st_gid) = (statx.stx_uid, statx.stx_gid);
-            (stat.st_size, stat.st_blocks) = (statx.stx_size as i64, statx.stx_blocks as i64);
-            Reply::Stat(stat)
-        }
-        // Type, size of a block, longest name.
-        Out::Statfs => Reply::Numbers(value, vec![word(0), word(8), word(64)]),
-        Out::Numbers => Reply::Numbers(value, (0..all.len() / 8).map(|at| word(8 * at)).collect()),
-        Out::Ids if rooms.len() == 3 => Reply::Numbers(value, ids(&mut [0, 512, 1024].into_iter())),
-        Out::Ids => {
-            let count = if all.is_empty() { 0 } else { value as usize };
-            Reply::Numbers(value, ids(&mut (0..count).map(|at| 4 * at)))
-        }
-        Out::Time => Reply::Numbers(value, vec![word(0), word(8)]),
-    }
-}
-
-fn old_entries(mut records: &[u8]) -> Vec<(Vec<u8>, u8)> {
-    let mut entries = Vec::new();
-    while !records.is_empty() {
-        let len = usize::from(u16::from_ne_bytes([records[16], records[17]]));
-        let name = records[18..len].split(|&byte| byte == 0).next().unwrap();
-        entries.push((name.to_vec(), records[len - 1]));
-        records = &records[len..];
-    }
-    entries
-}
-
-fn long(value: &Value) -> i64 {
-    match value {
-        Value::Word(word) => *word,
-        other => panic!("{other:?} is no number"),
-    }
-}
-
-/// What a call's pointers lead to.
-struct Memory(Vec<Box<[u8]>>);
-
-impl Memory {
-    /// Keeps `bytes`; returns their address.
-    fn put(&mut self, bytes: Vec<u8>) -> u64 {
-        let mut bytes = bytes.into_boxed_slice();
-        let address = bytes.as_mut_ptr().expose_provenance();
-        self.0.push(bytes);
-        address as u64
-    }
 }
 
 /// Where the portable texts are.

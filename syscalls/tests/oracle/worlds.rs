@@ -1,11 +1,12 @@
-//! The three worlds: Linux itself, the system by numbers, the system by methods.
+//! The three worlds: Linux itself, the system by numbers, the system by methods. The
+//! checker looks at both systems when they are done with.
 
 use std::sync::Arc;
 
 use anchorite_syscalls::{Errno, PATH_MAX, System};
+use host_fs_sim::worlds::{Arena, ROOMY, TestPlatform, Whole, linux_call, system};
 
 use crate::calls::{Arg, Bytes, Call, Error, Outcome, World, entries};
-use crate::support::{Arena, ROOMY, TestPlatform, system};
 
 /// Calls by Linux's numbers, with pointers into an arena.
 pub struct ByNumber<F> {
@@ -15,76 +16,32 @@ pub struct ByNumber<F> {
 }
 
 /// The system's methods.
-pub struct ByMethod(System);
+pub struct ByMethod(Whole);
 
 /// A new ramdisk, called by numbers.
 pub fn by_number() -> ByNumber<impl Fn(i64, [u64; 6]) -> i64> {
     let arena = Arena::new();
     let memory = arena.start()..arena.end();
     let system = System::new(Arc::new(TestPlatform::new(vec![memory])), ROOMY).unwrap();
+    let system = Whole(system);
     let syscall = move |number, words| system.syscall(number, words);
     ByNumber { arena, syscall, wait: || {} }
 }
 
 /// A new ramdisk, called by methods.
 pub fn by_method() -> ByMethod {
-    ByMethod(system(ROOMY))
+    ByMethod(Whole(system(ROOMY)))
 }
 
 /// Lets `program` make calls of Linux, in a thread that has an empty tmpfs for its root,
 /// and descriptors, directory and mask of its own. `None`, and a word about it, if the
 /// kernel does not permit that.
 pub fn on_linux<T: Send>(program: impl FnOnce(&mut dyn World) -> T + Send) -> Option<T> {
-    let linux = std::thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                enter_empty_tmpfs().map(|()| {
-                    let wait = || std::thread::sleep(std::time::Duration::from_millis(12));
-                    program(&mut ByNumber { arena: Arena::new(), syscall: linux_call, wait })
-                })
-            })
-            .join()
+    let linux = host_fs_sim::worlds::on_linux(|| {
+        let wait = || std::thread::sleep(std::time::Duration::from_millis(12));
+        program(&mut ByNumber { arena: Arena::new(), syscall: linux_call, wait })
     });
-    match linux {
-        Ok(Ok(told)) => Some(told),
-        Ok(Err(what)) => {
-            let error = std::io::Error::last_os_error();
-            println!("skipped: the comparison with Linux: {what}: {error}");
-            None
-        }
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
-
-fn enter_empty_tmpfs() -> Result<(), &'static str> {
-    let done = |what, result: i32| if result == 0 { Ok(()) } else { Err(what) };
-    let null = std::ptr::null();
-    // SAFETY: the strings end in NUL; what changes is this thread's alone, but for the
-    // limit, which is the same for all.
-    unsafe {
-        let own = libc::CLONE_NEWNS | libc::CLONE_FS | libc::CLONE_FILES;
-        done("unshare", libc::unshare(own))?;
-        let private = libc::MS_REC | libc::MS_PRIVATE;
-        done("private mounts", libc::mount(null, c"/".as_ptr(), null, private, null.cast()))?;
-        let (kind, at) = (c"tmpfs".as_ptr(), c"/tmp".as_ptr());
-        done("tmpfs", libc::mount(kind, at, kind, 0, c"mode=1777".as_ptr().cast()))?;
-        done("chroot", libc::chroot(at))?;
-        done("chdir", libc::chdir(c"/".as_ptr()))?;
-        done("close_range", libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) as i32)?;
-        let limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
-        done("setrlimit", libc::setrlimit(libc::RLIMIT_NOFILE, &limit))?;
-        libc::umask(0o022);
-    }
-    Ok(())
-}
-
-/// A call of Linux in this thread.
-pub fn linux_call(number: i64, [a, b, c, d, e, f]: [u64; 6]) -> i64 {
-    // SAFETY: the calls change this thread's files and write to the arena alone, or to
-    // where nothing is mapped.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
-    // SAFETY: the thread's own errno.
-    if result == -1 { -i64::from(unsafe { *libc::__errno_location() }) } else { result }
+    linux.inspect_err(|why| println!("skipped: the comparison with Linux: {why:#}")).ok()
 }
 
 impl<F: Fn(i64, [u64; 6]) -> i64> ByNumber<F> {

@@ -1,21 +1,68 @@
 //! The names that rows have for numbers.
 
-/// The number that `word` stands for. Panics over an unknown name: rows are ours.
-pub fn number(word: &str) -> i64 {
-    word.split('|').fold(0, |all, part| all | one(part))
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use super::script::Value;
+
+/// The number that `word` stands for; none if it stands for none.
+pub fn number(word: &str) -> Option<i64> {
+    word.split('|').try_fold(0, |all, part| Some(all | one(part)?))
 }
 
-fn one(word: &str) -> i64 {
+fn one(word: &str) -> Option<i64> {
     let octal = word.strip_prefix('0').filter(|rest| !rest.is_empty());
     let parsed = match octal {
         Some(digits) => i64::from_str_radix(digits, 8).ok(),
         None => word.parse().ok(),
     };
-    let named = || CONSTANTS.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
-    match parsed.or_else(named) {
-        Some(value) => value,
-        None => panic!("{word} is no number"),
+    parsed.or_else(|| CONSTANTS.iter().find(|(name, _)| *name == word).map(|(_, value)| *value))
+}
+
+/// How people write the argument number `at` of the call `name`; none if by its digits.
+pub fn spelled(name: &str, at: usize, argument: &Value) -> Option<String> {
+    let Value::Word(word) = *argument else { return None };
+    let prefix = match (name, at) {
+        (_, 0..=2) if word == libc::AT_FDCWD.into() => "AT_FDCWD",
+        ("open", 1) | ("openat", 2) => "O_",
+        ("lseek", 2) => "SEEK_",
+        ("renameat2", 4) => "RENAME_",
+        ("fallocate", 1) => "FALLOC_",
+        ("fcntl", 1) => "F_",
+        ("access", 1) | ("faccessat" | "faccessat2", 2) => "_OK",
+        ("unlinkat" | "newfstatat" | "faccessat2" | "fchmodat2" | "utimensat", _) if at >= 2 => {
+            "AT_"
+        }
+        ("linkat" | "fchownat", 4) => "AT_",
+        ("open" | "fchmodat" | "mkdirat" | "fchmodat2", 2) | ("openat", 3) => "0",
+        ("mkdir" | "chmod" | "fchmod" | "creat", 1) | ("umask", 0) => "0",
+        _ => return None,
+    };
+    if prefix == "0" && (0..1 << 32).contains(&word) {
+        return Some(if word == 0 { "0".to_owned() } else { format!("0{word:o}") });
     }
+    names(prefix, word).filter(|text| number(text) == Some(word))
+}
+
+/// The names that begin or end so and make up `word`.
+fn names(part: &str, word: i64) -> Option<String> {
+    let fit = |name: &str| (name.starts_with(part) || name.ends_with(part)) && name != "O_ACCMODE";
+    let fitting = || CONSTANTS.iter().filter(|(name, _)| fit(name));
+    if let Some((name, _)) = fitting().find(|(_, value)| *value == word) {
+        return Some((*name).to_owned());
+    }
+    let mut text = String::new();
+    // Of numbers that are made of others, those with more bits come first.
+    let mut rest = word;
+    while rest != 0 {
+        let inside = fitting().filter(|(_, value)| *value > 0 && value & rest == *value);
+        let (name, value) = inside.max_by_key(|(_, value)| value.count_ones())?;
+        text += if text.is_empty() { "" } else { "|" };
+        text += name;
+        rest &= !value;
+    }
+    Some(text).filter(|text| !text.is_empty())
 }
 
 macro_rules! constants {

@@ -118,12 +118,17 @@ fn by_method(sys: &System, name: &str, given: Arguments<'_>) -> Option<Told> {
             done.map(|done| moved(done, [position]))
         }
         "fadvise64" => done(sys.fadvise(int(0), long(1), long(2), int(3))),
-        "readahead" => done(sys.readahead(int(0))),
+        "readahead" => done(sys.readahead(int(0), long(2) as usize)),
         "fsync" | "fdatasync" => done(sys.fsync(int(0))),
         "syncfs" => done(sys.syncfs(int(0))),
         "sync" => {
             sys.sync();
             Ok(Reply::Done(0))
+        }
+        "getrlimit" => sys.getrlimit(word(0)).map(limit_told),
+        "setrlimit" => {
+            let numbers = given.numbers(1).unwrap_or_default();
+            done(sys.setrlimit(word(0), limit(&numbers)))
         }
         "umask" => id(sys.umask(word(0))),
         "sched_yield" => {
@@ -219,6 +224,15 @@ fn filled(mut room: Vec<u8>, fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno
     let len = fill(&mut room)?;
     room.truncate(len);
     Ok(Reply::Data(room))
+}
+
+fn limit(numbers: &[i64]) -> libc::rlimit {
+    let number = |at: usize| numbers.get(at).copied().unwrap_or_default() as u64;
+    libc::rlimit { rlim_cur: number(0), rlim_max: number(1) }
+}
+
+fn limit_told(limit: libc::rlimit) -> Reply {
+    Reply::Numbers(0, [limit.rlim_cur as i64, limit.rlim_max as i64].to_vec())
 }
 
 fn moved<const N: usize>(done: usize, positions: [Option<i64>; N]) -> Reply {

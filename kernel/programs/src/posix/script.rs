@@ -9,20 +9,24 @@
 //! ```
 //!
 //! A line is a call and what came of it. Arguments are numbers (0 first: octal), names of
-//! `super::constants` joined by `|`, strings in quotes (`"x"*300` repeats),
-//! `[9]` for room of nine bytes, `{…}` for an array of these, and NULL. A call is done in a
+//! `super::constants` joined by `|`, strings in quotes (`"x"*300` repeats; a byte may be
+//! `\n`, `\\`, `\"` or `\x` and two hexadecimal digits), `[9]` for room of nine bytes, `{…}` for
+//! an array of these, and NULL. A call is done in a
 //! [`World`]. `watch` tells which times of which paths the call after the colon moves: `a`,
 //! `m`, `c`, with `<` if back in time. `stamp` tells the times of a path that are not now.
+//! `list` rewinds a directory, lists all of it by room of this size, and rewinds it again.
 //! ` !linux ` and an outcome follow where Linux' differs, on purpose.
+//!
+//! A [`Statement`] is a call as data: what is before ` = ` in a line.
 //!
 //! Each row starts as root, with mask 022, in an empty directory of its name that all may
 //! write, and with the descriptors 0, 1 and 2 alone.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use anchorite_syscalls::Errno;
 
@@ -43,6 +47,43 @@ pub enum Value {
     Null,
 }
 
+/// A call as data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The paths whose times are watched.
+    pub watched: Vec<Value>,
+    /// The call's name.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<Value>,
+}
+
+/// Why a text is none of this language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// The line, the first being 1; 1 too if there is but one.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// What came of a [`Statement`].
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What came of the call; none if the world does not know it.
+    pub reply: Option<Reply>,
+    /// Which times of the watched paths moved.
+    pub moved: String,
+}
+
 /// What came of a call.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -58,6 +99,8 @@ pub enum Reply {
     Stat(libc::stat),
     /// Numbers beside the result: positions, users, groups.
     Numbers(i64, Vec<i64>),
+    /// What is only told, by `stamp`.
+    Told(String),
 }
 
 /// Somebody who does calls.
@@ -89,59 +132,124 @@ pub struct Line<'a> {
 
 /// The rows of a text.
 pub fn rows(text: &str) -> impl Iterator<Item = Row<'_>> {
-    let rows = text.split("\nrow ").skip(1);
+    let rows = text.split("\nrow ").enumerate();
+    let rows =
+        rows.filter_map(|(at, row)| if at > 0 { Some(row) } else { row.strip_prefix("row ") });
     rows.map(|row| {
         let (name, lines) = row.split_once('\n').unwrap_or((row, ""));
         Row { name, lines }
     })
 }
 
+/// Whether a text is of rows, each with a name of its own, and each line a statement.
+///
+/// # Errors
+/// The first line that is not.
+pub fn check(text: &str) -> Result<(), Malformed> {
+    let mut names = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let wrong = |what: String| Malformed { line: at + 1, what };
+        if let Some(name) = line.strip_prefix("row ") {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+            if name.is_empty() || name.len() > 255 || !name.bytes().all(plain) {
+                return Err(wrong(format!("`{name}` names no row: letters, digits, _ and - do")));
+            }
+            if names.contains(&name) {
+                return Err(wrong(format!("there is a row `{name}` before")));
+            }
+            names.push(name);
+        } else if let Some(line) = Line::of(line) {
+            if names.is_empty() {
+                return Err(wrong("a row begins with `row` and its name".to_owned()));
+            }
+            line.statement().map_err(|malformed| wrong(malformed.what))?;
+        }
+    }
+    if names.is_empty() {
+        return Err(Malformed { line: 1, what: "there is no row".to_owned() });
+    }
+    Ok(())
+}
+
+impl<'a> Line<'a> {
+    /// A line of a row; none if it is empty or a comment.
+    fn of(text: &'a str) -> Option<Line<'a>> {
+        let text = text.trim();
+        if text.is_empty() || text.starts_with('#') {
+            return None;
+        }
+        let (call, outcome) = match text.split_once(" = ") {
+            Some((call, outcome)) => (call, Some(outcome)),
+            None => (text, None),
+        };
+        let split = outcome.and_then(|outcome| outcome.split_once(" !linux "));
+        let (recorded, linux) = match split {
+            Some((ours, linux)) => (Some(ours), Some(linux)),
+            None => (outcome, None),
+        };
+        Some(Line { text, call, recorded, linux })
+    }
+
+    /// What it does.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn statement(&self) -> Result<Statement, Malformed> {
+        self.call.parse()
+    }
+}
+
 impl<'a> Row<'a> {
     /// Its lines with calls.
     pub fn lines(&self) -> impl Iterator<Item = Line<'a>> {
-        let lines = self.lines.lines().map(str::trim);
-        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(|text| {
-            let (call, outcome) = match text.split_once(" = ") {
-                Some((call, outcome)) => (call, Some(outcome)),
-                None => (text, None),
-            };
-            let split = outcome.and_then(|outcome| outcome.split_once(" !linux "));
-            let (recorded, linux) = match split {
-                Some((ours, linux)) => (Some(ours), Some(linux)),
-                None => (outcome, None),
-            };
-            Line { text, call, recorded, linux }
-        })
+        self.lines.lines().filter_map(Line::of)
     }
 
     /// Does the row in `world`; tells `each` every line and its outcome. Then the world is as
     /// before, but for the row's directory, if the row ends as somebody who may.
     pub fn run(&self, world: &mut dyn World, each: &mut dyn FnMut(Line<'a>, &str)) {
-        let mut run = Run { world, start: 0 };
-        run.begin(self.name);
+        let mut run = Run::begin(world, self.name);
         for line in self.lines() {
-            each(line, &run.line(line.call));
+            match line.statement() {
+                Ok(statement) => each(line, &run.perform(&statement).told()),
+                Err(malformed) => each(line, &format!("malformed: {}", malformed.what)),
+            }
         }
         run.end();
     }
 }
 
-struct Run<'a> {
+/// Does the statement that `line` writes down in `world`; returns what came of it, told.
+pub fn outcome(world: &mut dyn World, line: &str) -> String {
+    match line.parse::<Statement>() {
+        Ok(statement) => Run { world, start: 0 }.perform(&statement).told(),
+        Err(malformed) => format!("malformed: {}", malformed.what),
+    }
+}
+
+/// A row that is being done.
+pub struct Run<'a> {
     world: &'a mut dyn World,
     /// When the row began, in seconds.
     start: i64,
 }
 
-impl Run<'_> {
-    fn begin(&mut self, name: &str) {
-        self.start = self.now().0;
+impl<'a> Run<'a> {
+    /// Makes the row's directory and enters it.
+    pub fn begin(world: &'a mut dyn World, name: &str) -> Run<'a> {
+        let mut run = Run { world, start: 0 };
+        run.start = run.now().0;
         let dir = || Value::Text(format!("/{name}").into_bytes());
-        self.call("mkdir", &[dir(), Value::Word(0o777)]);
-        self.call("chmod", &[dir(), Value::Word(0o777)]);
-        self.call("chdir", &[dir()]);
+        run.call("mkdir", &[dir(), Value::Word(0o777)]);
+        run.call("chmod", &[dir(), Value::Word(0o777)]);
+        run.call("chdir", &[dir()]);
+        run
     }
 
-    fn end(&mut self) {
+    /// Puts the world back as it was.
+    pub fn end(mut self) {
+        // First: of what follows nothing gives root's rights on files back.
+        self.call("setfsuid", &[Value::Word(0)]);
         self.call("setresuid", &[-1, 0, -1].map(Value::Word));
         self.call("setresuid", &[0; 3].map(Value::Word));
         self.call("setresgid", &[0; 3].map(Value::Word));
@@ -151,26 +259,34 @@ impl Run<'_> {
         self.call("close_range", &[3, u32::MAX.into(), 0].map(Value::Word));
     }
 
-    fn call(&mut self, name: &str, arguments: &[Value]) -> Reply {
-        self.world.call(name, arguments).unwrap_or(Reply::Failed(Errno::ENOSYS))
+    /// When it began, in seconds of the world's clock.
+    pub fn start(&self) -> i64 {
+        self.start
     }
 
-    /// The outcome of a line.
-    fn line(&mut self, text: &str) -> String {
-        if let Some((paths, call)) =
-            text.strip_prefix("watch ").and_then(|text| text.split_once(": "))
-        {
-            return self.watch(&arguments(paths), call);
+    /// The world in which it is done.
+    pub fn world(&mut self) -> &mut dyn World {
+        self.world
+    }
+
+    /// Does a statement.
+    pub fn perform(&mut self, statement: &Statement) -> Outcome {
+        let Statement { watched, name, arguments } = statement;
+        let before: Vec<_> = watched.iter().map(|path| self.times(path)).collect();
+        if !watched.is_empty() {
+            self.wait();
         }
-        let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let arguments = arguments(rest);
-        if name == "stamp" {
-            return self.stamp(&arguments);
-        }
-        match self.world.call(name, &arguments) {
-            Some(reply) => told(reply),
-            None => "no such call".to_owned(),
-        }
+        let reply = match &**name {
+            "stamp" => Some(self.stamp(arguments)),
+            "list" => self.list(arguments),
+            name => self.world.call(name, arguments),
+        };
+        let moved = self.moved(watched, &before);
+        Outcome { reply, moved }
+    }
+
+    fn call(&mut self, name: &str, arguments: &[Value]) -> Reply {
+        self.world.call(name, arguments).unwrap_or(Reply::Failed(Errno::ENOSYS))
     }
 
     fn now(&mut self) -> (i64, i64) {
@@ -191,23 +307,25 @@ impl Run<'_> {
         }
     }
 
-    fn watch(&mut self, paths: &[Value], call: &str) -> String {
-        let before: Vec<_> = paths.iter().map(|path| self.times(path)).collect();
-        // Two ticks of the clock that stamps files.
+    /// Two ticks of the clock that stamps files.
+    fn wait(&mut self) {
         for _ in 0..2 {
             let now = self.now();
             while self.now() == now {
                 self.call("sched_yield", &[]);
             }
         }
-        let mut text = self.line(call);
+    }
+
+    fn moved(&mut self, paths: &[Value], before: &[Option<[(i64, i64); 3]>]) -> String {
+        let mut text = String::new();
         for (at, (path, before)) in paths.iter().zip(before).enumerate() {
             text += if at == 0 { "; " } else { ", " };
             if let Value::Text(path) = path {
                 let _ = write!(text, "{} ", path.escape_ascii());
             }
             match (before, self.times(path)) {
-                (Some(before), Some(after)) if before == after => text.push('-'),
+                (Some(before), Some(after)) if *before == after => text.push('-'),
                 (Some(before), Some(after)) => {
                     for (at, letter) in ["a", "m", "c"].into_iter().enumerate() {
                         text += if before[at] == after[at] { "" } else { letter };
@@ -222,35 +340,68 @@ impl Run<'_> {
         text
     }
 
-    fn stamp(&mut self, arguments: &[Value]) -> String {
-        let Some([access, modification, change]) =
-            arguments.first().and_then(|path| self.times(path))
-        else {
-            return "missing".to_owned();
+    fn stamp(&mut self, arguments: &[Value]) -> Reply {
+        let Some(times) = arguments.first().and_then(|path| self.times(path)) else {
+            return Reply::Told("missing".to_owned());
         };
+        let [access, modification, change] = times.map(|time| self.told_time(time));
+        Reply::Told(format!("{access} {modification} {change}"))
+    }
+
+    /// A time, in seconds and nanoseconds: `now` if it is since the row began.
+    pub fn told_time(&mut self, (seconds, nanoseconds): (i64, i64)) -> String {
         let end = self.now().0;
-        let time = |(seconds, nanoseconds): (i64, i64)| match seconds {
+        match seconds {
             seconds if (self.start - 1..=end + 1).contains(&seconds) => "now".to_owned(),
             _ => format!("{seconds}.{nanoseconds:09}"),
-        };
-        format!("{} {} {}", time(access), time(modification), time(change))
+        }
+    }
+
+    fn list(&mut self, arguments: &[Value]) -> Option<Reply> {
+        let [fd @ Value::Word(_), room @ Value::Room(_)] = arguments else { return None };
+        let rewind = [fd.clone(), Value::Word(0), Value::Word(libc::SEEK_SET.into())];
+        let mut all = Vec::new();
+        self.world.call("lseek", &rewind)?;
+        loop {
+            match self.world.call("getdents64", &[fd.clone(), room.clone()])? {
+                Reply::Entries(entries) if entries.is_empty() => break,
+                Reply::Entries(entries) => all.extend(entries),
+                other => return Some(other),
+            }
+        }
+        self.world.call("lseek", &rewind)?;
+        Some(Reply::Entries(all))
     }
 }
 
-/// The outcome, told.
-fn told(reply: Reply) -> String {
-    match reply {
-        Reply::Done(value) => value.to_string(),
-        Reply::Failed(errno) => format!("{errno:?}"),
-        Reply::Data(bytes) => data(&bytes),
-        Reply::Entries(mut entries) => {
-            entries.sort();
-            let tell = |(name, kind): &(Vec<u8>, u8)| format!("{}:{kind}", name.escape_ascii());
-            let entries: Vec<String> = entries.iter().map(tell).collect();
-            format!("[{}]", entries.join(" "))
+impl Outcome {
+    /// The outcome as it is written down.
+    pub fn told(&self) -> String {
+        match &self.reply {
+            Some(reply) => format!("{reply}{}", self.moved),
+            None => "no such call".to_owned(),
         }
-        Reply::Stat(stat) => attributes(&stat),
-        Reply::Numbers(value, numbers) => format!("{value} {numbers:?}"),
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reply::Done(value) => write!(f, "{value}"),
+            Reply::Failed(errno) => write!(f, "{errno:?}"),
+            Reply::Data(bytes) => f.write_str(&data(bytes)),
+            Reply::Entries(entries) => {
+                let mut entries: Vec<_> = entries.iter().collect();
+                entries.sort();
+                let tell =
+                    |(name, kind): &&(Vec<u8>, u8)| format!("{}:{kind}", name.escape_ascii());
+                let entries: Vec<String> = entries.iter().map(tell).collect();
+                write!(f, "[{}]", entries.join(" "))
+            }
+            Reply::Stat(stat) => f.write_str(&attributes(stat)),
+            Reply::Numbers(value, numbers) => write!(f, "{value} {numbers:?}"),
+            Reply::Told(text) => f.write_str(text),
+        }
     }
 }
 
@@ -285,38 +436,167 @@ fn attributes(stat: &libc::stat) -> String {
     )
 }
 
-/// The arguments that `text` writes down. Panics over what is none: rows are ours.
-fn arguments(text: &str) -> Vec<Value> {
-    let mut rest = text.trim();
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.watched.is_empty() {
+            f.write_str("watch")?;
+            self.watched.iter().try_for_each(|path| write!(f, " {path}"))?;
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.name)?;
+        for (at, argument) in self.arguments.iter().enumerate() {
+            match (argument, constants::spelled(&self.name, at, argument)) {
+                (_, Some(word)) => write!(f, " {word}")?,
+                (argument, None) => write!(f, " {argument}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Word(i64::MAX) => f.write_str("MAX"),
+            Value::Word(i64::MIN) => f.write_str("MIN"),
+            Value::Word(word) => write!(f, "{word}"),
+            Value::Text(text) => string(f, text),
+            Value::Room(len) => write!(f, "[{len}]"),
+            Value::List(list) => {
+                f.write_str("{")?;
+                for (at, value) in list.iter().enumerate() {
+                    write!(f, "{}{value}", if at == 0 { "" } else { " " })?;
+                }
+                f.write_str("}")
+            }
+            Value::Null => f.write_str("NULL"),
+        }
+    }
+}
+
+/// Writes a string down, a long one of one byte by its length. What means something
+/// elsewhere in a line is escaped: the equals sign, and the colon.
+fn string(f: &mut fmt::Formatter<'_>, text: &[u8]) -> fmt::Result {
+    let (text, times) = match text {
+        [first, rest @ ..] if rest.len() > 8 && rest.iter().all(|byte| byte == first) => {
+            (&text[..1], text.len())
+        }
+        _ => (text, 1),
+    };
+    f.write_str("\"")?;
+    for byte in text {
+        match byte {
+            b'\n' => f.write_str("\\n")?,
+            b'"' | b'\\' => write!(f, "\\{}", char::from(*byte))?,
+            b'=' | b':' => write!(f, "\\x{byte:02x}")?,
+            b' '..=b'~' => f.write_char(char::from(*byte))?,
+            byte => write!(f, "\\x{byte:02x}")?,
+        }
+    }
+    f.write_str("\"")?;
+    if times > 1 { write!(f, "*{times}") } else { Ok(()) }
+}
+
+impl core::str::FromStr for Statement {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Statement, Malformed> {
+        let statement = || {
+            let (watched, call) = match text.strip_prefix("watch ") {
+                Some(watch) => watch.split_once(": ").ok_or("watch wants a colon and a call")?,
+                None => ("", text),
+            };
+            let (name, rest) = call.split_once(' ').unwrap_or((call, ""));
+            if name.is_empty()
+                || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            {
+                return Err(format!("`{name}` names no call"));
+            }
+            let (watched, arguments) = (values(watched, None)?.0, values(rest, None)?.0);
+            Ok(Statement { watched, name: name.to_owned(), arguments })
+        };
+        statement().map_err(|what| Malformed { line: 1, what })
+    }
+}
+
+/// How many bytes a line may ask for, in all its strings or as room.
+const LONGEST: usize = 1 << 24;
+
+/// The values that `text` writes down, up to its end or to `end`; and what follows.
+fn values(text: &str, end: Option<char>) -> Result<(Vec<Value>, &str), String> {
+    let mut rest = text.trim_start();
     let mut values = Vec::new();
-    while !rest.is_empty() {
-        let (value, after) = argument(rest);
+    loop {
+        if let Some(after) = end.and_then(|end| rest.strip_prefix(end)) {
+            return Ok((values, after));
+        }
+        if rest.is_empty() {
+            return if end.is_none() {
+                Ok((values, rest))
+            } else {
+                Err("a list ends with }".to_owned())
+            };
+        }
+        let (value, after) = value(rest, end)?;
         values.push(value);
         rest = after.trim_start();
     }
-    values
 }
 
-fn argument(text: &str) -> (Value, &str) {
+fn value(text: &str, end: Option<char>) -> Result<(Value, &str), String> {
     if let Some(text) = text.strip_prefix('"') {
-        let (string, rest) = text.split_once('"').expect("a string that ends");
-        let string = string.replace("\\n", "\n").into_bytes();
-        let Some(rest) = rest.strip_prefix('*') else { return (Value::Text(string), rest) };
+        let (bytes, rest) = unescaped(text)?;
+        let Some(rest) = rest.strip_prefix('*') else { return Ok((Value::Text(bytes), rest)) };
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let times = rest[..end].parse().expect("a number of repetitions");
-        return (Value::Text(string.repeat(times)), &rest[end..]);
+        let times = rest[..end].parse().ok();
+        let len = times.and_then(|times| bytes.len().checked_mul(times));
+        return match (times, len) {
+            (Some(times), Some(..=LONGEST)) => Ok((Value::Text(bytes.repeat(times)), &rest[end..])),
+            _ => Err(format!("a string is repeated by a number, up to {LONGEST} bytes")),
+        };
     }
     if let Some(text) = text.strip_prefix('[') {
-        let (room, rest) = text.split_once(']').expect("room that ends");
-        return (Value::Room(room.parse().expect("bytes of room")), rest);
+        let (room, rest) = text.split_once(']').ok_or("room ends with ]")?;
+        return match room.parse() {
+            Ok(room @ ..=LONGEST) => Ok((Value::Room(room), rest)),
+            _ => Err(format!("`{room}` is no size of room: bytes, up to {LONGEST}")),
+        };
     }
-    if let Some(text) = text.strip_prefix('{') {
-        let (list, rest) = text.split_once('}').expect("a list that ends");
-        return (Value::List(arguments(list)), rest);
+    if let (Some(text), None) = (text.strip_prefix('{'), end) {
+        return values(text, Some('}')).map(|(list, rest)| (Value::List(list), rest));
     }
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let stop = |c: char| c == ' ' || Some(c) == end;
+    let (word, rest) = text.split_at(text.find(stop).unwrap_or(text.len()));
     match word {
-        "NULL" => (Value::Null, rest),
-        word => (Value::Word(constants::number(word)), rest),
+        "NULL" => Ok((Value::Null, rest)),
+        word => {
+            let number = constants::number(word).ok_or_else(|| format!("`{word}` is no number"))?;
+            Ok((Value::Word(number), rest))
+        }
+    }
+}
+
+/// The bytes up to the quote that ends a string; and what follows it.
+fn unescaped(text: &str) -> Result<(Vec<u8>, &str), String> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    loop {
+        let end = rest.find(['"', '\\']).ok_or("a string ends with \"")?;
+        bytes.extend(&rest.as_bytes()[..end]);
+        if rest[end..].starts_with('"') {
+            return Ok((bytes, &rest[end + 1..]));
+        }
+        let escape = &rest[end + 1..];
+        let (byte, len) = match escape.as_bytes() {
+            [b'n', ..] => (b'\n', 1),
+            [byte @ (b'"' | b'\\'), ..] => (*byte, 1),
+            [b'x', ..] => match escape.get(1..3).map(|digits| u8::from_str_radix(digits, 16)) {
+                Some(Ok(byte)) => (byte, 3),
+                _ => return Err("two hexadecimal digits follow \\x".to_owned()),
+            },
+            _ => return Err("after \\ comes n, x, \\ or \"".to_owned()),
+        };
+        bytes.push(byte);
+        rest = &escape[len..];
     }
 }

@@ -1,0 +1,189 @@
+//! [`Ground`]: a machine without a machine, and what must hold in the end.
+
+use std::cell::UnsafeCell;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System, api};
+use arbitrary::Arbitrary;
+
+/// Bytes of a page of file data.
+pub const PAGE_BYTES: u64 = 4096;
+/// Bytes that the console takes before it fails: what is sent to it ends.
+const CONSOLE_BYTES: usize = 1 << 20;
+
+/// Limits that a sequence of calls can meet.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Tight {
+    pages: u8,
+    inodes: u8,
+}
+
+impl From<Tight> for Limits {
+    fn from(tight: Tight) -> Limits {
+        // One inode is the root directory's.
+        let (pages, inodes) = (u64::from(tight.pages % 64), 1 + u64::from(tight.inodes % 48));
+        Limits { size_bytes: pages * PAGE_BYTES, inodes }
+    }
+}
+
+/// The machine: memory, a console, a clock that moves by a millisecond whenever it is
+/// looked at, and no entropy.
+pub struct Ground {
+    memory: Vec<Range<usize>>,
+    /// What is read from the console.
+    input: Vec<u8>,
+    input_at: AtomicUsize,
+    written: AtomicUsize,
+    milliseconds: AtomicI64,
+}
+
+impl Ground {
+    /// A machine whose program may name `memory`, and reads `input` from the console.
+    pub fn new(memory: Vec<Range<usize>>, input: Vec<u8>) -> Ground {
+        let (input_at, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Ground { memory, input, input_at, written, milliseconds: AtomicI64::new(1_000_000) }
+    }
+}
+
+impl Platform for Ground {
+    fn user_memory(&self) -> &[Range<usize>] {
+        &self.memory
+    }
+
+    fn write_console(&self, _: Stream, bytes: &[u8]) -> Result<()> {
+        let written = self.written.fetch_add(bytes.len(), Ordering::Relaxed);
+        if written < CONSOLE_BYTES { Ok(()) } else { Err(Errno::EIO) }
+    }
+
+    fn read_console(&self, buf: &mut [u8]) -> Result<usize> {
+        let left = &self.input[self.input_at.load(Ordering::Relaxed)..];
+        let len = left.len().min(buf.len());
+        buf[..len].copy_from_slice(&left[..len]);
+        self.input_at.fetch_add(len, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    fn realtime(&self) -> libc::timespec {
+        let now = self.milliseconds.fetch_add(1, Ordering::Relaxed);
+        libc::timespec { tv_sec: now / 1000, tv_nsec: now % 1000 * 1_000_000 }
+    }
+
+    fn monotonic(&self) -> libc::timespec {
+        self.realtime()
+    }
+
+    fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
+        buf.fill(4);
+        Ok(())
+    }
+
+    fn yield_now(&self) {}
+
+    fn thread_id(&self) -> u32 {
+        1
+    }
+
+    fn exit(&self, status: i32) -> ! {
+        panic!("the program ended with {status}")
+    }
+}
+
+/// A process on `ground`.
+pub fn system(ground: Ground, limits: Limits) -> System {
+    System::new(Arc::new(ground), limits).expect("there is room for a root directory")
+}
+
+/// Panics if the process holds more than it may.
+pub fn check_limits(system: &System) {
+    let usage = system.usage();
+    assert!(usage.pages * PAGE_BYTES <= usage.limits.size_bytes, "{usage:?}");
+    assert!(usage.inodes <= usage.limits.inodes, "{usage:?}");
+}
+
+/// Checks what a sequence of calls left; then ends the program's hold on its files and
+/// removes them all: nothing may be left.
+pub fn end(system: &System) {
+    check_limits(system);
+    check(system);
+    if become_root(system).is_err() {
+        // Nobody can remove what others own, once root is given up for good.
+        return;
+    }
+    system.chdir(b"/").expect("the root is there");
+    system.close_range(0, u32::MAX, 0).expect("descriptors can be closed");
+    let most = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
+    system.setrlimit(libc::RLIMIT_NOFILE, most).expect("root may raise a limit");
+    let names: Vec<Vec<u8>> = api::read_dir(system, "/")
+        .expect("the root can be read")
+        .map(|entry| entry.expect("the root can be read").name().to_vec())
+        .collect();
+    for name in names {
+        let path = [b"/", &name[..]].concat();
+        match api::remove_dir_all(system, &path) {
+            Err(Errno::ENOTDIR) => api::remove_file(system, &path),
+            done => done,
+        }
+        .unwrap_or_else(|errno| panic!("{} stays: {errno:?}", path.escape_ascii()));
+    }
+    check(system);
+    let usage = system.usage();
+    assert_eq!((usage.pages, usage.inodes), (0, 1), "pages and inodes that nothing names");
+}
+
+/// Panics if the process's files are not whole.
+fn check(system: &System) {
+    let report = system.check().expect("there is memory to check");
+    assert!(report.problems.is_empty(), "{:#?}", report.problems);
+}
+
+/// Root again, if any of the three numbers of its user still is.
+fn become_root(system: &System) -> Result<()> {
+    const SAME: u32 = u32::MAX;
+    system.setresuid(SAME, 0, SAME)?;
+    system.setresuid(0, 0, 0)?;
+    system.setresgid(0, 0, 0)?;
+    // The user of the file system follows.
+    assert_eq!(system.getresuid(), [0; 3]);
+    Ok(())
+}
+
+/// Memory of a program in two pieces; what lies around them is AddressSanitizer's to guard.
+pub struct Memory {
+    pieces: [Box<[UnsafeCell<u8>]>; 2],
+}
+
+impl Memory {
+    /// Bytes in each piece.
+    pub const LENGTHS: [usize; 2] = [24 << 10, 8 << 10];
+
+    /// Zeros.
+    pub fn new() -> Memory {
+        let piece = |len| (0..len).map(|_| UnsafeCell::new(0)).collect();
+        Memory { pieces: Memory::LENGTHS.map(piece) }
+    }
+
+    /// The addresses of the pieces.
+    pub fn ranges(&self) -> [Range<usize>; 2] {
+        self.pieces.each_ref().map(|piece| {
+            let start = piece.as_ptr().expose_provenance();
+            start..start + piece.len()
+        })
+    }
+
+    /// Writes `bytes` from the index `at` of a piece on, as many as it has room for.
+    pub fn put(&self, piece: usize, at: usize, bytes: &[u8]) {
+        let room = &self.pieces[piece][at..];
+        for (to, byte) in room.iter().zip(bytes) {
+            // SAFETY: nobody has a reference to what is in a cell.
+            unsafe { *to.get() = *byte };
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::new()
+    }
+}

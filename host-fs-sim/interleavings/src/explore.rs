@@ -1,0 +1,173 @@
+//! Explores one scenario: `NAME MODE NUMBER SEED`, where the mode is a scheduler of shuttle's
+//! (`random`, `pct`: that many schedules; `replay`: the schedule SEED) or of loom's
+//! (`exhaustive`: with at most so many preemptions, for at most SEED seconds). Prints how
+//! many interleavings it went through, and how many different outcomes they had; any other
+//! end is a panic that says what is wrong.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anchorite_interleavings::scenario::{Orders, Scenario, find};
+
+#[cfg(anchorite_model = "loom")]
+use loom::thread;
+#[cfg(anchorite_model = "shuttle")]
+use shuttle::thread;
+
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, mode, number, seed] = &arguments[..] else {
+        eprintln!("usage: NAME MODE NUMBER SEED; `interleavings` starts this by itself");
+        return ExitCode::from(2);
+    };
+    let number = number.parse().expect("a number of schedules, or of preemptions");
+    let count = match name.as_str() {
+        "last_references" => model(mode, number, seed, last_references),
+        "a_tree_goes_while_it_is_walked" => model(mode, number, seed, teardown),
+        name => {
+            let scenario = find(name).expect("a scenario of this name");
+            let orders = Arc::new(in_model(move || scenario.orders()));
+            let scenario = find(name).expect("a scenario of this name");
+            model(mode, number, seed, move || {
+                let outcome = act(&scenario, &orders);
+                OUTCOMES.lock().expect("no panic before").insert(outcome);
+            })
+        }
+    };
+    println!("{count} {}", OUTCOMES.lock().expect("no panic before").len().max(1));
+    ExitCode::SUCCESS
+}
+
+/// The outcomes that there were.
+static OUTCOMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// The scenario, once; its outcome.
+fn act(scenario: &Scenario, orders: &Arc<Orders>) -> String {
+    let system = Arc::new(scenario.begin());
+    let clock = Arc::new(AtomicU64::new(0));
+    let others: Vec<_> = (1..scenario.threads.len())
+        .map(|at| {
+            let (scenario, system, clock) = (scenario.clone(), system.clone(), clock.clone());
+            thread::spawn(move || scenario.call(&system, at, &clock))
+        })
+        .collect();
+    let mut done = vec![scenario.call(&system, 0, &clock)];
+    done.extend(others.into_iter().map(|other| other.join().expect("a thread that ends")));
+    scenario.judge(orders, &system, &done)
+}
+
+/// Two threads give up the last references to a value at once: it is dropped once, after
+/// both used it, and one of them at most gets it out.
+fn last_references() {
+    use anchorite_fs::mem::Arc as Counted;
+
+    struct Value<'a>(&'a AtomicU64);
+    impl Drop for Value<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    static DROPS: AtomicU64 = AtomicU64::new(0);
+    DROPS.store(0, Ordering::Relaxed);
+    let mine = Counted::try_new(Value(&DROPS)).expect("memory");
+    let theirs = mine.clone();
+    let other = thread::spawn(move || {
+        assert_eq!(theirs.0.load(Ordering::Relaxed), 0, "used after it was dropped");
+        drop(theirs);
+    });
+    assert_eq!(mine.0.load(Ordering::Relaxed), 0, "used after it was dropped");
+    drop(Counted::into_inner(mine));
+    other.join().expect("a thread that ends");
+    assert_eq!(DROPS.load(Ordering::Relaxed), 1);
+}
+
+/// A ramdisk is taken apart while a thread that has a directory of it works there.
+fn teardown() {
+    use anchorite_fs::{Caller, Credentials, Errno, Inode, Limits, New, Ramdisk, Timestamp};
+
+    let credentials = Credentials::default();
+    let caller = Caller::new(&credentials, Timestamp::default());
+    let limits = Limits { size_bytes: 1 << 20, inodes: 100 };
+    let ramdisk = Ramdisk::new(&caller, 0o755, limits, 1, 0).expect("memory");
+    let make = |at, name: &[u8]| Inode::create(at, &caller, name, New::Directory, 0o755);
+    let directory = make(ramdisk.root(), b"d").expect("memory");
+    make(&directory, b"e").expect("memory");
+    let other = thread::spawn(move || drop(ramdisk));
+    let found = directory.lookup(&caller, b"e").map(|e| e.attributes().nlink);
+    assert!(matches!(found, Ok(2) | Err(Errno::ENOENT)), "{found:?}");
+    drop(directory.parent());
+    drop(directory);
+    other.join().expect("a thread that ends");
+}
+
+/// Does `act` once, where the locks are a model's.
+fn in_model<T: Send + 'static>(act: impl Fn() -> T + Send + Sync + 'static) -> T {
+    let result = Arc::new(Mutex::new(None));
+    let told = result.clone();
+    let act = move || *told.lock().expect("no panic before") = Some(act());
+    #[cfg(anchorite_model = "shuttle")]
+    shuttle::Runner::new(shuttle::scheduler::RoundRobinScheduler::new(1), config()).run(act);
+    #[cfg(anchorite_model = "loom")]
+    builder(0).check(act);
+    result.lock().expect("no panic before").take().expect("it was done")
+}
+
+#[cfg(anchorite_model = "shuttle")]
+fn config() -> shuttle::Config {
+    let mut config = shuttle::Config::new();
+    config.stack_size = 256 * 1024;
+    config.max_steps = shuttle::MaxSteps::FailAfter(1_000_000);
+    config
+}
+
+/// Explores; returns how many schedules there were.
+#[cfg(anchorite_model = "shuttle")]
+fn model(mode: &str, number: usize, seed: &str, act: impl Fn() + Send + Sync + 'static) -> usize {
+    use shuttle::Runner;
+    use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
+
+    /// How many changes of priority PCT makes: it finds bugs of that depth.
+    const DEPTH: usize = 3;
+    let number_of = || seed.parse().expect("a seed");
+    match mode {
+        "random" => {
+            Runner::new(RandomScheduler::new_from_seed(number_of(), number), config()).run(act)
+        }
+        "pct" => {
+            // PCT learns from the first schedules how long one is.
+            let scheduler = PctScheduler::new_from_seed(number_of(), DEPTH, number);
+            Runner::new(scheduler, config()).run(act)
+        }
+        "replay" => Runner::new(ReplayScheduler::new_from_encoded(seed), config()).run(act),
+        mode => panic!("{mode} is no scheduler"),
+    }
+}
+
+#[cfg(anchorite_model = "loom")]
+fn builder(preemptions: usize) -> loom::model::Builder {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 1_000_000;
+    builder
+}
+
+/// Explores; returns how many interleavings there were. Ends the process if they were not all.
+#[cfg(anchorite_model = "loom")]
+fn model(mode: &str, number: usize, seed: &str, act: impl Fn() + Send + Sync + 'static) -> usize {
+    assert_eq!(mode, "exhaustive", "the one mode of loom's");
+    let seconds = std::time::Duration::from_secs(seed.parse().expect("seconds"));
+    let start = std::time::Instant::now();
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = count.clone();
+    builder(number).check(move || {
+        let before = counted.fetch_add(1, Ordering::Relaxed);
+        if start.elapsed() >= seconds {
+            println!("{before} {}", OUTCOMES.lock().expect("no panic before").len());
+            std::process::exit(3);
+        }
+        act();
+    });
+    count.load(Ordering::Relaxed) as usize
+}

@@ -1,0 +1,401 @@
+//! Campaigns: random sequences in two worlds side by side, compared reply by reply.
+//!
+//! A [`Case`] is a seed and an index, from which its sequence follows. The sequence is done on
+//! the ramdisk by numbers, then in the other world; every reply must be the same, and the
+//! tree at the end. Of what no two worlds share,
+//! * inode numbers are compared by which are equal: each is told by when it was first seen;
+//! * a time that was set is compared exactly; one since the start is `now`, but a `watch` tells
+//!   which times a call moves;
+//! * a listing is a set.
+//!
+//! On the way the ramdisk must stay within its limits; at the end it must pass its checker,
+//! and hold but the root when all is closed and removed.
+
+pub mod deviations;
+mod tree;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+use anchorite_fs::{Limits, PAGE_BYTES};
+use anchorite_programs::posix::script::{Outcome, Reply, Run, Statement, Value, World};
+use anchorite_syscalls::System;
+use anyhow::Result;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use self::deviations::{Against, Judge};
+use crate::model::Model;
+use crate::sequence::{ROW, Sequences, Shrinking};
+use crate::worlds::{Methods, Numbers, ROOMY, linux_call, on_linux, system, system_by_numbers};
+
+/// How often a failing sequence is tried smaller.
+const MOST_SHRINKS: u32 = 20_000;
+
+/// One sequence of a campaign.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// The campaign's seed.
+    pub seed: u64,
+    /// Which of its cases.
+    pub index: u64,
+    /// What the ramdisk is compared with.
+    pub against: Against,
+    /// Statements.
+    pub len: usize,
+}
+
+/// What a sequence showed that should not be.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The case.
+    pub case: Case,
+    /// What is wrong.
+    pub what: String,
+    /// The shortest sequence that shows it, as a row.
+    pub row: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Failure { case: Case { seed, index, against, len }, what, row } = self;
+        let against = format!("{against:?}").to_lowercase();
+        writeln!(f, "{what}\nThe shortest sequence found that shows it:\n\n{row}")?;
+        write!(
+            f,
+            "To replay it: host-fs-sim soak --against {against} --seed {seed} --case {index} --length {len}"
+        )
+    }
+}
+
+/// How many calls were made, by name, and how many of them succeeded.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(pub BTreeMap<String, (u64, u64)>);
+
+impl Tally {
+    /// All calls, and all that succeeded.
+    pub fn total(&self) -> (u64, u64) {
+        self.0.values().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
+    /// Counts those of `other` too.
+    pub fn add(&mut self, other: &Tally) {
+        for (name, (made, succeeded)) in &other.0 {
+            let one = self.0.entry(name.clone()).or_default();
+            *one = (one.0 + made, one.1 + succeeded);
+        }
+    }
+
+    fn count(&mut self, name: &str, outcome: &Outcome) {
+        let one = self.0.entry(name.to_owned()).or_default();
+        let failed = matches!(outcome.reply, None | Some(Reply::Failed(_)));
+        *one = (one.0 + 1, one.1 + u64::from(!failed));
+    }
+}
+
+impl Case {
+    /// The limits of the ramdisk: of three cases the second has few pages and inodes, the third
+    /// some, but for what is compared with Linux, which counts others.
+    pub fn limits(&self) -> Limits {
+        let few = |pages: u64, inodes| Limits { size_bytes: pages * PAGE_BYTES as u64, inodes };
+        match (self.against, self.index % 3) {
+            (Against::Linux, _) | (_, 0) => ROOMY,
+            (_, 1) => few(8, 12),
+            _ => few(60, 30),
+        }
+    }
+
+    /// What generates the sequence, always the same.
+    fn runner(&self) -> (TestRunner, Sequences) {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        seed[8..16].copy_from_slice(&self.index.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+        let config = Config {
+            failure_persistence: None,
+            max_shrink_iters: MOST_SHRINKS,
+            ..Config::default()
+        };
+        let sequences = Sequences { against: self.against, limits: self.limits(), len: self.len };
+        (TestRunner::new_with_rng(config, rng), sequences)
+    }
+
+    /// The sequence, to be shrunk.
+    pub fn sequence(&self) -> Shrinking {
+        let (mut runner, sequences) = self.runner();
+        sequences.new_tree(&mut runner).expect("sequences reject nothing")
+    }
+
+    /// Does the sequence in both worlds; tells what calls it made.
+    ///
+    /// # Errors
+    /// The worlds differ, or the ramdisk is not whole.
+    pub fn run(&self) -> Result<Tally, Box<Failure>> {
+        let (mut runner, _) = self.runner();
+        let tree = self.sequence();
+        let tally = RefCell::new(None);
+        let limits = self.limits();
+        let tried = runner.run_one(tree, |statements| {
+            let told = compare(&statements, self.against, limits).map_err(TestCaseError::fail)?;
+            tally.borrow_mut().get_or_insert(told);
+            Ok(())
+        });
+        match tried {
+            Ok(_) => Ok(tally.into_inner().unwrap_or_default()),
+            Err(TestError::Fail(why, statements)) => {
+                let why = why.message().to_owned();
+                let (what, row) = why.split_once("\n\n").map_or_else(
+                    // A panic.
+                    || {
+                        (
+                            why.clone(),
+                            row(statements.iter().map(|statement| (statement, None, None))),
+                        )
+                    },
+                    |(what, row)| (what.to_owned(), row.to_owned()),
+                );
+                Err(Box::new(Failure { case: *self, what, row }))
+            }
+            Err(TestError::Abort(why)) => {
+                Err(Box::new(Failure { case: *self, what: why.to_string(), row: String::new() }))
+            }
+        }
+    }
+}
+
+/// What came of a sequence in a world.
+#[derive(Debug, Default)]
+struct Ran {
+    told: Vec<Told>,
+    tree: Vec<String>,
+}
+
+/// What came of a statement.
+#[derive(Debug)]
+struct Told {
+    /// As rows have it.
+    text: String,
+    /// What rows leave out.
+    more: String,
+    /// What must be the same in both worlds.
+    compared: String,
+}
+
+/// Does `statements` in both worlds. What differs is told, a line, and a row that shows it.
+fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    let mut done = Vec::new();
+    let system_ = system_by_numbers(limits);
+    let syscall = |number, words| system_.syscall(number, words);
+    let mut numbers = Numbers { syscall: &syscall };
+    let mut judge = Judge::new(against);
+    let mut problem = None;
+    let ours = ran(&mut numbers, &mut |run| {
+        let mut teller = Teller::new(against);
+        let mut told = Vec::new();
+        for statement in statements {
+            if judge.objection(run.world(), statement).is_some() {
+                continue;
+            }
+            judge.note(statement);
+            let outcome = run.perform(statement);
+            tally.count(&statement.name, &outcome);
+            told.push(teller.tell(run, statement, &outcome));
+            done.push(statement.clone());
+            problem = problem.take().or_else(|| outside_limits(&system_));
+            if problem.is_some() {
+                break;
+            }
+        }
+        problem = problem.take().or_else(|| unsound(&system_));
+        told
+    });
+    let problem = problem.or_else(|| left_over(&system_));
+    if let Some(problem) = problem {
+        let lines = done.iter().zip(&ours.told).map(|(one, told)| (one, Some(&*told.text), None));
+        return Err(format!("{problem}\n\n{}", row(lines)));
+    }
+    let all = |run: &mut Run<'_>| {
+        let mut teller = Teller::new(against);
+        let told = done.iter().map(|statement| {
+            let outcome = run.perform(statement);
+            teller.tell(run, statement, &outcome)
+        });
+        told.collect()
+    };
+    let theirs = match against {
+        Against::Linux => on_linux(|| ran(&mut Numbers { syscall: &linux_call }, &mut { all }))
+            .map_err(|why| format!("Linux does not let this process try: {why:#}"))?,
+        Against::Methods => ran(&mut Methods(&system(limits)), &mut { all }),
+        Against::Model => ran(&mut Model::new(limits), &mut { all }),
+    };
+    differences(&done, &ours, &theirs).map_or(Ok(tally), Err)
+}
+
+/// Does a row by `program`; tells the tree afterwards too.
+fn ran(world: &mut dyn World, program: &mut dyn FnMut(&mut Run<'_>) -> Vec<Told>) -> Ran {
+    let mut run = Run::begin(world, ROW);
+    let told = program(&mut run);
+    let start = run.start();
+    run.end();
+    Ran { told, tree: tree::tree(world, start) }
+}
+
+fn differences(done: &[Statement], ours: &Ran, theirs: &Ran) -> Option<String> {
+    let all = || done.iter().zip(&ours.told).zip(&theirs.told);
+    let first = all().position(|((_, ours), theirs)| ours.compared != theirs.compared);
+    let what = match first {
+        Some(at) => {
+            let (ours, theirs) = (&ours.told[at], &theirs.told[at]);
+            let more = |told: &Told| format!("{}{}", told.text, told.more);
+            format!("{}\n  ours:   {}\n  theirs: {}", done[at], more(ours), more(theirs))
+        }
+        None if ours.tree == theirs.tree => return None,
+        None => {
+            let only = |a: &[String], b: &[String]| -> String {
+                a.iter()
+                    .filter(|line| !b.contains(line))
+                    .map(|line| format!("\n    {line}"))
+                    .collect()
+            };
+            let (ours, theirs) = (only(&ours.tree, &theirs.tree), only(&theirs.tree, &ours.tree));
+            format!("the trees afterwards differ\n  ours:{ours}\n  theirs:{theirs}")
+        }
+    };
+    let until = first.map_or(done.len(), |at| at + 1);
+    let lines = all().take(until).map(|((statement, ours), theirs)| {
+        (statement, Some(&*theirs.text), (ours.compared != theirs.compared).then_some(&*ours.text))
+    });
+    Some(format!("{what}\n\n{}", row(lines)))
+}
+
+/// A row as text: each statement, what came of it, and what came of it on ours if that is not
+/// the same. It has a world of its own, as paths may lead out of the row's directory.
+fn row<'a>(
+    lines: impl Iterator<Item = (&'a Statement, Option<&'a str>, Option<&'a str>)>,
+) -> String {
+    let mut text = format!("# alone\n\nrow {ROW}\n");
+    for (statement, outcome, ours) in lines {
+        // No two clocks tell the same.
+        let outcome = outcome.filter(|_| statement.name != "clock_gettime");
+        let outcome = outcome.map(|outcome| format!(" = {outcome}")).unwrap_or_default();
+        let _ = writeln!(text, "  {statement}{outcome}");
+        if let Some(ours) = ours {
+            let _ = writeln!(text, "  # ours: {ours}");
+        }
+    }
+    text
+}
+
+/// Tells outcomes such that those of different worlds can be compared.
+struct Teller {
+    ticks: Ticks,
+    /// When each inode number was first seen.
+    inodes: HashMap<u64, usize>,
+}
+
+/// How a world's clock goes.
+#[derive(Clone, Copy)]
+enum Ticks {
+    /// Each call has a time of its own.
+    Fine,
+    /// Many calls have the same time.
+    Coarse,
+}
+
+impl Teller {
+    fn new(against: Against) -> Teller {
+        let ticks = if against == Against::Linux { Ticks::Coarse } else { Ticks::Fine };
+        Teller { ticks, inodes: HashMap::new() }
+    }
+
+    fn tell(&mut self, run: &mut Run<'_>, statement: &Statement, outcome: &Outcome) -> Told {
+        let mut text = outcome.told();
+        let mut more = String::new();
+        match (&outcome.reply, &*statement.name) {
+            (Some(Reply::Numbers(_, time)), "clock_gettime") => {
+                text = run.told_time((time[0], 0));
+            }
+            // What becomes a `stat` of statx has but some of its fields.
+            (Some(Reply::Stat(stat)), name) if name != "statx" => {
+                let number = self.inodes.len();
+                let number = *self.inodes.entry(stat.st_ino).or_insert(number);
+                let times = [
+                    (stat.st_atime, stat.st_atime_nsec),
+                    (stat.st_mtime, stat.st_mtime_nsec),
+                    (stat.st_ctime, stat.st_ctime_nsec),
+                ];
+                let [access, modification, change] = times.map(|time| run.told_time(time));
+                let _ = write!(
+                    more,
+                    "; inode #{number} blocks of {} device {} times {access} {modification} {change}",
+                    stat.st_blksize, stat.st_rdev
+                );
+            }
+            _ => {}
+        }
+        let mut compared = outcome.reply.as_ref().map_or_else(|| text.clone(), Reply::to_string);
+        if statement.name == "clock_gettime" {
+            compared.clone_from(&text);
+        }
+        compared += &more;
+        compared += &match self.ticks {
+            Ticks::Fine => outcome.moved.clone(),
+            Ticks::Coarse => without_access(&outcome.moved),
+        };
+        Told { text, more, compared }
+    }
+}
+
+/// What `watch` tells, without access times. Whether a read marks them depends on whether they
+/// are before the other times (`relatime`), and those of a coarse clock may be equal.
+fn without_access(moved: &str) -> String {
+    let piece = |piece: &str| match piece.rsplit_once(' ') {
+        Some((path, "a" | "a<")) => format!("{path} -"),
+        Some((path, times)) if !matches!(times, "made" | "missing" | "removed") => {
+            format!("{path} {}", times.trim_start_matches('a').trim_start_matches('<'))
+        }
+        _ => piece.to_owned(),
+    };
+    moved.split(", ").map(piece).collect::<Vec<_>>().join(", ")
+}
+
+fn outside_limits(system: &System) -> Option<String> {
+    let usage = system.usage();
+    let most_pages = usage.limits.size_bytes / PAGE_BYTES as u64;
+    let inside = (1..=usage.limits.inodes).contains(&usage.inodes) && usage.pages <= most_pages;
+    (!inside).then(|| format!("the ramdisk is outside its limits: {usage:?}"))
+}
+
+fn unsound(system: &System) -> Option<String> {
+    match system.check() {
+        Ok(report) if report.problems.is_empty() => None,
+        Ok(report) => {
+            let problems = report.problems.iter().map(|problem| format!("\n  {problem}"));
+            Some(format!("the checker finds{}", problems.collect::<String>()))
+        }
+        Err(errno) => Some(format!("the checker answers {errno:?}")),
+    }
+}
+
+/// Closes and removes everything, if the process may become root; tells what stays.
+fn left_over(system: &System) -> Option<String> {
+    const KEEP: u32 = u32::MAX;
+    system.setresuid(KEEP, 0, KEEP).ok()?;
+    let mut methods = Methods(system);
+    let removed = tree::remove_all(&mut methods);
+    let usage = system.usage();
+    match removed {
+        Err(what) => Some(what),
+        Ok(()) if (usage.inodes, usage.pages) != (1, 0) => {
+            Some(format!("when all is closed and removed, this is left: {usage:?}"))
+        }
+        Ok(()) => unsound(system),
+    }
+}
+
+/// The arguments of a call of one path.
+fn path(path: &[u8]) -> [Value; 1] {
+    [Value::Text(path.to_vec())]
+}

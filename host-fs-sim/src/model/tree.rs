@@ -1,0 +1,348 @@
+//! [`Tree`]: the inodes of the file system, by their numbers.
+
+use std::collections::BTreeMap;
+
+use anchorite_fs::Limits;
+use anchorite_syscalls::Errno;
+
+use super::file::{Content, PAGE};
+use super::permission::Who;
+
+/// An inode's number.
+pub type Id = u64;
+
+/// The root directory's number.
+pub const ROOT: Id = 1;
+
+/// Bytes in the longest name.
+const NAME_MAX: usize = 255;
+/// Bytes that an entry adds to a directory's size, on tmpfs.
+const ENTRY_SIZE: u64 = 20;
+/// A target from this length on takes a page, on tmpfs.
+const LONG_TARGET: usize = 128;
+/// Seconds after which an access time is renewed anyway: `mount(8)`, relatime.
+const DAY: i64 = 24 * 60 * 60;
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// Seconds since 1970.
+    pub seconds: i64,
+    /// Nanoseconds of the second.
+    pub nanoseconds: i64,
+}
+
+/// A file of any type.
+#[derive(Debug)]
+pub struct Inode {
+    /// What differs by type.
+    pub kind: Kind,
+    /// The twelve permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Names; a directory's: 2 and one for each subdirectory, 0 once it is removed.
+    pub links: u32,
+    /// Last access.
+    pub accessed: Time,
+    /// Last change of the content.
+    pub modified: Time,
+    /// Last change of anything.
+    pub changed: Time,
+    /// Whether a file without a name may get one: O_TMPFILE without O_EXCL.
+    pub linkable: bool,
+    /// How many open files, working directories and subdirectories' `..` refer to it.
+    pins: usize,
+}
+
+/// What differs by type.
+#[derive(Debug)]
+pub enum Kind {
+    /// A regular file.
+    File(Content),
+    /// A directory.
+    Directory(Directory),
+    /// A symbolic link to this target.
+    Link(Vec<u8>),
+    /// The character device 0:0: a whiteout.
+    Whiteout,
+}
+
+/// What is in a directory.
+#[derive(Debug)]
+pub struct Directory {
+    /// Where `..` leads.
+    pub parent: Id,
+    /// By name. A listing is in the order of the cookies.
+    pub entries: BTreeMap<Vec<u8>, Entry>,
+    next_cookie: u64,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The file.
+    pub id: Id,
+    /// The place in listings, which only grows.
+    pub cookie: u64,
+}
+
+/// All inodes.
+#[derive(Debug)]
+pub struct Tree {
+    inodes: BTreeMap<Id, Inode>,
+    next_id: Id,
+    /// The limits of pages and of inodes.
+    limits: Limits,
+    /// Pages in use.
+    pages: u64,
+}
+
+impl Directory {
+    /// An empty directory. The first cookies are those of `.` and `..`.
+    pub fn new(parent: Id) -> Directory {
+        Directory { parent, entries: BTreeMap::new(), next_cookie: 2 }
+    }
+
+    /// Adds an entry. A name that is there keeps its place.
+    pub fn insert(&mut self, name: &[u8], id: Id) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.id = id;
+            return;
+        }
+        self.entries.insert(name.to_vec(), Entry { id, cookie: self.next_cookie });
+        self.next_cookie += 1;
+    }
+}
+
+impl Inode {
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.kind, Kind::Directory(_))
+    }
+
+    /// Whether it is a symbolic link.
+    pub fn is_link(&self) -> bool {
+        matches!(self.kind, Kind::Link(_))
+    }
+
+    /// The directory in it.
+    ///
+    /// # Errors
+    /// ENOTDIR.
+    pub fn directory(&self) -> Result<&Directory, Errno> {
+        match &self.kind {
+            Kind::Directory(directory) => Ok(directory),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// The type, by its bits in `st_mode`.
+    pub fn file_type(&self) -> u32 {
+        match self.kind {
+            Kind::File(_) => libc::S_IFREG,
+            Kind::Directory(_) => libc::S_IFDIR,
+            Kind::Link(_) => libc::S_IFLNK,
+            Kind::Whiteout => libc::S_IFCHR,
+        }
+    }
+
+    /// `st_size`.
+    pub fn size(&self) -> u64 {
+        match &self.kind {
+            Kind::File(content) => content.size(),
+            Kind::Directory(directory) => (2 + directory.entries.len() as u64) * ENTRY_SIZE,
+            Kind::Link(target) => target.len() as u64,
+            Kind::Whiteout => 0,
+        }
+    }
+
+    /// Pages that it takes.
+    pub fn pages(&self) -> u64 {
+        match &self.kind {
+            Kind::File(content) => content.pages(),
+            Kind::Link(target) => u64::from(target.len() >= LONG_TARGET),
+            Kind::Directory(_) | Kind::Whiteout => 0,
+        }
+    }
+
+    /// The content or the entries changed.
+    pub fn touch(&mut self, now: Time) {
+        self.modified = now;
+        self.changed = now;
+    }
+
+    /// It was read: the access time is renewed where that is news, `mount(8)`, relatime.
+    pub fn access(&mut self, now: Time) {
+        let news = self.accessed <= self.modified
+            || self.accessed <= self.changed
+            || now.seconds.saturating_sub(self.accessed.seconds) >= DAY;
+        if news {
+            self.accessed = now;
+        }
+    }
+}
+
+impl Tree {
+    /// A tree of a root that all may write, sticky.
+    pub fn new(limits: Limits, now: Time) -> Tree {
+        let root = Inode {
+            kind: Kind::Directory(Directory::new(ROOT)),
+            mode: 0o1777,
+            uid: 0,
+            gid: 0,
+            links: 2,
+            accessed: now,
+            modified: now,
+            changed: now,
+            linkable: false,
+            pins: 1,
+        };
+        Tree { inodes: BTreeMap::from([(ROOT, root)]), next_id: ROOT + 1, limits, pages: 0 }
+    }
+
+    /// The inode with this number, which must be one that something refers to.
+    pub fn get(&self, id: Id) -> &Inode {
+        self.inodes.get(&id).expect("what is referred to is there")
+    }
+
+    /// As [`get`](Tree::get), to be changed.
+    pub fn get_mut(&mut self, id: Id) -> &mut Inode {
+        self.inodes.get_mut(&id).expect("what is referred to is there")
+    }
+
+    /// The directory `id`, to be changed.
+    ///
+    /// # Errors
+    /// ENOTDIR.
+    pub fn directory_mut(&mut self, id: Id) -> Result<&mut Directory, Errno> {
+        match &mut self.get_mut(id).kind {
+            Kind::Directory(directory) => Ok(directory),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// What `name` stands for in a directory, which may have been removed.
+    ///
+    /// # Errors
+    /// ENOTDIR, ENOENT, ENAMETOOLONG.
+    pub fn lookup(&self, directory: Id, name: &[u8]) -> Result<Id, Errno> {
+        let inode = self.get(directory);
+        let entries = &inode.directory()?.entries;
+        if inode.links == 0 {
+            return Err(Errno::ENOENT);
+        }
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        entries.get(name).map(|entry| entry.id).ok_or(Errno::ENOENT)
+    }
+
+    /// As [`lookup`](Tree::lookup); none if the name is free.
+    ///
+    /// # Errors
+    /// ENOTDIR, ENAMETOOLONG; ENOENT if the directory was removed.
+    pub fn find(&self, directory: Id, name: &[u8]) -> Result<Option<Id>, Errno> {
+        match self.lookup(directory, name) {
+            Ok(id) => Ok(Some(id)),
+            Err(Errno::ENOENT) if self.get(directory).links > 0 => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Makes an inode in the manner of the directory `parent`, without a name yet.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub fn make(
+        &mut self,
+        parent: Id,
+        kind: Kind,
+        mode: u32,
+        who: &Who,
+        now: Time,
+    ) -> Result<Id, Errno> {
+        let (gid, mode) = who.group_and_mode(self.get(parent), &kind, mode);
+        let links = if let Kind::Directory(_) = kind { 2 } else { 1 };
+        let [accessed, modified, changed] = [now; 3];
+        let (uid, linkable, pins) = (who.uid, false, 0);
+        #[rustfmt::skip]
+        let inode = Inode {
+            kind, mode, uid, gid, links, accessed, modified, changed, linkable, pins,
+        };
+        if self.inodes.len() as u64 >= self.limits.inodes || inode.pages() > self.free_pages() {
+            return Err(Errno::ENOSPC);
+        }
+        if let Kind::Directory(directory) = &inode.kind {
+            self.pin(directory.parent);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.pages += inode.pages();
+        self.inodes.insert(id, inode);
+        Ok(id)
+    }
+
+    /// Pages that can still be allocated.
+    pub fn free_pages(&self) -> u64 {
+        (self.limits.size_bytes / PAGE).saturating_sub(self.pages)
+    }
+
+    /// Changes a regular file's content, and counts its pages.
+    ///
+    /// # Errors
+    /// EINVAL for what is no regular file.
+    pub fn change_content<T>(
+        &mut self,
+        id: Id,
+        change: impl FnOnce(&mut Content) -> T,
+    ) -> Result<T, Errno> {
+        let Kind::File(content) = &mut self.get_mut(id).kind else { return Err(Errno::EINVAL) };
+        let before = content.pages();
+        let result = change(content);
+        let after = content.pages();
+        self.pages = self.pages + after - before;
+        Ok(result)
+    }
+
+    /// Notes that something refers to the inode.
+    pub fn pin(&mut self, id: Id) {
+        self.get_mut(id).pins += 1;
+    }
+
+    /// Takes a reference back; what nothing refers to and has no name is freed.
+    pub fn unpin(&mut self, id: Id) {
+        self.get_mut(id).pins -= 1;
+        self.free_if_unused(id);
+    }
+
+    /// Lets the `..` of a directory lead to `parent`.
+    pub fn set_parent(&mut self, id: Id, parent: Id) {
+        if let Ok(directory) = self.directory_mut(id) {
+            let former = std::mem::replace(&mut directory.parent, parent);
+            self.pin(parent);
+            self.unpin(former);
+        }
+    }
+
+    /// Frees the inode if it has no name and nothing refers to it; and what it referred to.
+    pub fn free_if_unused(&mut self, id: Id) {
+        let inode = self.get(id);
+        if inode.links > 0 || inode.pins > 0 {
+            return;
+        }
+        if let Some(inode) = self.inodes.remove(&id) {
+            self.pages -= inode.pages();
+            if let Kind::Directory(directory) = inode.kind {
+                self.unpin(directory.parent);
+            }
+        }
+    }
+
+    /// Inodes and pages in use.
+    pub fn usage(&self) -> (u64, u64) {
+        (self.inodes.len() as u64, self.pages)
+    }
+}

@@ -1,0 +1,67 @@
+//! [`TestPlatform`]: a [`Platform`] without a machine.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use anchorite_syscalls::{Memory, Platform, Result, Stream};
+
+/// Where clocks begin, in milliseconds since 1970: in the 21st century, as everybody's do, so
+/// that times which tests set are before or after it alike.
+const START: i64 = 1_700_000_000_000;
+
+/// A console that swallows, a clock that only moves when it is looked at.
+pub struct TestPlatform {
+    memory: Vec<Range<usize>>,
+    milliseconds: AtomicI64,
+}
+
+impl TestPlatform {
+    /// A platform whose programs may name `memory`.
+    pub fn new(memory: Vec<Range<usize>>) -> TestPlatform {
+        TestPlatform { memory, milliseconds: AtomicI64::new(START) }
+    }
+}
+
+impl Platform for TestPlatform {
+    fn user_memory(&self) -> &[Range<usize>] {
+        &self.memory
+    }
+
+    fn write_console(&self, _: Stream, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn read_console(&self, _: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn realtime(&self) -> libc::timespec {
+        let now = self.milliseconds.fetch_add(1, Ordering::Relaxed);
+        libc::timespec { tv_sec: now / 1000, tv_nsec: now % 1000 * 1_000_000 }
+    }
+
+    fn monotonic(&self) -> libc::timespec {
+        self.realtime()
+    }
+
+    fn memory(&self) -> Result<Memory> {
+        Ok(Memory { total_bytes: 1 << 30, free_bytes: 1 << 29 })
+    }
+
+    fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
+        buf.fill(4);
+        Ok(())
+    }
+
+    fn yield_now(&self) {
+        std::thread::yield_now();
+    }
+
+    fn thread_id(&self) -> u32 {
+        1
+    }
+
+    fn exit(&self, status: i32) -> ! {
+        panic!("the program ended with {status}")
+    }
+}
