@@ -503,6 +503,10 @@ fn rename_locked(
     let whiteout = match left {
         Left::Nothing => None,
         Left::Whiteout => {
+            if let Some(target) = target.as_ref().filter(|target| target.is_directory()) {
+                // Before a whiteout is wanting.
+                check_empty(&target.state.read_as(Class::Child))?;
+            }
             let new = New::Node(FileType::CharDevice, 0);
             Some(make(old_dir, &parents.old.meta, caller, Owner::of(caller.credentials), new, 0)?)
         }
@@ -717,14 +721,18 @@ fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
 /// ENOTEMPTY.
 fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
     let mut state = child.write_child();
-    if state.directory()?.len() > 0 {
-        return Err(Errno::ENOTEMPTY);
-    }
+    check_empty(&state)?;
     if !planted!("removed_directory_takes_files") {
         state.meta.nlink = 0;
     }
     state.meta.touch_status(caller.now);
     Ok(())
+}
+
+/// # Errors
+/// ENOTEMPTY.
+fn check_empty(directory: &State) -> Result<()> {
+    if directory.directory()?.len() > 0 { Err(Errno::ENOTEMPTY) } else { Ok(()) }
 }
 
 /// Makes the inode that a create adds to the directory `parent`, whose attributes are

@@ -48,6 +48,23 @@ fn writes_stop_at_the_limit_of_file_sizes() {
     assert_eq!(sys.write(appending, b"x"), Err(Errno::EFBIG));
 }
 
+/// The whiteout was made first, so a rename over what it may not replace was ENOSPC where
+/// no inode was left. Random sequences beside the model found it.
+#[test]
+fn what_is_replaced_is_looked_at_before_a_whiteout_is_made() {
+    let sys = host_fs_sim::worlds::system(Limits { size_bytes: 8192, inodes: 4 });
+    for path in [&b"/d"[..], b"/full", b"/full/e"] {
+        sys.mkdir(path, 0o755).unwrap();
+    }
+    let whiteout = |old: &[u8], new: &[u8]| {
+        sys.renameat2(libc::AT_FDCWD, old, libc::AT_FDCWD, new, libc::RENAME_WHITEOUT)
+    };
+    assert_eq!(whiteout(b"/d", b"/full"), Err(Errno::ENOTEMPTY));
+    assert_eq!(whiteout(b"/d", b"/full/e"), Err(Errno::ENOSPC));
+    assert_eq!(whiteout(b"/d", b"/missing/e"), Err(Errno::ENOENT));
+    assert_eq!(sys.check().unwrap().problems, []);
+}
+
 /// Linux looks at the limit before it looks at how much there is to copy; here nothing to copy
 /// was a success first. Random sequences beside the model found it.
 #[test]

@@ -41,21 +41,17 @@ pub const WITHOUT_METHOD: &[&str] = &[
 pub struct Judge {
     against: Against,
     has_allocated: bool,
-    has_file_user: bool,
 }
 
 impl Judge {
     /// At a sequence's start.
     pub fn new(against: Against) -> Judge {
-        Judge { against, has_allocated: false, has_file_user: false }
+        Judge { against, has_allocated: false }
     }
 
     /// Remembers that a statement was done.
     pub fn note(&mut self, statement: &Statement) {
         self.has_allocated |= statement.name == "fallocate";
-        if statement.name == "setfsuid" {
-            self.has_file_user = word(statement, 0) as u32 != 0;
-        }
     }
 
     /// Why a statement is left out; nothing if it may be done. Asks `ours` what is there.
@@ -66,12 +62,6 @@ impl Judge {
             Against::Methods => without_method(statement),
             Against::Model => unlike_model(statement),
         })
-    }
-
-    fn keeps_capabilities(&self, statement: &Statement) -> Option<&'static str> {
-        let sets_user = matches!(&*statement.name, "setuid" | "setreuid" | "setresuid");
-        (sets_user && self.has_file_user)
-            .then_some("deviation 9: root's rights on files follow the file-system user")
     }
 
     fn unlike_linux(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
@@ -137,13 +127,20 @@ impl Judge {
         if matches!(name, "newfstatat" | "statx") && is_empty && word(2) as i32 & !known != 0 {
             return Some("since Linux 6.12 flags are not looked at where a descriptor is meant");
         }
-        if matches!(name, "link" | "linkat") && (self.has_file_user || !is_root(ours)) {
+        if matches!(name, "link" | "linkat") && Users::of(ours) != Users::ROOT {
             return Some("deviation 8: who is not root may link what it can name");
         }
         if name == "sendfile" && is_one_file(ours, &statement.arguments) {
             return Some("Linux hands pages over, to a file itself while it reads them");
         }
-        self.keeps_capabilities(statement)
+        if name == "sendfile" && word(3) == 0 && !is_regular(ours, &statement.arguments[1..2]) {
+            return Some("of nothing, it marks an access of a directory on Linux");
+        }
+        let sets_user = matches!(name, "setuid" | "setreuid" | "setresuid");
+        if sets_user && !Users::of(ours).are_one() {
+            return Some("deviation 9: root's rights on files follow the file-system user");
+        }
+        None
     }
 }
 
@@ -240,6 +237,13 @@ fn file_size(ours: &mut dyn World, named: &[Value]) -> Option<i64> {
     }
 }
 
+fn is_regular(ours: &mut dyn World, fd: &[Value]) -> bool {
+    match ours.call("fstat", fd) {
+        Some(Reply::Stat(stat)) => stat.st_mode & libc::S_IFMT == libc::S_IFREG,
+        _ => false,
+    }
+}
+
 /// Whether two descriptors are of the same file.
 fn is_one_file(ours: &mut dyn World, fds: &[Value]) -> bool {
     let mut inode = |at: usize| match ours.call("fstat", &fds[at..at + 1]) {
@@ -263,6 +267,28 @@ fn kind(ours: &mut dyn World, named: &[Value]) -> u32 {
     }
 }
 
-fn is_root(ours: &mut dyn World) -> bool {
-    matches!(ours.call("geteuid", &[]), Some(Reply::Done(0)))
+/// As whom a process acts, and as whom it accesses files.
+#[derive(PartialEq, Eq)]
+struct Users {
+    effective: i64,
+    of_files: i64,
+}
+
+impl Users {
+    const ROOT: Users = Users { effective: 0, of_files: 0 };
+
+    fn of(ours: &mut dyn World) -> Users {
+        let mut number = |name, arguments: &[Value]| match ours.call(name, arguments) {
+            Some(Reply::Done(user)) => i64::from(user as u32),
+            _ => -1,
+        };
+        let effective = number("geteuid", &[]);
+        // A user that there cannot be changes nothing: setfsuid(2).
+        let of_files = number("setfsuid", &[Value::Word(u32::MAX.into())]);
+        Users { effective, of_files }
+    }
+
+    fn are_one(&self) -> bool {
+        self.effective == self.of_files
+    }
 }

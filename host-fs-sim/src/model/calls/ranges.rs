@@ -158,8 +158,13 @@ fn sendfile(model: &mut Model, output: i32, input: i32, position: Option<i64>, l
         return Err(Errno::EINVAL);
     }
     let mut done = 0;
-    if len > 0 {
-        regular(model, from.object).map_err(|_| Errno::EINVAL)?;
+    let is_regular = regular(model, from.object).is_ok();
+    if len == 0 && is_regular {
+        read(model, input, Some(start as u64), 0)?; // an access, on Linux
+    } else if len > 0 {
+        if !is_regular {
+            return Err(Errno::EINVAL);
+        }
         done = copy((model, len), (input, start as u64), (output, None))? as i64;
     }
     match position {
