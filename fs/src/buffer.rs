@@ -265,4 +265,31 @@ mod tests {
         assert_eq!(sink.put(b"c"), 0);
         assert_eq!(&room, b"ab..");
     }
+
+    /// A host that copies by itself is handed one run of bytes after the other.
+    #[test]
+    fn pieces_are_handed_over_run_by_run() {
+        let (mut a, mut b) = ([1u8; 3], [2u8; 5]);
+        let (first, second) = (a.as_mut_ptr(), b.as_mut_ptr());
+        let segments = [Segment::new(first, a.len()), Segment::new(second, b.len())];
+        // SAFETY: the arrays outlive both.
+        let (mut sink, mut source) =
+            unsafe { (Sink::from_segments(&segments), Source::from_segments(&segments)) };
+        assert_eq!(sink.piece(), (first, 3));
+        sink.skip(1);
+        assert_eq!((sink.piece(), sink.remaining()), ((first.wrapping_add(1), 2), 7));
+        sink.skip(2);
+        assert_eq!(sink.piece(), (second, 5));
+        sink.truncate(2);
+        assert_eq!(sink.piece(), (second, 2));
+        sink.skip(9);
+        assert_eq!((sink.piece().1, sink.remaining()), (0, 0));
+
+        assert_eq!(source.piece(), (first.cast_const(), 3));
+        source.skip(3);
+        assert_eq!(source.piece(), (second.cast_const(), 5));
+        source.truncate(1);
+        let mut rest = [0; 4];
+        assert_eq!((source.piece().1, source.copy_to(&mut rest), rest), (1, 1, [2, 0, 0, 0]));
+    }
 }

@@ -148,3 +148,15 @@ fn device(packed: u64) -> (u32, u32) {
 fn split(time: Timestamp) -> (i64, i64) {
     (time.seconds(), time.nanoseconds().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_come_apart_as_they_were_packed() {
+        for (major, minor) in [(0, 0), (5, 1), (0xfff, 0xff), (0x1234_5678, 0x9abc_def0)] {
+            assert_eq!(device(libc::makedev(major, minor)), (major, minor));
+        }
+    }
+}

@@ -210,3 +210,20 @@ fn nodes_without_pages_are_not_left_behind() {
         }
     }
 }
+
+/// The last byte of the largest file can be written, and no byte behind it.
+#[test]
+fn writes_end_where_the_largest_file_ends() {
+    let superblock = superblock(u64::MAX);
+    let mut data = FileData::EMPTY;
+    let mut write = |offset| data.write(&superblock, offset, &mut Source::from(&b"abc"[..]));
+    assert_eq!(write(MAX_FILE_BYTES - 1), Ok(1));
+    assert_eq!(write(MAX_FILE_BYTES - 2), Ok(2));
+    assert_eq!(write(MAX_FILE_BYTES), Err(Errno::EFBIG));
+    assert_eq!((data.size(), data.pages()), (MAX_FILE_BYTES, 1));
+    let mut room = [b'.'; 4];
+    assert_eq!(data.read(MAX_FILE_BYTES - 2, &mut Sink::from(&mut room[..])), 2);
+    assert_eq!(&room, b"ab..");
+    data.free(&superblock);
+    assert_eq!(superblock.pages_charged(), 0);
+}
