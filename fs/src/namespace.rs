@@ -754,7 +754,9 @@ fn make(
         New::Symlink(target) => (FileType::Symlink, Body::Symlink(try_bytes(target)?)),
         New::Node(file_type, rdev) => (file_type, Body::Node(rdev)),
     };
+    // What a directory gives or takes goes by the mode that was asked for: Linux since 6.0.
     let (gid, mode) = inherit(parent_meta, caller, owner.gid, file_type, mode & 0o7777);
+    let mode = if file_type == FileType::Symlink { mode } else { mode & !caller.umask };
     let mut meta = Meta::new(caller.now, Owner { gid, ..owner }, mode);
     if file_type == FileType::Directory {
         meta.nlink = 2;

@@ -37,6 +37,8 @@ pub struct Caller<'a> {
     pub credentials: &'a Credentials,
     /// The time that the call stamps on what it changes.
     pub now: Timestamp,
+    /// Permissions that a new file does not get: `umask(2)`. A symbolic link has them all.
+    pub umask: u32,
     /// The size that the caller may let a file grow to: RLIMIT_FSIZE.
     pub file_size_limit: u64,
     /// What reading does to a file's access time.
@@ -53,10 +55,10 @@ pub enum AccessTime {
 }
 
 impl<'a> Caller<'a> {
-    /// A caller without bounds.
+    /// A caller without bounds or mask.
     pub const fn new(credentials: &'a Credentials, now: Timestamp) -> Caller<'a> {
         let access_time = AccessTime::Update;
-        Caller { credentials, now, file_size_limit: u64::MAX, access_time }
+        Caller { credentials, now, umask: 0, file_size_limit: u64::MAX, access_time }
     }
 }
 

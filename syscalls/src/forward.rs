@@ -146,14 +146,14 @@ impl Files for HostNode {
         mode: u32,
     ) -> Result<OpenedOrLink<HostNode>> {
         let child = self.child(caller, name)?;
-        let object = child.opened(flags, mode)?;
+        let object = child.opened(flags, mode & !caller.umask)?;
         Ok(OpenedOrLink::Opened(child, object))
     }
 
     fn create(&self, caller: &Caller<'_>, name: &[u8], new: New<'_>, mode: u32) -> Result<()> {
         let New::Directory = new else { return Err(Errno::ENOSYS) };
         let child = self.child(caller, EntryName { bytes: name, directory_only: false })?;
-        self.host.mkdir(child.c_path()?, mode)
+        self.host.mkdir(child.c_path()?, mode & !caller.umask)
     }
 
     fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {

@@ -148,7 +148,8 @@ impl System {
         let identity = self.identity.read();
         let now = self.platform.realtime().into();
         let file_size_limit = self.limits.file_size();
-        call(&Caller { file_size_limit, ..Caller::new(&identity.files, now) })
+        let umask = self.umask.load(Ordering::Relaxed);
+        call(&Caller { umask, file_size_limit, ..Caller::new(&identity.files, now) })
     }
 
     /// As [`as_caller`](System::as_caller), but for the real user and group: `access(2)`.
@@ -161,11 +162,6 @@ impl System {
     ) -> Result<T> {
         let credentials = self.identity.read().real_credentials()?;
         self.as_caller(|caller| call(&Caller { credentials: &credentials, ..*caller }))
-    }
-
-    /// The permissions that a new file asked for with `mode` gets.
-    pub(crate) fn masked(&self, mode: u32) -> u32 {
-        mode & 0o7777 & !self.umask.load(Ordering::Relaxed)
     }
 
     /// Sets the file mode creation mask; returns the former one.

@@ -47,7 +47,7 @@ impl System {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
             let walk = self.walk(caller, self.start(at, path)?, path)?;
-            Ok(room.fill(self.open_file(caller, walk, flags, self.masked(mode))?))
+            Ok(room.fill(self.open_file(caller, walk, flags, mode & 0o7777)?))
         });
         let mut descriptors = self.descriptors.write();
         match opened {

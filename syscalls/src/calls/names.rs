@@ -25,7 +25,7 @@ impl System {
     /// Those of [`mkdir`](System::mkdir); EBADF and ENOTDIR for `at`.
     pub fn mkdirat(&self, at: i32, path: &[u8], mode: u32) -> Result<()> {
         // The set-ID bits cannot be asked for: `mkdir(2)`, VERSIONS.
-        self.create(at, path, New::Directory, self.masked(mode) & 0o1777)
+        self.create(at, path, New::Directory, mode & 0o1777)
     }
 
     /// `symlink(2)`: makes a symbolic link at `path` that leads to `target`.

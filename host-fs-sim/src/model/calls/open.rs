@@ -66,7 +66,7 @@ fn open_at(
     let path = path?;
     check_path(path)?;
     let fd = model.descriptors.free(0, model.limit(libc::RLIMIT_NOFILE))?;
-    let mode = mode & 0o7777 & !model.umask;
+    let mode = mode & 0o7777;
     let id = if has_also(TMPFILE) {
         open_unnamed(model, at, path, flags, mode)?
     } else if has_also(libc::O_PATH) {
@@ -99,6 +99,8 @@ fn open_unnamed(
     who.check(model.tree.get(directory), WRITE | EXECUTE)?;
     let kind = Kind::File(Content::default());
     let file = model.tree.make(directory, kind, mode, who, model.now)?;
+    // After a set-group-ID directory saw what was asked for.
+    model.tree.get_mut(file).mode &= !model.umask;
     let inode = model.tree.get_mut(file);
     inode.links = 0;
     inode.linkable = flags & libc::O_EXCL == 0;
@@ -163,6 +165,8 @@ fn create_named(model: &mut Model, directory: Id, name: &[u8], mode: u32) -> Res
     who.check(model.tree.get(directory), WRITE | EXECUTE)?;
     let kind = Kind::File(Content::default());
     let file = model.tree.make(directory, kind, mode, who, model.now)?;
+    // After a set-group-ID directory saw what was asked for.
+    model.tree.get_mut(file).mode &= !model.umask;
     model.tree.directory_mut(directory)?.insert(name, file);
     model.tree.get_mut(directory).touch(model.now);
     Ok(file)
