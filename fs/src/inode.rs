@@ -619,6 +619,14 @@ impl Inode {
         self.state.write().directory_mut().ok()?.pop()
     }
 
+    /// Updates the access time as a read does, where nothing is read.
+    pub fn mark_access(&self, caller: &Caller<'_>) {
+        let news = self.state.read().meta.access_is_news(caller);
+        if news {
+            self.accessed(caller.now);
+        }
+    }
+
     fn accessed(&self, now: Timestamp) {
         self.state.write().meta.atime = now;
     }

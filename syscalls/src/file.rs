@@ -156,6 +156,13 @@ impl OpenFile {
         }
     }
 
+    /// Updates the access time as a read does, where nothing is read.
+    pub(crate) fn mark_access(&self, caller: &Caller<'_>) {
+        if let Object::Inode(inode) = &self.object {
+            inode.mark_access(&self.noatime(caller));
+        }
+    }
+
     /// Fills `sink`; returns how many bytes there were.
     ///
     /// # Errors

@@ -159,12 +159,16 @@ fn sendfile(model: &mut Model, output: i32, input: i32, position: Option<i64>, l
     }
     let mut done = 0;
     let is_regular = regular(model, from.object).is_ok();
-    if len == 0 && is_regular {
-        read(model, input, Some(start as u64), 0)?; // an access, on Linux
-    } else if len > 0 {
-        if !is_regular {
+    if len == 0 || !is_regular {
+        if let Object::Inode(id) = from.object
+            && from.flags & libc::O_NOATIME == 0
+        {
+            model.tree.get_mut(id).access(model.now); // as Linux has it
+        }
+        if len > 0 {
             return Err(Errno::EINVAL);
         }
+    } else {
         done = copy((model, len), (input, start as u64), (output, None))? as i64;
     }
     match position {
