@@ -236,3 +236,4 @@ fn check_tells_differences_and_what_is_no_row() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read"), "{output:?}");
 }
+        (b"row a\n  readv 3 {[16777000] [300]}\n", "line 2: `300` is no size of room"),

@@ -512,7 +512,9 @@ impl core::str::FromStr for Statement {
             {
                 return Err(format!("`{name}` names no call"));
             }
-            let (watched, arguments) = (values(watched, None)?.0, values(rest, None)?.0);
+            let mut left = LONGEST;
+            let watched = values(watched, None, &mut left)?.0;
+            let arguments = values(rest, None, &mut left)?.0;
             Ok(Statement { watched, name: name.to_owned(), arguments })
         };
         statement().map_err(|what| Malformed { line: 1, what })
@@ -522,8 +524,13 @@ impl core::str::FromStr for Statement {
 /// How many bytes a line may ask for, in all its strings or as room.
 const LONGEST: usize = 1 << 24;
 
-/// The values that `text` writes down, up to its end or to `end`; and what follows.
-fn values(text: &str, end: Option<char>) -> Result<(Vec<Value>, &str), String> {
+/// The values that `text` writes down, up to its end or to `end`; and what follows. They take
+/// from the bytes that are `left`.
+fn values<'a>(
+    text: &'a str,
+    end: Option<char>,
+    left: &mut usize,
+) -> Result<(Vec<Value>, &'a str), String> {
     let mut rest = text.trim_start();
     let mut values = Vec::new();
     loop {
@@ -537,33 +544,38 @@ fn values(text: &str, end: Option<char>) -> Result<(Vec<Value>, &str), String> {
                 Err("a list ends with }".to_owned())
             };
         }
-        let (value, after) = value(rest, end)?;
+        let (value, after) = value(rest, end, left)?;
         values.push(value);
         rest = after.trim_start();
     }
 }
 
-fn value(text: &str, end: Option<char>) -> Result<(Value, &str), String> {
+fn value<'a>(
+    text: &'a str,
+    end: Option<char>,
+    left: &mut usize,
+) -> Result<(Value, &'a str), String> {
+    let mut take = |len: usize| left.checked_sub(len).map(|less| *left = less);
     if let Some(text) = text.strip_prefix('"') {
         let (bytes, rest) = unescaped(text)?;
         let Some(rest) = rest.strip_prefix('*') else { return Ok((Value::Text(bytes), rest)) };
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let times = rest[..end].parse().ok();
         let len = times.and_then(|times| bytes.len().checked_mul(times));
-        return match (times, len) {
-            (Some(times), Some(..=LONGEST)) => Ok((Value::Text(bytes.repeat(times)), &rest[end..])),
-            _ => Err(format!("a string is repeated by a number, up to {LONGEST} bytes")),
+        return match (times, len.and_then(take)) {
+            (Some(times), Some(())) => Ok((Value::Text(bytes.repeat(times)), &rest[end..])),
+            _ => Err(format!("a string is repeated by a number, up to {LONGEST} bytes in a line")),
         };
     }
     if let Some(text) = text.strip_prefix('[') {
         let (room, rest) = text.split_once(']').ok_or("room ends with ]")?;
-        return match room.parse() {
-            Ok(room @ ..=LONGEST) => Ok((Value::Room(room), rest)),
-            _ => Err(format!("`{room}` is no size of room: bytes, up to {LONGEST}")),
+        return match room.parse().ok().filter(|len| take(*len).is_some()) {
+            Some(room) => Ok((Value::Room(room), rest)),
+            None => Err(format!("`{room}` is no size of room: bytes, up to {LONGEST} in a line")),
         };
     }
     if let (Some(text), None) = (text.strip_prefix('{'), end) {
-        return values(text, Some('}')).map(|(list, rest)| (Value::List(list), rest));
+        return values(text, Some('}'), left).map(|(list, rest)| (Value::List(list), rest));
     }
     let stop = |c: char| c == ' ' || Some(c) == end;
     let (word, rest) = text.split_at(text.find(stop).unwrap_or(text.len()));
