@@ -51,7 +51,8 @@ impl Judge {
 
     /// Remembers that a statement was done.
     pub fn note(&mut self, statement: &Statement) {
-        self.has_allocated |= statement.name == "fallocate";
+        let punches = word(statement, 1) & i64::from(libc::FALLOC_FL_PUNCH_HOLE) != 0;
+        self.has_allocated |= statement.name == "fallocate" && !punches;
     }
 
     /// Why a statement is left out; nothing if it may be done. Asks `ours` what is there.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hasher};
 
 use anchorite_programs::posix::script::{Reply, Value, World};
 use libc::{O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
@@ -61,6 +62,9 @@ impl Visit<'_> {
                 if at >= 0 {
                     let arguments = [Value::Word(fd), Value::Room(PIECE), Value::Word(at)];
                     let content = self.world.call("pread64", &arguments);
+                    if let Some(Reply::Data(bytes)) = &content {
+                        line += &sum(bytes);
+                    }
                     let _ = write!(line, " {}", outcome(content));
                 }
             }
@@ -74,6 +78,13 @@ impl Visit<'_> {
             }
         }
     }
+}
+
+/// Stands for all of `bytes`: rows tell but their beginning.
+pub(super) fn sum(bytes: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    format!(" sum {:x}", hasher.finish())
 }
 
 fn outcome(reply: Option<Reply>) -> String {

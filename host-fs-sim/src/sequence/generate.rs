@@ -271,7 +271,7 @@ impl Generator<'_> {
             "lstat" | "stamp" => { let want = self.of(&[Anything, Link]); vec![self.path(want)] }
             "newfstatat" | "statx" => {
                 let (at, path, flags) = self.named(&[libc::AT_SYMLINK_NOFOLLOW, libc::AT_NO_AUTOMOUNT], true);
-                if name == "statx" { vec![at, path, flags, number(0x7ff)] } else { vec![at, path, flags] }
+                if name == "statx" { vec![at, path, flags, number(self.of(&[0x7ff, 0x7ff, 0x7ff, 0xfff, 1 << 31]))] } else { vec![at, path, flags] }
             }
             "access" => vec![self.path(Anything), number(self.of(&[0, 1, 2, 4, 6, 7, 8]))],
             "faccessat" => { let at = self.at(); vec![at.clone(), self.path_at(at, Anything), number(self.of(&[0, 1, 2, 4, 7]))] }
@@ -566,8 +566,13 @@ impl Generator<'_> {
     }
 
     fn data(&mut self) -> Value {
-        let len = self.of(&[0, 1, 1, 10, 10, 63, 64, 65, 500, 4095, 4096, 4097, 9000, 40_000]);
         let byte = b'a' + self.below(26) as u8;
+        if self.chance(30) {
+            // Not the same in any two pages, so that it shows where it came from.
+            let period: Vec<u8> = (0..11).map(|at| b'a' + (byte - b'a' + at) % 26).collect();
+            return Value::Text(period.repeat(self.of(&[1, 6, 50, 372, 373, 900, 3640])));
+        }
+        let len = self.of(&[0, 1, 1, 10, 10, 63, 64, 65, 500, 4095, 4096, 4097, 9000, 40_000]);
         Value::Text(vec![byte; len])
     }
 

@@ -234,6 +234,12 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
             (stat.st_mode, stat.st_nlink) = (statx.stx_mode.into(), statx.stx_nlink.into());
             (stat.st_uid, stat.st_gid) = (statx.stx_uid, statx.stx_gid);
             (stat.st_size, stat.st_blocks) = (statx.stx_size as i64, statx.stx_blocks as i64);
+            (stat.st_ino, stat.st_blksize) = (statx.stx_ino, statx.stx_blksize.into());
+            stat.st_rdev = libc::makedev(statx.stx_rdev_major, statx.stx_rdev_minor);
+            let time = |time: libc::statx_timestamp| (time.tv_sec, time.tv_nsec.into());
+            (stat.st_atime, stat.st_atime_nsec) = time(statx.stx_atime);
+            (stat.st_mtime, stat.st_mtime_nsec) = time(statx.stx_mtime);
+            (stat.st_ctime, stat.st_ctime_nsec) = time(statx.stx_ctime);
             Reply::Stat(stat)
         }
         // Type, size of a block, longest name.

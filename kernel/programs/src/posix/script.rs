@@ -474,14 +474,19 @@ impl fmt::Display for Value {
     }
 }
 
-/// Writes a string down, a long one of one byte by its length. What means something
+/// How many bytes are looked for again and again in a string.
+const MOST_REPEATED: usize = 16;
+
+/// Writes a string down, a long one of few bytes by how often they come. What means something
 /// elsewhere in a line is escaped: the equals sign, and the colon.
 fn string(f: &mut fmt::Formatter<'_>, text: &[u8]) -> fmt::Result {
-    let (text, times) = match text {
-        [first, rest @ ..] if rest.len() > 8 && rest.iter().all(|byte| byte == first) => {
-            (&text[..1], text.len())
-        }
-        _ => (text, 1),
+    let is_period = |len: &usize| {
+        let (period, rest) = text.split_at(*len);
+        rest.len() > 8.max(2 * len) && rest.chunks(*len).all(|chunk| chunk == period)
+    };
+    let (text, times) = match (1..=MOST_REPEATED.min(text.len())).find(is_period) {
+        Some(len) => (&text[..len], text.len() / len),
+        None => (text, 1),
     };
     f.write_str("\"")?;
     for byte in text {
