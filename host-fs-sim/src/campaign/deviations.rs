@@ -183,6 +183,9 @@ pub(crate) fn without_method(statement: &Statement) -> Option<&'static str> {
     let letters = crate::worlds::arguments_of(&statement.name)?;
     let mut pairs = letters.zip(&statement.arguments);
     let no_pointer = pairs.any(|(letter, value)| match letter {
+    if statement.name == "futimens" && word(statement, 0) as i32 == libc::AT_FDCWD {
+        return Some("by number it is utimensat of no path, which is wanted there");
+    }
         // Its order of checks may be another there.
         's' => !matches!(value, Value::Text(text) if text.len() < PATH_MAX),
         'g' => matches!(value, Value::Word(..0)),
