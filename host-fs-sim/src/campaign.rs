@@ -34,6 +34,8 @@ use crate::worlds::{Methods, Numbers, ROOMY, linux_call, on_linux, system, syste
 const MOST_SHRINKS: u32 = 20_000;
 
 /// One sequence of a campaign.
+/// And for how long, in milliseconds: long sequences take long, each time.
+const SHRINKING: u32 = 120_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// The campaign's seed.
@@ -117,6 +119,7 @@ impl Case {
             max_shrink_iters: MOST_SHRINKS,
             ..Config::default()
         };
+            max_shrink_time: SHRINKING,
         let sequences = Sequences { against: self.against, limits: self.limits(), len: self.len };
         (TestRunner::new_with_rng(config, rng), sequences)
     }

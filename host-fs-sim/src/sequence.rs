@@ -7,6 +7,8 @@
 
 pub mod generate;
 
+use std::sync::atomic::Ordering;
+
 use anchorite_fs::Limits;
 use anchorite_programs::posix::script::{Statement, Value};
 use proptest::prelude::Rng;
@@ -15,6 +17,7 @@ use proptest::test_runner::TestRunner;
 
 use self::generate::generate;
 use crate::campaign::deviations::Against;
+use crate::programs::INTERRUPTED;
 
 /// The row, and so the directory, in which sequences are done.
 pub const ROW: &str = "soak";
@@ -78,6 +81,10 @@ impl Shrinking {
     fn propose(&mut self) -> bool {
         let total = self.kept.len();
         self.current = self.kept.clone();
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            // Nobody waits for a shorter one.
+            return false;
+        }
         loop {
             match self.next {
                 Change::Cut { len, end } => {
