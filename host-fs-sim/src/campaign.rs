@@ -61,13 +61,9 @@ pub struct Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Failure { case: Case { seed, index, against, len }, what, row } = self;
-        let against = format!("{against:?}").to_lowercase();
+        let Failure { case, what, row } = self;
         writeln!(f, "{what}\nThe shortest sequence found that shows it:\n\n{row}")?;
-        write!(
-            f,
-            "To replay it: host-fs-sim soak --against {against} --seed {seed} --case {index} --length {len}"
-        )
+        write!(f, "To replay it: {}", case.command())
     }
 }
 
@@ -99,6 +95,13 @@ impl Tally {
 impl Case {
     /// The limits of the ramdisk: of three cases the second has few pages and inodes, the third
     /// some, but for what is compared with Linux, which counts others.
+    /// The command that does it again.
+    pub fn command(&self) -> String {
+        let Case { seed, index, against, len } = self;
+        let against = format!("{against:?}").to_lowercase();
+        format!("host-fs-sim soak --against {against} --seed {seed} --case {index} --length {len}")
+    }
+
     pub fn limits(&self) -> Limits {
         let few = |pages: u64, inodes| Limits { size_bytes: pages * PAGE_BYTES as u64, inodes };
         match (self.against, self.index % 3) {

@@ -9,6 +9,7 @@
 //! * [`soak`], [`check`]: the commands that run campaigns, and replay what they print.
 //! * [`size`]: sizes as `mount -o size=` takes them.
 //! * [`fuse`]: the ramdisk as a FUSE file system.
+//! * `output`: what the commands tell.
 //! * [`programs`]: programs of others, and time limits for them.
 //! * [`mount`]: the command that mounts it.
 //! * [`suites`]: third-party suites, run over a mount and beside it on tmpfs.
@@ -20,6 +21,7 @@ pub mod fuse;
 pub mod grids;
 pub mod model;
 pub mod mount;
+mod output;
 pub mod programs;
 pub mod sequence;
 pub mod size;

@@ -1,5 +1,6 @@
 //! The command `soak`: campaigns, for as long as is asked for.
 
+use std::panic;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::campaign::deviations::Against;
 use crate::campaign::{Case, Failure, Tally};
+use crate::output::tell;
 use crate::programs::INTERRUPTED;
 use crate::worlds::on_linux;
 
@@ -19,6 +21,8 @@ use crate::worlds::on_linux;
 const PERIOD: Duration = Duration::from_secs(30);
 /// How often progress is looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// When a case takes so long that it may hang, it is told.
+const LONG: Duration = Duration::from_secs(60);
 
 /// What is asked for.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +31,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1.0, value_parser = minutes, value_name = "N")]
     minutes: f64,
     /// Stop after so many calls on the ramdisk, whatever the time
-    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    #[arg(long, value_name = "N", conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..))]
     operations: Option<u64>,
     /// Where the random numbers begin; the time of day unless given
     #[arg(long, value_name = "S")]
@@ -71,14 +75,19 @@ fn minutes(text: &str) -> Result<f64, String> {
 /// # Errors
 /// Ctrl-C cannot be caught; Linux is to be compared with and does not let this process.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?;
+    ctrlc::set_handler(|| {
+        // A case that hangs does not end by itself.
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
     let linux = on_linux(|| ());
     let others: &[Against] = match (options.against, linux) {
         (Other::Linux, Err(why)) => {
             return Err(why).context("Linux cannot be compared with: run it as root");
         }
         (Other::All, Err(why)) => {
-            println!("skipped: the comparison with Linux: {why:#}");
+            tell(format_args!("skipped: the comparison with Linux: {why:#}"));
             &[Against::Model, Against::Methods]
         }
         (Other::All, Ok(())) => &[Against::Linux, Against::Model, Against::Methods],
@@ -89,27 +98,42 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let seed = options.seed.unwrap_or_else(|| {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64)
     });
+    // At once: who ends this by force wants to know, too.
+    tell(format_args!("seed {seed}"));
+    tell_first_panic();
     let soak = Soak::new(options, others, seed);
     let failure = soak.run();
     let (all, succeeded) = soak.tally.lock().expect("no thread panics with it").total();
     let seconds = soak.start.elapsed().as_secs_f64();
-    println!(
+    tell(format_args!(
         "seed {seed}: {} cases, {} calls in {seconds:.1} s, {:.0} a second, {:.0} % of them successful",
         HumanCount(soak.cases.load(Ordering::Relaxed)),
         HumanCount(all),
         all as f64 / seconds.max(0.001),
         100.0 * succeeded as f64 / all.max(1) as f64,
-    );
+    ));
     match failure {
         Some(failure) => {
-            println!("FAILED: {failure}");
+            tell(format_args!("FAILED: {failure}"));
             Ok(ExitCode::FAILURE)
         }
         None => {
-            println!("nothing was found");
+            tell("nothing was found");
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Lets a panic be told once: a sequence that ends in one does so again in each attempt to
+/// make it smaller.
+fn tell_first_panic() {
+    let tell = panic::take_hook();
+    let is_told = AtomicBool::new(false);
+    panic::set_hook(Box::new(move |info| {
+        if !is_told.swap(true, Ordering::Relaxed) {
+            tell(info);
+        }
+    }));
 }
 
 struct Soak<'a> {
@@ -122,6 +146,8 @@ struct Soak<'a> {
     is_over: AtomicBool,
     tally: Mutex<Tally>,
     failure: Mutex<Option<Box<Failure>>>,
+    /// The cases under way, and when each is told to take long.
+    under_way: Mutex<Vec<(Case, Instant)>>,
 }
 
 impl<'a> Soak<'a> {
@@ -136,6 +162,7 @@ impl<'a> Soak<'a> {
             is_over: AtomicBool::new(false),
             tally: Mutex::default(),
             failure: Mutex::default(),
+            under_way: Mutex::default(),
         }
     }
 
@@ -151,8 +178,9 @@ impl<'a> Soak<'a> {
                 thread::sleep(TICK);
                 bar.set_message(self.progress());
                 bar.tick();
+                bar.suspend(|| self.tell_long());
                 if bar.is_hidden() && told.elapsed() >= PERIOD {
-                    println!("{}", self.progress());
+                    tell(self.progress());
                     told = Instant::now();
                 }
             }
@@ -169,6 +197,17 @@ impl<'a> Soak<'a> {
         format!("{seconds:.0} s: {cases} cases, {} calls, {rate:.0} a second", HumanCount(calls))
     }
 
+    /// Tells of each case that takes long, again whenever it takes as long once more.
+    fn tell_long(&self) {
+        let now = Instant::now();
+        for (case, at) in &mut *self.under_way.lock().expect("no thread panics with it") {
+            if now >= *at {
+                tell(format_args!("this takes long, or hangs: {}", case.command()));
+                *at = now + LONG;
+            }
+        }
+    }
+
     /// Does cases until there is no more to do.
     fn work(&self) {
         while !self.is_over.load(Ordering::Relaxed) && !INTERRUPTED.load(Ordering::Relaxed) {
@@ -181,7 +220,14 @@ impl<'a> Soak<'a> {
             let against = self.others[(index / 3) as usize % self.others.len()];
             let len = self.options.length.into();
             let case = Case { seed: self.seed, index, against, len };
-            match case.run() {
+            let mut under_way = self.under_way.lock().expect("no thread panics with it");
+            under_way.push((case, Instant::now() + LONG));
+            drop(under_way);
+            let came = case.run();
+            let mut under_way = self.under_way.lock().expect("no thread panics with it");
+            under_way.retain(|(other, _)| other.index != index);
+            drop(under_way);
+            match came {
                 Ok(tally) => {
                     let mut all = self.tally.lock().expect("no thread panics with it");
                     all.add(&tally);

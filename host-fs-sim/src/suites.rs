@@ -22,6 +22,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
+use crate::output::{tell, tell_progress};
 use crate::programs::INTERRUPTED;
 
 pub use ground::{Bound, Ground, Kind, PASS_THROUGH, new_directory};
@@ -169,16 +170,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     for &suite in suites {
         let mut outcomes = Vec::new();
         for kind in Kind::ALL {
-            eprintln!("{} on {} ...", suite.name(), kind.name());
+            tell_progress(format_args!("{} on {} ...", suite.name(), kind.name()));
             let outcome = suite.run(kind, &own, &options.root, &scale)?;
-            eprintln!("    {}", table::cell(&outcome));
+            tell_progress(format_args!("    {}", table::cell(&outcome)));
             outcomes.push(outcome);
         }
         if let Ok(outcomes) = outcomes.try_into() {
             rows.push(table::Row { suite, outcomes });
         }
     }
-    print!("{}", table::render(&rows));
+    tell(table::render(&rows).trim_end());
     let good = rows.iter().all(table::Row::is_good);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -179,6 +179,7 @@ fn soak_refuses_what_makes_no_sense() {
         &["--minutes", "-1"],
         &["--minutes", "NaN"],
         &["--length", "0"],
+        &["--operations", "0"],
         &["--against", "nobody"],
         &["--case", "3"],
     ] {
@@ -193,6 +194,40 @@ fn check_does_the_rows_that_are_built_in() {
     let text = stdout(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("names, Numbers: ") && text.contains("permissions, Model: "), "{text}");
+}
+
+/// A closed pipe or a full disk is no failure: the status tells all the same.
+#[test]
+fn nobody_needs_to_listen() {
+    for arguments in [&["check"][..], &["soak", "--operations", "100", "--against", "model"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(PROGRAM).args(arguments).stdout(full).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+/// The limits under which `soak` found something are in the text that it prints: without them
+/// `check` would not do the same.
+#[test]
+fn check_does_a_text_under_its_limits() {
+    let path = std::env::temp_dir().join(format!("anchorite-limits-{}", std::process::id()));
+    let check = |limits: &str| {
+        let row = "row a\n  mkdir \"d\" 0755 = 0\n  mkdir \"e\" 0755 = ENOSPC\n";
+        fs::write(&path, format!("# alone\n{limits}\n{row}")).unwrap();
+        program(&["check", path.to_str().unwrap()])
+    };
+    let output = check("# limits 8 3");
+    assert!(output.status.success(), "{output:?}");
+    assert!(stdout(&output).contains("Linux: its tmpfs has no such limits"), "{output:?}");
+    assert_eq!(check("").status.code(), Some(1));
+    assert_eq!(check("# limits 8 4").status.code(), Some(1));
+    for limits in ["# limits 8", "# limits 8 x", "# limits 99999999999999999999 1"] {
+        let output = check(limits);
+        assert_eq!(output.status.code(), Some(1));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("a number of pages and one of inodes"), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
 }
 
 #[test]
