@@ -30,12 +30,14 @@ use crate::model::Model;
 use crate::sequence::{ROW, Sequences, Shrinking};
 use crate::worlds::{Methods, Numbers, ROOMY, linux_call, on_linux, system, system_by_numbers};
 
+/// Begins the line of a text that tells its limits: pages and inodes.
+pub(crate) const LIMITS: &str = "# limits ";
 /// How often a failing sequence is tried smaller.
 const MOST_SHRINKS: u32 = 20_000;
-
-/// One sequence of a campaign.
 /// And for how long, in milliseconds: long sequences take long, each time.
 const SHRINKING: u32 = 120_000;
+
+/// One sequence of a campaign.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// The campaign's seed.
@@ -93,8 +95,6 @@ impl Tally {
 }
 
 impl Case {
-    /// The limits of the ramdisk: of three cases the second has few pages and inodes, the third
-    /// some, but for what is compared with Linux, which counts others.
     /// The command that does it again.
     pub fn command(&self) -> String {
         let Case { seed, index, against, len } = self;
@@ -102,6 +102,8 @@ impl Case {
         format!("host-fs-sim soak --against {against} --seed {seed} --case {index} --length {len}")
     }
 
+    /// The limits of the ramdisk: of three cases the second has few pages and inodes, the third
+    /// some, but for what is compared with Linux, which counts others.
     pub fn limits(&self) -> Limits {
         let few = |pages: u64, inodes| Limits { size_bytes: pages * PAGE_BYTES as u64, inodes };
         match (self.against, self.index % 3) {
@@ -120,9 +122,9 @@ impl Case {
         let config = Config {
             failure_persistence: None,
             max_shrink_iters: MOST_SHRINKS,
+            max_shrink_time: SHRINKING,
             ..Config::default()
         };
-            max_shrink_time: SHRINKING,
         let sequences = Sequences { against: self.against, limits: self.limits(), len: self.len };
         (TestRunner::new_with_rng(config, rng), sequences)
     }
@@ -153,12 +155,7 @@ impl Case {
                 let why = why.message().to_owned();
                 let (what, row) = why.split_once("\n\n").map_or_else(
                     // A panic.
-                    || {
-                        (
-                            why.clone(),
-                            row(statements.iter().map(|statement| (statement, None, None))),
-                        )
-                    },
+                    || (why.clone(), row(statements.iter().map(|one| (one, None, None)), limits)),
                     |(what, row)| (what.to_owned(), row.to_owned()),
                 );
                 Err(Box::new(Failure { case: *self, what, row }))
@@ -220,7 +217,7 @@ fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result
     let problem = problem.or_else(|| left_over(&system_));
     if let Some(problem) = problem {
         let lines = done.iter().zip(&ours.told).map(|(one, told)| (one, Some(&*told.text), None));
-        return Err(format!("{problem}\n\n{}", row(lines)));
+        return Err(format!("{problem}\n\n{}", row(lines, limits)));
     }
     let all = |run: &mut Run<'_>| {
         let mut teller = Teller::new(against);
@@ -236,7 +233,7 @@ fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result
         Against::Methods => ran(&mut Methods(&system(limits)), &mut { all }),
         Against::Model => ran(&mut Model::new(limits), &mut { all }),
     };
-    differences(&done, &ours, &theirs).map_or(Ok(tally), Err)
+    differences(&done, &ours, &theirs, limits).map_or(Ok(tally), Err)
 }
 
 /// Does a row by `program`; tells the tree afterwards too.
@@ -248,7 +245,7 @@ fn ran(world: &mut dyn World, program: &mut dyn FnMut(&mut Run<'_>) -> Vec<Told>
     Ran { told, tree: tree::tree(world, start) }
 }
 
-fn differences(done: &[Statement], ours: &Ran, theirs: &Ran) -> Option<String> {
+fn differences(done: &[Statement], ours: &Ran, theirs: &Ran, limits: Limits) -> Option<String> {
     let all = || done.iter().zip(&ours.told).zip(&theirs.told);
     let first = all().position(|((_, ours), theirs)| ours.compared != theirs.compared);
     let what = match first {
@@ -273,15 +270,21 @@ fn differences(done: &[Statement], ours: &Ran, theirs: &Ran) -> Option<String> {
     let lines = all().take(until).map(|((statement, ours), theirs)| {
         (statement, Some(&*theirs.text), (ours.compared != theirs.compared).then_some(&*ours.text))
     });
-    Some(format!("{what}\n\n{}", row(lines)))
+    Some(format!("{what}\n\n{}", row(lines, limits)))
 }
 
 /// A row as text: each statement, what came of it, and what came of it on ours if that is not
 /// the same. It has a world of its own, as paths may lead out of the row's directory.
 fn row<'a>(
     lines: impl Iterator<Item = (&'a Statement, Option<&'a str>, Option<&'a str>)>,
+    limits: Limits,
 ) -> String {
-    let mut text = format!("# alone\n\nrow {ROW}\n");
+    let mut text = "# alone\n".to_owned();
+    if limits != ROOMY {
+        let (pages, inodes) = (limits.size_bytes / PAGE_BYTES as u64, limits.inodes);
+        let _ = writeln!(text, "{LIMITS}{pages} {inodes}");
+    }
+    let _ = write!(text, "\nrow {ROW}\n");
     for (statement, outcome, ours) in lines {
         // No two clocks tell the same.
         let outcome = outcome.filter(|_| statement.name != "clock_gettime");
@@ -344,15 +347,15 @@ impl Teller {
         if statement.name == "clock_gettime" {
             compared.clone_from(&text);
         }
+        if let Some(Reply::Data(bytes)) = &outcome.reply {
+            compared += &tree::sum(bytes);
+        }
         compared += &more;
         compared += &match self.ticks {
             Ticks::Fine => outcome.moved.clone(),
             Ticks::Coarse => without_access(&outcome.moved),
         };
         Told { text, more, compared }
-        if let Some(Reply::Data(bytes)) = &outcome.reply {
-            compared += &tree::sum(bytes);
-        }
     }
 }
 
@@ -376,7 +379,8 @@ fn outside_limits(system: &System) -> Option<String> {
     (!inside).then(|| format!("the ramdisk is outside its limits: {usage:?}"))
 }
 
-fn unsound(system: &System) -> Option<String> {
+/// What the checker finds.
+pub(crate) fn unsound(system: &System) -> Option<String> {
     match system.check() {
         Ok(report) if report.problems.is_empty() => None,
         Ok(report) => {
@@ -388,9 +392,11 @@ fn unsound(system: &System) -> Option<String> {
 }
 
 /// Closes and removes everything, if the process may become root; tells what stays.
-fn left_over(system: &System) -> Option<String> {
+pub(crate) fn left_over(system: &System) -> Option<String> {
     const KEEP: u32 = u32::MAX;
     system.setresuid(KEEP, 0, KEEP).ok()?;
+    let most = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
+    system.setrlimit(libc::RLIMIT_NOFILE, most).ok()?;
     let mut methods = Methods(system);
     let removed = tree::remove_all(&mut methods);
     let usage = system.usage();

@@ -251,6 +251,7 @@ fn check_tells_differences_and_what_is_no_row() {
         (b"row a\n  mkdir \"d\"*99999999999 0\n", "line 2: a string is repeated"),
         (b"row a\n  write 3 \"\\q\"\n", "line 2: after \\ comes"),
         (b"row a\n  read 3 [x]\n", "line 2: `x` is no size of room"),
+        (b"row a\n  readv 3 {[16777000] [300]}\n", "line 2: `300` is no size of room"),
         (b"row a\n  readv 3 {[1]\n", "line 2: a list ends with }"),
         (b"row a\n  watch \"a\" mkdir\n", "line 2: watch wants a colon"),
         (b"row a\nrow a\n", "line 2: there is a row `a` before"),
@@ -271,4 +272,3 @@ fn check_tells_differences_and_what_is_no_row() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read"), "{output:?}");
 }
-        (b"row a\n  readv 3 {[16777000] [300]}\n", "line 2: `300` is no size of room"),

@@ -36,6 +36,9 @@ pub const WITHOUT_METHOD: &[&str] = &[
     "prlimit64",
 ];
 
+/// Calls that on Linux are about the process that does the comparing.
+pub const PROCESS_LIMITS: [&str; 3] = ["setrlimit", "prlimit64", "getrlimit"];
+
 /// Knows of a sequence so far what decides whether a statement may be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Judge {
@@ -73,7 +76,7 @@ impl Judge {
             return Some("what is watched may be another file afterwards, made in the same tick");
         }
         match name {
-            "setrlimit" | "prlimit64" | "getrlimit" => {
+            name if PROCESS_LIMITS.contains(&name) => {
                 return Some("the limits are those of the process that runs the campaign");
             }
             "sync" => return Some("it would wait for each file system of the host"),
@@ -180,12 +183,12 @@ pub(crate) fn without_method(statement: &Statement) -> Option<&'static str> {
     if WITHOUT_METHOD.contains(&&*statement.name) {
         return Some("there is no such method");
     }
-    let letters = crate::worlds::arguments_of(&statement.name)?;
-    let mut pairs = letters.zip(&statement.arguments);
-    let no_pointer = pairs.any(|(letter, value)| match letter {
     if statement.name == "futimens" && word(statement, 0) as i32 == libc::AT_FDCWD {
         return Some("by number it is utimensat of no path, which is wanted there");
     }
+    let letters = crate::worlds::arguments_of(&statement.name)?;
+    let mut pairs = letters.zip(&statement.arguments);
+    let no_pointer = pairs.any(|(letter, value)| match letter {
         // Its order of checks may be another there.
         's' => !matches!(value, Value::Text(text) if text.len() < PATH_MAX),
         'g' => matches!(value, Value::Word(..0)),

@@ -39,7 +39,7 @@ fn enter_empty_tmpfs() -> Result<(), &'static str> {
         let private = libc::MS_REC | libc::MS_PRIVATE;
         done("private mounts", libc::mount(null, c"/".as_ptr(), null, private, null.cast()))?;
         let (kind, at) = (c"tmpfs".as_ptr(), c"/tmp".as_ptr());
-        done("tmpfs", libc::mount(kind, at, kind, 0, c"mode=1777".as_ptr().cast()))?;
+        done("tmpfs", libc::mount(kind, at, kind, 0, c"mode=1777,size=1g".as_ptr().cast()))?;
         done("chroot", libc::chroot(at))?;
         done("chdir", libc::chdir(c"/".as_ptr()))?;
         done("close_range", libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) as i32)?;
