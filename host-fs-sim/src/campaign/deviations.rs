@@ -39,6 +39,9 @@ pub const WITHOUT_METHOD: &[&str] = &[
 /// Calls that on Linux are about the process that does the comparing.
 pub const PROCESS_LIMITS: [&str; 3] = ["setrlimit", "prlimit64", "getrlimit"];
 
+/// Bytes that a statement may copy on Linux: holes take room where they are copied to.
+const MOST_COPIED: u64 = 1 << 26;
+
 /// Knows of a sequence so far what decides whether a statement may be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Judge {
@@ -133,6 +136,17 @@ impl Judge {
         }
         if matches!(name, "link" | "linkat") && Users::of(ours) != Users::ROOT {
             return Some("deviation 8: who is not root may link what it can name");
+        }
+        let copied = match name {
+            "copy_file_range" => Some((0, word(4))),
+            "sendfile" => Some((1, word(3))),
+            _ => None,
+        };
+        if let Some((input, len)) = copied
+            && file_size(ours, &statement.arguments[input..=input])
+                .is_some_and(|size| (size as u64).min(len as u64) > MOST_COPIED)
+        {
+            return Some("there is less room on the campaign's tmpfs than here");
         }
         if name == "sendfile" && is_one_file(ours, &statement.arguments) {
             return Some("Linux hands pages over, to a file itself while it reads them");
