@@ -1,0 +1,38 @@
+//! The rows that are text, on the system by numbers, against the outcomes that were recorded
+//! on Linux: what the oracle's tests do beside Linux itself, without it, so also where this
+//! process may not have a world of its own there.
+
+use anchorite_programs::posix::ROWS;
+use anchorite_programs::posix::script::rows;
+use host_fs_sim::worlds::{Numbers, ROOMY, assert_whole, system_by_numbers};
+
+/// The texts of rows that no guest does.
+const TEXTS: &[(&str, &str)] = &[
+    ("by_number", include_str!("oracle/rows/by_number.txt")),
+    ("identity", include_str!("oracle/rows/identity.txt")),
+];
+
+#[test]
+fn recorded_outcomes_are_had_without_linux() {
+    let (mut wrong, mut lines) = (Vec::new(), 0);
+    for (_, text) in ROWS.iter().chain(TEXTS) {
+        // A text that says so has a process of its own for each row.
+        let alone = text.starts_with("# alone");
+        let mut system = system_by_numbers(ROOMY);
+        for row in rows(text) {
+            if alone {
+                system = system_by_numbers(ROOMY);
+            }
+            let syscall = |number, words| system.syscall(number, words);
+            row.run(&mut Numbers { syscall: &syscall }, &mut |line, outcome| {
+                lines += 1;
+                if line.recorded != Some(outcome) {
+                    wrong.push(format!("{}: {}\n    {outcome}", row.name, line.text));
+                }
+            });
+            assert_whole(&system);
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {lines} lines:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(lines > 1500, "only {lines} lines were compared");
+}
