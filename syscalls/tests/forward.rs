@@ -4,6 +4,7 @@
 //! fails and transfers less than asked: its errors arrive, its counts are believed.
 
 use std::ffi::{CStr, CString};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -208,6 +209,17 @@ fn each_call_is_one_call_of_the_host() {
     host.asked();
     assert_eq!(system.lstat(file).unwrap().st_mode, 0o100600);
     assert_eq!(host.asked(), ["lstat", "stat"]);
+}
+
+/// The host is asked for what the mask leaves: its own process has another.
+#[test]
+fn new_files_on_the_host_are_masked() {
+    let (system, host) = with_deep_directory();
+    system.umask(0o077);
+    system.mkdir(b"/mnt/new", 0o777).unwrap();
+    system.open(b"/mnt/file", libc::O_CREAT | libc::O_RDWR, 0o666).unwrap();
+    let mode = |name| std::fs::metadata(host.directory.join(name)).unwrap().permissions().mode();
+    assert_eq!((mode("new") & 0o777, mode("file") & 0o777), (0o700, 0o600));
 }
 
 #[test]

@@ -28,6 +28,8 @@ enum Lie {
     More(u64),
     /// Says that this is what there is: sizes, positions, descriptors.
     Number(i64),
+    /// Says that this is the room that a file takes.
+    Blocks(i64),
     /// Says that this is a file's type and mode.
     Mode(u32),
     /// Lists this.
@@ -115,6 +117,7 @@ impl State {
                 (stat.st_nlink, stat.st_uid) = (number as u64, number as u32);
             }
             Some(Lie::More(more)) => stat.st_size = stat.st_size.wrapping_add(more as i64),
+            Some(Lie::Blocks(blocks)) => stat.st_blocks = blocks,
             Some(Lie::Mode(mode)) => stat.st_mode = mode,
             _ => {}
         }
@@ -597,4 +600,9 @@ fn offsets_and_sizes_below_zero_are_eio() {
     assert_eq!(sys.fstat(fd).map(drop), Err(Errno::EIO));
     assert_eq!(sys.stat(b"/mnt/d/file").map(drop), Err(Errno::EIO));
     assert_eq!(sys.lstat(b"/mnt/d/file").map(drop), Err(Errno::EIO));
+    // Either alone.
+    host.state.lock().unwrap().lie = Lie::Blocks(-1);
+    assert_eq!(sys.stat(b"/mnt/d/file").map(drop), Err(Errno::EIO));
+    host.state.lock().unwrap().lie = Lie::More(1 << 63);
+    assert_eq!(sys.stat(b"/mnt/d/file").map(drop), Err(Errno::EIO));
 }
