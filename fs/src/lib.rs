@@ -38,7 +38,7 @@
 #![deny(unsafe_code)]
 
 extern crate alloc;
-#[cfg(any(feature = "lock-order", anchorite_model, anchorite_plants))]
+#[cfg(any(test, feature = "lock-order", anchorite_model, anchorite_plants))]
 extern crate std;
 
 #[allow(unsafe_code)]

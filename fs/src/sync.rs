@@ -11,17 +11,19 @@
 //! most one of each:
 //!
 //! ```text
-//! Identity                      System::identity, shared, for the time of a call
-//! └── Offset                     an open file's offset, over a transfer
-//!     └── Rename                  Superblock::rename: from one directory to another
-//!         └── Inode                the first or only inode: `read`, `write`
-//!             └── SecondDirectory   only under Rename: below the first, or with a
-//!                 │                  higher number than the first, which it is not above
-//!                 └── Child           an entry of a directory that is held, or a file to
-//!                                      be made one
-//! Lookup                        a table held for a look-up alone: descriptors, mounts,
-//!                               working directory; a host file's place. Under any of the
-//!                               above; nothing is taken inside
+//! Identity                       System::identity, shared, for the time of a call
+//! └── WorkingDirectory            shared, as long as a walk is there
+//!     └── Offset                   an open file's offset, over a transfer
+//!         └── Rename                Superblock::rename: from one directory to another
+//!             └── Inode              the first or only inode: `read`, `write`
+//!                 └── SecondDirectory only under Rename: below the first, or with a
+//!                     │                higher number than the first, which it is not above
+//!                     └── Child         an entry of a directory that is held, or a file to
+//!                                        be made one
+//! Lookup                         a table held for a look-up alone: descriptors, mounts; a
+//!                                host file's place. Under any of the above
+//! └── Last                        a descriptor, what is common of a count. Nothing is taken
+//!                                 inside
 //! ```
 //!
 //! An inode's lock is of class Inode; where it is taken as the second directory or as a
@@ -96,14 +98,37 @@ pub(crate) use alone::References;
 pub use alone::{Counter, alone};
 #[cfg(not(anchorite_model))]
 pub use alone::{declare_alone, declare_shared};
+#[cfg(anchorite_model)]
+pub use cores::be_on;
+#[cfg(not(anchorite_model))]
+pub use cores::declare_cores;
+use cores::this_core;
+mod cores;
+mod readers;
 mod word;
-pub use word::Word;
+pub use word::{Share, Word};
+
+/// What other cores are to write to without being in the way of what lies beside it: it has
+/// what a processor fetches at a time for itself.
+#[repr(align(128))]
+pub struct Apart<T>(pub T);
+
+impl<T> Deref for Apart<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 /// Where a lock is in the order: the module's header has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// The identity of a process.
     Identity,
+    /// The working directory of a process.
+    WorkingDirectory,
     /// The offset of an open file.
     Offset,
     /// What stops directories from moving.
@@ -116,6 +141,8 @@ pub enum Class {
     Child,
     /// A table, for a look-up.
     Lookup,
+    /// What is held for a moment, under any other.
+    Last,
 }
 
 /// A lock that one thread has at a time.

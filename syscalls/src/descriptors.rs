@@ -1,11 +1,28 @@
 //! [`Descriptors`]: the table from descriptor numbers to open file descriptions.
+//!
+//! Problem: whoever opens a file gets the lowest number that is free, so those who open and
+//! close must know of one another; whoever uses a descriptor need not.
+//!
+//! Choice: which numbers are taken is one set of bits, with a lock. What each number stands
+//! for is in a slot with a lock of its own; slots never move, and neighbours do not share a
+//! cache line. A number that is taken while its slot is empty is promised to an open under
+//! way. Whatever empties a slot, or fills one whose number it did not reserve, holds the set.
 
 use alloc::vec::Vec;
+use core::array;
 
 use anchorite_fs::mem::Arc;
+use anchorite_fs::sync::{Apart, Class, Mutex, MutexGuard, Once};
 
 use crate::file::OpenFile;
 use crate::{Errno, Result};
+
+/// Slots of the first block; each further one has twice as many as that before.
+const FIRST_BLOCK: usize = 64;
+/// Blocks, enough for more than a million numbers.
+const BLOCKS: usize = 15;
+/// Bits in a word of the set.
+const BITS: usize = u64::BITS as usize;
 
 /// Whether a descriptor is closed when the process starts another program. There is
 /// no such call; the flag is kept for F_GETFD.
@@ -15,33 +32,43 @@ pub(crate) enum OnExec {
     Close,
 }
 
-enum Slot {
-    Free,
-    /// Promised to an open that is under way.
-    Reserved,
-    Open(Arc<OpenFile>, OnExec),
+/// What a number stands for; nothing if it is free, or promised to an open under way.
+type Open = Option<(Arc<OpenFile>, OnExec)>;
+type Slot = Mutex<Open>;
+
+/// A process's descriptors.
+pub(crate) struct Descriptors {
+    taken: Apart<Mutex<Numbers>>,
+    /// Made when a number in them is first taken.
+    blocks: [Once<Vec<Slot>>; BLOCKS],
 }
 
-/// A process's descriptors. Protected by the system's lock of the same name.
-pub(crate) struct Descriptors {
-    slots: Vec<Slot>,
-    /// No slot below this one is free.
-    first_free: usize,
+/// The numbers that are taken.
+struct Numbers {
+    /// The bits of the lowest numbers, beside the lock.
+    lowest: u64,
+    /// Those of the others, 64 in a word.
+    others: Vec<u64>,
 }
 
 impl Descriptors {
     pub(crate) fn new() -> Descriptors {
-        Descriptors { slots: Vec::new(), first_free: 0 }
+        let none = Numbers { lowest: 0, others: Vec::new() };
+        Descriptors {
+            taken: Apart(Mutex::new(Class::Lookup, none)),
+            blocks: array::from_fn(|_| Once::new()),
+        }
     }
 
     /// The open file description of descriptor `fd`.
     ///
     /// # Errors
     /// EBADF.
-    pub(crate) fn get(&self, fd: i32) -> Result<&Arc<OpenFile>> {
-        match self.slot(fd) {
-            Some(Slot::Open(file, _)) => Ok(file),
-            _ => Err(Errno::EBADF),
+    #[inline]
+    pub(crate) fn get(&self, fd: i32) -> Result<Arc<OpenFile>> {
+        match &*self.slot(fd)?.lock() {
+            Some((file, _)) => Ok(file.clone()),
+            None => Err(Errno::EBADF),
         }
     }
 
@@ -49,121 +76,345 @@ impl Descriptors {
     ///
     /// # Errors
     /// EMFILE, ENOMEM.
-    pub(crate) fn reserve(&mut self, limit: usize) -> Result<i32> {
-        self.reserve_from(0, limit)
-    }
-
-    /// Reserves the lowest free number that is not below `least`; it must be below `limit`.
-    ///
-    /// # Errors
-    /// EMFILE, ENOMEM.
-    pub(crate) fn reserve_from(&mut self, least: usize, limit: usize) -> Result<i32> {
-        let from = self.first_free.max(least);
-        let slots = self.slots.get(from..).unwrap_or_default();
-        let free = slots.iter().position(|slot| matches!(slot, Slot::Free));
-        let fd = free.map_or(self.slots.len().max(from), |at| from + at);
-        if fd >= limit {
-            return Err(Errno::EMFILE);
-        }
-        self.make_room(fd)?;
-        self.slots[fd] = Slot::Reserved;
-        if least <= self.first_free {
-            self.first_free = fd + 1;
-        }
-        Ok(fd as i32)
+    pub(crate) fn reserve(&self, limit: usize) -> Result<i32> {
+        self.reserve_from(&mut self.taken.lock(), 0, limit)
     }
 
     /// Gives a reserved number back.
-    pub(crate) fn release(&mut self, fd: i32) {
-        self.set(fd, Slot::Free);
+    pub(crate) fn release(&self, fd: i32) {
+        self.taken.lock().remove(fd as usize);
     }
 
     /// Makes a reserved number a descriptor of `file`.
-    pub(crate) fn install(&mut self, fd: i32, file: Arc<OpenFile>, on_exec: OnExec) {
-        self.set(fd, Slot::Open(file, on_exec));
+    pub(crate) fn install(&self, fd: i32, file: Arc<OpenFile>, on_exec: OnExec) {
+        if let Ok(slot) = self.slot(fd) {
+            let former = slot.lock().replace((file, on_exec));
+            debug_assert!(former.is_none(), "a reserved slot is empty");
+        }
     }
 
-    /// Makes the number `fd` a descriptor of `file`; returns what it was one of.
+    /// Makes the lowest free number that is not below `least` a descriptor of what `fd` is
+    /// one of; it must be below `limit`.
     ///
     /// # Errors
-    /// EBADF for a number that no descriptor can have; EBUSY for one that is promised to
-    /// an open under way, as on Linux (`dup2(2)`); ENOMEM.
-    pub(crate) fn replace(
-        &mut self,
+    /// EBADF, EMFILE, ENOMEM.
+    pub(crate) fn duplicate(
+        &self,
         fd: i32,
-        file: Arc<OpenFile>,
+        least: usize,
+        on_exec: OnExec,
+        limit: usize,
+    ) -> Result<i32> {
+        let mut taken = self.taken.lock();
+        let file = self.get(fd)?;
+        let new = self.reserve_from(&mut taken, least, limit)?;
+        self.install(new, file, on_exec);
+        Ok(new)
+    }
+
+    /// Makes the number `new` a descriptor of what `fd` is one of; returns what it was one of.
+    ///
+    /// # Errors
+    /// EBADF, also for a number that no descriptor can have; EBUSY for one that is promised
+    /// to an open under way, as on Linux (`dup2(2)`); ENOMEM.
+    pub(crate) fn replace(
+        &self,
+        fd: i32,
+        new: i32,
         on_exec: OnExec,
         limit: usize,
     ) -> Result<Option<Arc<OpenFile>>> {
-        let at = usize::try_from(fd).ok().filter(|&at| at < limit).ok_or(Errno::EBADF)?;
-        self.make_room(at)?;
-        if matches!(self.slots[at], Slot::Reserved) {
+        let mut taken = self.taken.lock();
+        let file = self.get(fd)?;
+        let at = usize::try_from(new).ok().filter(|&at| at < limit).ok_or(Errno::EBADF)?;
+        let mut slot = self.make_slot(&mut taken, at)?.lock();
+        if slot.is_none() && !taken.insert(at) {
             return Err(Errno::EBUSY);
         }
-        match self.set(fd, Slot::Open(file, on_exec)) {
-            Slot::Open(former, _) => Ok(Some(former)),
-            _ => Ok(None),
-        }
+        Ok(slot.replace((file, on_exec)).map(|(former, _)| former))
     }
 
     /// Takes a descriptor out of the table.
     ///
     /// # Errors
     /// EBADF.
-    pub(crate) fn remove(&mut self, fd: i32) -> Result<Arc<OpenFile>> {
-        self.get(fd)?;
-        match self.set(fd, Slot::Free) {
-            Slot::Open(file, _) => Ok(file),
-            _ => Err(Errno::EBADF),
+    pub(crate) fn remove(&self, fd: i32) -> Result<Arc<OpenFile>> {
+        let slot = self.slot(fd)?;
+        let mut taken = self.taken.lock();
+        let (file, _) = slot.lock().take().ok_or(Errno::EBADF)?;
+        taken.remove(fd as usize);
+        Ok(file)
+    }
+
+    /// Takes the lowest descriptor from `first` to `last` out of the table.
+    pub(crate) fn remove_first(&self, first: u32, last: u32) -> Option<(i32, Arc<OpenFile>)> {
+        let mut taken = self.taken.lock();
+        let (fd, mut slot) = self.first_open(&taken, first, last)?;
+        let (file, _) = slot.take()?;
+        taken.remove(fd as usize);
+        Some((fd, file))
+    }
+
+    /// Sets what happens to each descriptor from `first` to `last` when another program is
+    /// started.
+    pub(crate) fn set_on_exec_of_all(&self, first: u32, last: u32, on_exec: OnExec) {
+        let taken = self.taken.lock();
+        let mut next = first;
+        while let Some((fd, mut slot)) = self.first_open(&taken, next, last) {
+            if let Some((_, kept)) = &mut *slot {
+                *kept = on_exec;
+            }
+            next = fd as u32 + 1;
         }
     }
 
-    /// The lowest descriptor from `first` to `last`.
-    pub(crate) fn next_open(&self, first: u32, last: u32) -> Option<i32> {
-        let end = self.slots.len().min(last as usize + 1);
-        let slots = self.slots.get(first as usize..end)?;
-        let at = slots.iter().position(|slot| matches!(slot, Slot::Open(..)))?;
-        Some(first as i32 + at as i32)
-    }
-
-    /// The open file description of each descriptor.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<OpenFile>> {
-        self.slots.iter().filter_map(|slot| match slot {
-            Slot::Open(file, _) => Some(file),
-            Slot::Free | Slot::Reserved => None,
-        })
+    /// Calls `with` with the open file description of each descriptor.
+    ///
+    /// # Errors
+    /// The first of `with`.
+    pub(crate) fn each(&self, mut with: impl FnMut(&OpenFile) -> Result<()>) -> Result<()> {
+        let taken = self.taken.lock();
+        let mut next = 0;
+        while let Some((fd, slot)) = self.first_open(&taken, next, u32::MAX) {
+            if let Some((file, _)) = &*slot {
+                with(file)?;
+            }
+            next = fd as u32 + 1;
+        }
+        Ok(())
     }
 
     /// What happens to a descriptor when another program is started.
     ///
     /// # Errors
     /// EBADF.
-    pub(crate) fn on_exec(&mut self, fd: i32) -> Result<&mut OnExec> {
-        let at = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        match self.slots.get_mut(at) {
-            Some(Slot::Open(_, on_exec)) => Ok(on_exec),
-            _ => Err(Errno::EBADF),
+    pub(crate) fn on_exec(&self, fd: i32) -> Result<OnExec> {
+        self.slot(fd)?.lock().as_ref().map(|(_, on_exec)| *on_exec).ok_or(Errno::EBADF)
+    }
+
+    /// Sets what happens to a descriptor when another program is started.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub(crate) fn set_on_exec(&self, fd: i32, on_exec: OnExec) -> Result<()> {
+        let mut slot = self.slot(fd)?.lock();
+        slot.as_mut().map(|(_, kept)| *kept = on_exec).ok_or(Errno::EBADF)
+    }
+
+    /// The lowest descriptor from `first` to `last`, with its slot.
+    fn first_open(
+        &self,
+        taken: &Numbers,
+        first: u32,
+        last: u32,
+    ) -> Option<(i32, MutexGuard<'_, Open>)> {
+        let mut from = first as usize;
+        loop {
+            let fd = taken.first_taken(from).filter(|&fd| fd <= last as usize)?;
+            if let Ok(slot) = self.slot(fd as i32).map(Mutex::lock)
+                && slot.is_some()
+            {
+                return Some((fd as i32, slot));
+            }
+            from = fd + 1;
         }
     }
 
-    fn slot(&self, fd: i32) -> Option<&Slot> {
-        self.slots.get(usize::try_from(fd).ok()?)
+    fn reserve_from(&self, taken: &mut Numbers, least: usize, limit: usize) -> Result<i32> {
+        let fd = taken.first_free(least);
+        if fd >= limit {
+            return Err(Errno::EMFILE);
+        }
+        self.make_slot(taken, fd)?;
+        taken.insert(fd);
+        Ok(fd as i32)
     }
 
-    /// Makes the table long enough for number `fd`.
+    /// The slot of a number.
+    ///
+    /// # Errors
+    /// EBADF for a number that was never taken.
+    #[inline]
+    fn slot(&self, fd: i32) -> Result<&Slot> {
+        let (block, at) = place(usize::try_from(fd).map_err(|_| Errno::EBADF)?);
+        let slots = self.blocks.get(block).and_then(Once::get).ok_or(Errno::EBADF)?;
+        slots.get(at).ok_or(Errno::EBADF)
+    }
+
+    /// The slot of a number, made if it is missing, and room for its bit.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn make_slot(&self, taken: &mut Numbers, fd: usize) -> Result<&Slot> {
+        taken.make_room(fd)?;
+        let (block, at) = place(fd);
+        let slots = self.blocks.get(block).ok_or(Errno::EBADF)?.try_call_once(|| {
+            let mut slots = Vec::new();
+            let count = FIRST_BLOCK << block;
+            slots.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+            slots.resize_with(count, || Mutex::new(Class::Last, None));
+            Ok(slots)
+        })?;
+        slots.get(at).ok_or(Errno::EBADF)
+    }
+}
+
+/// The block of a number's slot, and where it is there: numbers that follow one another are
+/// four slots apart.
+#[inline]
+fn place(fd: usize) -> (usize, usize) {
+    let block = (fd / FIRST_BLOCK + 1).ilog2() as usize;
+    let at = fd - FIRST_BLOCK * ((1 << block) - 1);
+    (block, at & !63 | at % 16 * 4 | at / 16 % 4)
+}
+
+impl Numbers {
+    /// 64 bits, from number `64 * at` on; none that is taken where there is no room.
+    fn word(&self, at: usize) -> u64 {
+        if at == 0 { self.lowest } else { self.others.get(at - 1).copied().unwrap_or(0) }
+    }
+
+    /// The word for number `fd`, and its bit there.
+    fn word_mut(&mut self, fd: usize) -> (Option<&mut u64>, u64) {
+        let word = match fd / BITS {
+            0 => Some(&mut self.lowest),
+            at => self.others.get_mut(at - 1),
+        };
+        (word, 1 << (fd % BITS))
+    }
+
+    /// The lowest number from `from` on that is free.
+    fn first_free(&self, from: usize) -> usize {
+        let mut below = below(from);
+        (from / BITS..)
+            .find_map(|at| {
+                let free = !self.word(at) & !core::mem::take(&mut below);
+                (free != 0).then(|| at * BITS + free.trailing_zeros() as usize)
+            })
+            .unwrap_or(usize::MAX)
+    }
+
+    /// The lowest number from `from` on that is taken.
+    fn first_taken(&self, from: usize) -> Option<usize> {
+        let mut below = below(from);
+        (from / BITS..=self.others.len()).find_map(|at| {
+            let taken = self.word(at) & !core::mem::take(&mut below);
+            (taken != 0).then(|| at * BITS + taken.trailing_zeros() as usize)
+        })
+    }
+
+    /// Makes room for number `fd`.
+    ///
+    /// # Errors
+    /// ENOMEM.
     fn make_room(&mut self, fd: usize) -> Result<()> {
-        if fd >= self.slots.len() {
-            self.slots.try_reserve(fd + 1 - self.slots.len()).map_err(|_| Errno::ENOMEM)?;
-            self.slots.resize_with(fd + 1, || Slot::Free);
+        let words = fd / BITS;
+        if words > self.others.len() {
+            let more = words - self.others.len();
+            self.others.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
+            self.others.resize(words, 0);
         }
         Ok(())
     }
 
-    fn set(&mut self, fd: i32, slot: Slot) -> Slot {
-        let fd = fd as usize;
-        if matches!(slot, Slot::Free) {
-            self.first_free = self.first_free.min(fd);
+    /// Takes a number, for which there is room; whether it was free.
+    fn insert(&mut self, fd: usize) -> bool {
+        let (Some(word), bit) = self.word_mut(fd) else { return false };
+        let was_free = *word & bit == 0;
+        *word |= bit;
+        was_free
+    }
+
+    fn remove(&mut self, fd: usize) {
+        if let (Some(word), bit) = self.word_mut(fd) {
+            *word &= !bit;
         }
-        core::mem::replace(&mut self.slots[fd], slot)
+    }
+}
+
+/// In the word of number `fd`, the bits below.
+fn below(fd: usize) -> u64 {
+    (1 << (fd % BITS)) - 1
+}
+
+#[cfg(all(test, not(anchorite_model)))]
+mod tests {
+    use super::*;
+    use crate::console::Console;
+    use crate::file::Object;
+
+    fn file() -> Arc<OpenFile> {
+        Arc::try_new(OpenFile::new(Object::Console(Console::Input), None, 0)).unwrap()
+    }
+
+    #[test]
+    fn each_number_has_a_slot_of_its_own() {
+        let mut seen = alloc::collections::BTreeSet::new();
+        for fd in 0..5000 {
+            let (block, at) = place(fd);
+            assert!(at < FIRST_BLOCK << block, "{fd}");
+            assert!(seen.insert((block, at)), "{fd}");
+        }
+        assert!(place(1024 * 1024 - 1).0 < BLOCKS);
+    }
+
+    #[test]
+    fn the_lowest_free_number_is_reserved() {
+        let table = Descriptors::new();
+        for fd in 0..200 {
+            assert_eq!(table.reserve(1024), Ok(fd));
+            table.install(fd, file(), OnExec::Keep);
+        }
+        for fd in [130, 3, 64, 63] {
+            table.remove(fd).map(drop).unwrap();
+        }
+        for fd in [3, 63, 64, 130, 200] {
+            assert_eq!(table.reserve(1024), Ok(fd));
+        }
+        assert_eq!(table.reserve(201), Err(Errno::EMFILE));
+        assert_eq!(table.duplicate(0, 150, OnExec::Keep, 1024), Ok(201));
+        assert_eq!(table.duplicate(0, 500, OnExec::Keep, 1024), Ok(500));
+        assert_eq!(table.duplicate(3, 0, OnExec::Keep, 1024), Err(Errno::EBADF), "reserved");
+    }
+
+    #[test]
+    fn a_promised_number_cannot_be_replaced() {
+        let table = Descriptors::new();
+        let fd = table.reserve(10).unwrap();
+        table.install(fd, file(), OnExec::Keep);
+        let promised = table.reserve(10).unwrap();
+        let busy = table.replace(fd, promised, OnExec::Keep, 10).map(|_| ());
+        assert_eq!(busy, Err(Errno::EBUSY));
+        table.release(promised);
+        assert!(table.replace(fd, promised, OnExec::Close, 10).unwrap().is_none());
+        assert!(table.replace(fd, promised, OnExec::Close, 10).unwrap().is_some());
+        assert_eq!(table.on_exec(promised), Ok(OnExec::Close));
+    }
+
+    #[test]
+    fn those_of_a_range_are_found() {
+        let table = Descriptors::new();
+        for fd in [0, 70, 700] {
+            let fd = table.duplicate_for_test(fd);
+            assert_eq!(table.on_exec(fd), Ok(OnExec::Keep));
+        }
+        table.set_on_exec_of_all(1, 70, OnExec::Close);
+        assert_eq!(table.on_exec(70), Ok(OnExec::Close));
+        assert_eq!(table.on_exec(700), Ok(OnExec::Keep));
+        let mut count = 0;
+        table.each(|_| Ok(count += 1)).unwrap();
+        assert_eq!(count, 3);
+        assert_eq!(table.remove_first(1, u32::MAX).map(|(fd, _)| fd), Some(70));
+        assert!(table.remove_first(1, 699).is_none());
+        assert_eq!(table.remove_first(1, 700).map(|(fd, _)| fd), Some(700));
+    }
+
+    impl Descriptors {
+        /// Makes a descriptor with this number.
+        fn duplicate_for_test(&self, fd: usize) -> i32 {
+            let fd = self.reserve_from(&mut self.taken.lock(), fd, 1024).unwrap();
+            self.install(fd, file(), OnExec::Keep);
+            fd
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::mounts::{MountId, Mounts};
 use crate::node::{Files, Node};
 use crate::platform::Stream;
 use crate::user::UserMemory;
-use crate::walk::{Last, LastLink, Path, Place, Walk};
+use crate::walk::{At, Last, LastLink, Path, Place, Walk};
 use crate::{Errno, HostFiles, Platform, Result};
 
 /// `st_dev` of the ramdisk at `/`.
@@ -38,8 +38,10 @@ pub struct System {
     platform: StdArc<dyn Platform>,
     user_memory: UserMemory,
     mounts: RwLock<Mounts>,
+    /// The root directory. Immutable.
+    root: Place,
     working_directory: RwLock<Place>,
-    pub(crate) descriptors: RwLock<Descriptors>,
+    pub(crate) descriptors: Descriptors,
     pub(crate) identity: RwLock<Identity>,
     umask: AtomicU32,
     recent: Recent,
@@ -61,7 +63,7 @@ impl System {
         let seed = u64::from_ne_bytes(seed);
         let ramdisk = Ramdisk::new(&caller, ROOT_MODE, limits, ROOT_DEVICE, seed)?;
         let mounts = Mounts::new(ramdisk)?;
-        let mut descriptors = Descriptors::new();
+        let descriptors = Descriptors::new();
         for (console, flags) in [
             (Console::Input, libc::O_RDONLY),
             (Console::Output(Stream::Stdout), libc::O_WRONLY),
@@ -74,9 +76,10 @@ impl System {
         Ok(System {
             user_memory: UserMemory::new(platform.user_memory())?,
             platform,
-            working_directory: RwLock::new(Class::Lookup, mounts.root()),
+            working_directory: RwLock::new(Class::WorkingDirectory, mounts.root()),
+            root: mounts.root(),
             mounts: RwLock::new(Class::Lookup, mounts),
-            descriptors: RwLock::new(Class::Lookup, descriptors),
+            descriptors,
             identity: RwLock::new(Class::Identity, identity),
             umask: AtomicU32::new(UMASK),
             recent: Recent::default(),
@@ -123,11 +126,10 @@ impl System {
             Ok(())
         };
         hold(&self.working_directory().node)?;
-        for file in self.descriptors.read().files() {
-            file.place.as_ref().map_or(Ok(()), |place| hold(&place.node))?;
-        }
-        match self.root().node {
-            Node::Ramdisk(root) => check(&root, Held::These(&held)),
+        self.descriptors
+            .each(|file| file.place.as_ref().map_or(Ok(()), |place| hold(&place.node)))?;
+        match &self.root.node {
+            Node::Ramdisk(root) => check(root, Held::These(&held)),
             Node::Host(_) => Ok(Report::default()),
         }
     }
@@ -172,8 +174,8 @@ impl System {
     }
 
     /// The root directory.
-    pub(crate) fn root(&self) -> Place {
-        self.mounts.read().root()
+    pub(crate) fn root(&self) -> &Place {
+        &self.root
     }
 
     pub(crate) fn working_directory(&self) -> Place {
@@ -206,7 +208,7 @@ impl System {
         at: i32,
         path: Path<'a>,
     ) -> Result<Walk<'a>> {
-        let from = if path.is_absolute() { self.root() } else { self.start(at)? };
+        let from = if path.is_absolute() { At::Root(self.root()) } else { self.start(at)? };
         Ok(Walk::new(self, caller, from, path))
     }
 
@@ -214,13 +216,18 @@ impl System {
     ///
     /// # Errors
     /// EBADF; ENOTDIR if the descriptor is no directory's.
-    fn start(&self, at: i32) -> Result<Place> {
+    fn start(&self, at: i32) -> Result<At<'_>> {
         if at == libc::AT_FDCWD {
-            return Ok(self.working_directory());
+            let place = self.working_directory.read();
+            return Ok(match &place.node {
+                Node::Ramdisk(_) => At::WorkingDirectory(place),
+                // A host may take its time, in which others can change the directory.
+                Node::Host(_) => At::Place(place.clone()),
+            });
         }
         let file = self.file_or_path(at)?;
         match &file.place {
-            Some(place) if !place.node.is_not_directory() => Ok(place.clone()),
+            Some(place) if !place.node.is_not_directory() => Ok(At::Place(place.clone())),
             _ => Err(Errno::ENOTDIR),
         }
     }
@@ -249,7 +256,7 @@ impl System {
 
     /// A walk of the absolute path `path`.
     fn walk_from_root<'a>(&'a self, caller: &'a Caller<'a>, path: &'a [u8]) -> Result<Walk<'a>> {
-        Ok(Walk::new(self, caller, self.root(), Path::new(path)?))
+        Ok(Walk::new(self, caller, At::Root(self.root()), Path::new(path)?))
     }
 
     /// Makes each directory of the absolute path `path` that is missing.

@@ -6,7 +6,9 @@
 //! mount leads to the parent of its mount point.
 
 use alloc::vec::Vec;
+use core::ops::Deref;
 
+use anchorite_fs::sync::RwLockReadGuard;
 use anchorite_fs::{Access, Caller, EntryName, Sink};
 
 use crate::mounts::MountId;
@@ -29,6 +31,41 @@ impl Place {
     /// Whether something is mounted here.
     pub(crate) fn is_covered(&self) -> bool {
         matches!(&self.node, Node::Ramdisk(inode) if inode.is_mount_point())
+    }
+}
+
+/// Where a walk is. To count a reference to where most walks begin would have them all write
+/// to it; so there they do with its lock.
+pub(crate) enum At<'a> {
+    /// At the root of the tree.
+    Root(&'a Place),
+    /// In the working directory, which nobody can change meanwhile.
+    WorkingDirectory(RwLockReadGuard<'a, Place>),
+    /// Somewhere, by a reference of its own.
+    Place(Place),
+}
+
+impl At<'_> {
+    /// The place, by a reference of its own.
+    pub(crate) fn into_place(self) -> Place {
+        match self {
+            At::Place(place) => place,
+            At::Root(place) => place.clone(),
+            At::WorkingDirectory(place) => place.clone(),
+        }
+    }
+}
+
+impl Deref for At<'_> {
+    type Target = Place;
+
+    #[inline]
+    fn deref(&self) -> &Place {
+        match self {
+            At::Place(place) => place,
+            At::Root(place) => place,
+            At::WorkingDirectory(place) => place,
+        }
     }
 }
 
@@ -78,7 +115,7 @@ pub(crate) struct Walk<'a> {
     system: &'a System,
     caller: &'a Caller<'a>,
     /// Where the walk is.
-    pub(crate) place: Place,
+    pub(crate) place: At<'a>,
     rest: Rest<'a>,
     links: u32,
 }
@@ -111,7 +148,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(
         system: &'a System,
         caller: &'a Caller<'a>,
-        from: Place,
+        from: At<'a>,
         Path(path): Path<'a>,
     ) -> Walk<'a> {
         Walk { system, caller, place: from, rest: Rest::Given(path), links: 0 }
@@ -164,7 +201,7 @@ impl<'a> Walk<'a> {
                     return if self.place.node.is_not_directory() {
                         Err(Errno::ENOTDIR)
                     } else {
-                        Ok(self.place)
+                        Ok(self.place.into_place())
                     };
                 }
                 Last::DotDot => return self.up(),
@@ -204,13 +241,13 @@ impl<'a> Walk<'a> {
     fn step(&mut self, len: usize) -> Result<()> {
         match &self.rest.bytes()[..len] {
             b"." => {}
-            b".." => self.place = self.up()?,
+            b".." => self.place = At::Place(self.up()?),
             name => {
-                if let Node::Ramdisk(directory) = &mut self.place.node {
+                if let Node::Ramdisk(directory) = &self.place.node {
                     // As below, for what is most often so, without moving places about.
                     let child = directory.lookup(self.caller, name)?;
                     if child.is_directory() && !child.is_mount_point() {
-                        *directory = child;
+                        self.go_to(Node::Ramdisk(child));
                         self.rest.skip(len);
                         return Ok(());
                     }
@@ -222,11 +259,24 @@ impl<'a> Walk<'a> {
                     }
                     return Err(Errno::ENOTDIR);
                 }
-                self.place = child;
+                self.place = At::Place(child);
             }
         }
         self.rest.skip(len);
         Ok(())
+    }
+
+    /// Lets the walk be at a file of the same mount.
+    fn go_to(&mut self, node: Node) {
+        match &mut self.place {
+            At::Place(place) => place.node = node,
+            at => *at = At::Place(Place { mount: at.mount, node }),
+        }
+    }
+
+    /// Lets the walk be where it is by a reference of its own, for another one to begin.
+    pub(crate) fn stay(self) -> Walk<'a> {
+        Walk { place: At::Place(self.place.into_place()), ..self }
     }
 
     /// Puts the target of `link` in the place of the path's first `len` bytes.
@@ -244,7 +294,7 @@ impl<'a> Walk<'a> {
         spliced.truncate(target_len);
         spliced.extend_from_slice(after);
         if spliced.first() == Some(&b'/') {
-            self.place = self.system.root();
+            self.place = At::Root(self.system.root());
         }
         self.rest = Rest::Spliced(spliced, 0);
         Ok(())

@@ -13,7 +13,7 @@ use shuttle::thread_local;
 use std::thread_local;
 
 /// How many classes there are.
-const CLASSES: usize = Class::Lookup as usize + 1;
+const CLASSES: usize = Class::Last as usize + 1;
 
 thread_local! {
     /// What this thread holds: at most one lock of each class. No vector, since it is

@@ -1,9 +1,10 @@
 //! Locks that are waited for by looking at their [`Word`].
 
 use core::cell::UnsafeCell;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
-use super::Word;
+use super::word::{Share, Word};
 
 /// A lock that one thread has at a time.
 pub(super) struct Mutex<T>(RwLock<T>);
@@ -18,7 +19,7 @@ pub(super) struct RwLock<T> {
 }
 
 /// What an [`RwLock`] protects, to read.
-pub(super) struct RwLockReadGuard<'a, T>(&'a RwLock<T>);
+pub(super) struct RwLockReadGuard<'a, T>(&'a RwLock<T>, ManuallyDrop<Share>);
 
 /// What an [`RwLock`] protects, to write.
 pub(super) struct RwLockWriteGuard<'a, T>(&'a RwLock<T>);
@@ -46,8 +47,7 @@ impl<T> RwLock<T> {
 
     #[inline]
     pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.word.share();
-        RwLockReadGuard(self)
+        RwLockReadGuard(self, ManuallyDrop::new(self.word.share()))
     }
 
     #[inline]
@@ -74,7 +74,8 @@ impl<T> Deref for RwLockReadGuard<'_, T> {
 impl<T> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.0.word.leave();
+        // SAFETY: the guard, which goes, held it.
+        self.0.word.leave(unsafe { ManuallyDrop::take(&mut self.1) });
     }
 }
 

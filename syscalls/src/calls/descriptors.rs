@@ -42,18 +42,17 @@ impl System {
         let flags = if flags & libc::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
         check_flags(flags)?;
         let path = Path::new(path)?;
-        let fd = self.descriptors.write().reserve(self.limits.descriptors())?;
+        let fd = self.descriptors.reserve(self.limits.descriptors())?;
         let opened = self.as_caller(|caller| {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
             let walk = self.walk(caller, at, path)?;
             Ok(room.fill(self.open_file(caller, walk, flags, mode & 0o7777)?))
         });
-        let mut descriptors = self.descriptors.write();
         match opened {
-            Ok(file) => descriptors.install(fd, file, on_exec(flags)),
+            Ok(file) => self.descriptors.install(fd, file, on_exec(flags)),
             Err(errno) => {
-                descriptors.release(fd);
+                self.descriptors.release(fd);
                 return Err(errno);
             }
         }
@@ -74,7 +73,7 @@ impl System {
     /// EBADF; what the host says at the last reference to a file of its own: the
     /// descriptor is closed all the same.
     pub fn close(&self, fd: i32) -> Result<()> {
-        let file = self.descriptors.write().remove(fd)?;
+        let file = self.descriptors.remove(fd)?;
         Arc::into_inner(file).map_or(Ok(()), OpenFile::close)
     }
 
@@ -87,21 +86,17 @@ impl System {
         if flags & !(libc::CLOSE_RANGE_CLOEXEC | libc::CLOSE_RANGE_UNSHARE) != 0 || last < first {
             return Err(Errno::EINVAL);
         }
-        let mut next = first;
-        // The lock is let go for each close: the last reference may have much to free.
-        loop {
-            let closed = {
-                let mut descriptors = self.descriptors.write();
-                let Some(fd) = descriptors.next_open(next, last) else { return Ok(()) };
-                next = fd as u32 + 1;
-                if flags & libc::CLOSE_RANGE_CLOEXEC != 0 {
-                    *descriptors.on_exec(fd)? = OnExec::Close;
-                    continue;
-                }
-                descriptors.remove(fd)?
-            };
-            drop(closed);
+        if flags & libc::CLOSE_RANGE_CLOEXEC != 0 {
+            self.descriptors.set_on_exec_of_all(first, last, OnExec::Close);
+            return Ok(());
         }
+        let mut next = first;
+        // One by one: the last reference may have much to free.
+        while let Some((fd, closed)) = self.descriptors.remove_first(next, last) {
+            drop(closed);
+            next = fd as u32 + 1;
+        }
+        Ok(())
     }
 
     /// `dup(2)`: the lowest free descriptor, for the same open file description.
@@ -132,12 +127,7 @@ impl System {
         if flags & !libc::O_CLOEXEC != 0 || old == new {
             return Err(Errno::EINVAL);
         }
-        let former = {
-            let mut descriptors = self.descriptors.write();
-            let file = descriptors.get(old)?.clone();
-            descriptors.replace(new, file, on_exec(flags), self.limits.descriptors())?
-        };
-        drop(former);
+        self.descriptors.replace(old, new, on_exec(flags), self.limits.descriptors())?;
         Ok(new)
     }
 
@@ -158,14 +148,14 @@ impl System {
                 let close = command == libc::F_DUPFD_CLOEXEC;
                 self.duplicate(fd, least, if close { OnExec::Close } else { OnExec::Keep })
             }
-            libc::F_GETFD => Ok(match *self.descriptors.write().on_exec(fd)? {
+            libc::F_GETFD => Ok(match self.descriptors.on_exec(fd)? {
                 OnExec::Keep => 0,
                 OnExec::Close => libc::FD_CLOEXEC,
             }),
             libc::F_SETFD => {
                 let close = argument as i32 & libc::FD_CLOEXEC != 0;
                 let on_exec = if close { OnExec::Close } else { OnExec::Keep };
-                *self.descriptors.write().on_exec(fd)? = on_exec;
+                self.descriptors.set_on_exec(fd, on_exec)?;
                 Ok(0)
             }
             libc::F_GETFL => Ok(file.flags()),
@@ -190,10 +180,8 @@ impl System {
     /// # Errors
     /// EBADF, also for a descriptor that O_PATH made.
     pub(crate) fn file(&self, fd: i32) -> Result<Arc<OpenFile>> {
-        match self.descriptors.read().get(fd)? {
-            file if file.flags() & libc::O_PATH != 0 => Err(Errno::EBADF),
-            file => Ok(file.clone()),
-        }
+        let file = self.descriptors.get(fd)?;
+        if file.flags() & libc::O_PATH != 0 { Err(Errno::EBADF) } else { Ok(file) }
     }
 
     /// The open file description of `fd`, which may be one that O_PATH made.
@@ -201,15 +189,11 @@ impl System {
     /// # Errors
     /// EBADF.
     pub(crate) fn file_or_path(&self, fd: i32) -> Result<Arc<OpenFile>> {
-        self.descriptors.read().get(fd).cloned()
+        self.descriptors.get(fd)
     }
 
     fn duplicate(&self, fd: i32, least: usize, on_exec: OnExec) -> Result<i32> {
-        let mut descriptors = self.descriptors.write();
-        let file = descriptors.get(fd)?.clone();
-        let new = descriptors.reserve_from(least, self.limits.descriptors())?;
-        descriptors.install(new, file, on_exec);
-        Ok(new)
+        self.descriptors.duplicate(fd, least, on_exec, self.limits.descriptors())
     }
 
     fn open_file(
@@ -243,7 +227,7 @@ impl System {
             let name = match walk.last() {
                 Last::Name(name) => name,
                 Last::DotDot if !create => return open(self.parent(&walk.place)?),
-                _ if !create => return open(walk.place),
+                _ if !create => return open(walk.place.into_place()),
                 _ if flags & libc::O_EXCL != 0 => return Err(Errno::EEXIST),
                 _ => return Err(Errno::EISDIR),
             };

@@ -211,7 +211,7 @@ impl System {
             _ => return Err(Errno::EINVAL),
         };
         self.as_caller(|caller| {
-            let old = self.walk_to_parent(caller, old_at, old)?;
+            let old = self.walk_to_parent(caller, old_at, old)?.stay();
             // The rename checks it again; what is wrong with the new path comes after.
             old.check_name_searchable()?;
             let new = self.walk_to_parent(caller, new_at, new)?;

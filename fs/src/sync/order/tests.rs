@@ -6,14 +6,16 @@ use std::string::String;
 
 use super::super::{Class, Mutex, RwLock};
 
-const ALL: [Class; 7] = [
+const ALL: [Class; 9] = [
     Class::Identity,
+    Class::WorkingDirectory,
     Class::Offset,
     Class::Rename,
     Class::Inode,
     Class::SecondDirectory,
     Class::Child,
     Class::Lookup,
+    Class::Last,
 ];
 
 /// What `act` panics with; nothing if it does not.

@@ -1,0 +1,54 @@
+//! Which core a thread runs on.
+
+/// Tells the number of the core; 0 where nobody knows.
+#[cfg(not(anchorite_model))]
+static CORE: core::sync::atomic::AtomicPtr<()> =
+    core::sync::atomic::AtomicPtr::new(core::ptr::null_mut());
+
+/// Which core this thread runs on, or one that it ran on lately: good for what may be any,
+/// and is best near.
+#[inline(always)]
+pub(crate) fn this_core() -> usize {
+    #[cfg(not(anchorite_model))]
+    return of_declared();
+    #[cfg(anchorite_model)]
+    return MODEL.with(core::cell::Cell::get);
+}
+
+#[cfg(not(anchorite_model))]
+#[allow(unsafe_code)]
+#[inline(always)]
+fn of_declared() -> usize {
+    let declared = CORE.load(core::sync::atomic::Ordering::Relaxed);
+    if declared.is_null() {
+        return 0;
+    }
+    // SAFETY: what is not null was a function of this type.
+    let core = unsafe { core::mem::transmute::<*mut (), fn() -> usize>(declared) };
+    core()
+}
+
+/// Declares how to learn which core a thread runs on: numbers from 0 on. With that, cores stay
+/// out of one another's way. A wrong number makes nothing wrong, only slow; it must cost next
+/// to nothing.
+#[cfg(not(anchorite_model))]
+pub fn declare_cores(core: fn() -> usize) {
+    CORE.store(core as *mut (), core::sync::atomic::Ordering::Relaxed);
+}
+
+#[cfg(anchorite_model = "loom")]
+use loom::thread_local;
+#[cfg(anchorite_model = "shuttle")]
+use shuttle::thread_local;
+
+#[cfg(anchorite_model)]
+thread_local! {
+    #[allow(clippy::missing_const_for_thread_local)] // loom's macro takes no `const`
+    static MODEL: core::cell::Cell<usize> = core::cell::Cell::new(0);
+}
+
+/// Lets this thread of a model run on a core.
+#[cfg(anchorite_model)]
+pub fn be_on(core: usize) {
+    MODEL.with(|number| number.set(core));
+}

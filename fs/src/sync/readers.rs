@@ -1,0 +1,91 @@
+//! Sharing a lock without writing to it.
+//!
+//! To count itself in a lock's word, a thread needs the word's cache line for itself: 50 to
+//! 100 cycles where another core had it last, for every call of each. Where a lock is shared by
+//! several cores and hardly ever taken, a thread therefore notes the lock in a line of its own
+//! core, and who takes the lock looks at the lines of all. (Dice and Kogan, BRAVO: Biased
+//! Locking for Reader-Writer Locks, 2019; there, the lines are one table that is hashed into.)
+
+use super::{AtomicUsize, Ordering, this_core};
+
+/// How many lines there are: cores with higher numbers share them, which is slower.
+#[cfg(not(anchorite_model))]
+const LINES: usize = 16;
+#[cfg(anchorite_model)]
+const LINES: usize = 2;
+/// Places in a line. A thread holds fewer locks at once.
+#[cfg(not(anchorite_model))]
+const PLACES: usize = 8;
+#[cfg(anchorite_model)]
+const PLACES: usize = 2;
+
+/// Addresses of locks that are shared; 0 for none. By itself in what a processor fetches.
+#[repr(align(128))]
+struct Line([AtomicUsize; PLACES]);
+
+#[cfg(not(anchorite_model))]
+static READERS: [Line; LINES] = [const { Line([const { AtomicUsize::new(0) }; PLACES]) }; LINES];
+#[cfg(anchorite_model = "loom")]
+loom::lazy_static! {
+    static ref READERS: [Line; LINES] = new();
+}
+#[cfg(anchorite_model = "shuttle")]
+shuttle::lazy_static! {
+    static ref READERS: [Line; LINES] = new();
+}
+#[cfg(anchorite_model)]
+fn new() -> [Line; LINES] {
+    core::array::from_fn(|_| Line(core::array::from_fn(|_| AtomicUsize::new(0))))
+}
+
+/// A place in a core's line, where a lock is noted.
+pub(super) struct Note(&'static AtomicUsize);
+
+impl Note {
+    /// Notes a lock in the line of this core, unless that is full. Everybody who looks at the
+    /// lines from now on sees it, or what they wrote before is seen from here.
+    #[inline]
+    pub(super) fn take(lock: usize) -> Option<Note> {
+        for place in &READERS[line()].0 {
+            if place.load(Ordering::Relaxed) == 0
+                && place.compare_exchange(0, lock, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+            {
+                in_one_order();
+                return Some(Note(place));
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Note {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
+
+/// Which line is this core's.
+#[inline]
+pub(super) fn line() -> usize {
+    this_core() % LINES
+}
+
+/// Calls `wait` until nobody has the lock noted. Of those who note it later, each sees what
+/// the caller wrote before.
+pub(super) fn wait_for_all(lock: usize, wait: impl Fn()) {
+    in_one_order();
+    for place in READERS.iter().flat_map(|line| &line.0) {
+        while place.load(Ordering::SeqCst) == lock {
+            wait();
+        }
+    }
+}
+
+/// Orders what was written before with what is read after, for all who do so. The accesses
+/// themselves are so ordered; loom takes them for less.
+#[inline(always)]
+fn in_one_order() {
+    #[cfg(anchorite_model = "loom")]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}

@@ -1,0 +1,92 @@
+use alloc::vec::Vec;
+use std::cell::Cell;
+use std::thread;
+
+use super::*;
+use crate::sync::AtomicU64;
+use crate::sync::declare_cores;
+
+std::thread_local! {
+    static CORE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Lets this thread be on a core.
+fn be_on(core: usize) {
+    declare_cores(|| CORE.get());
+    CORE.set(core);
+}
+
+/// The word after it was shared from these cores, one after the other.
+fn shared_from(cores: impl Iterator<Item = usize>) -> (Word, u32) {
+    let word = Word::new();
+    for core in cores {
+        be_on(core);
+        let share = word.share();
+        word.leave(share);
+    }
+    let now = word.0.load(Ordering::Relaxed);
+    (word, now)
+}
+
+#[test]
+fn a_lock_that_is_shared_from_one_core_is_counted_in() {
+    let (_, word) = shared_from([3; 1000].into_iter());
+    assert_eq!(word, 4 * ONE_LINE);
+}
+
+#[test]
+fn a_lock_that_is_shared_by_turns_is_noted_until_it_is_taken() {
+    let (word, now) = shared_from((0..16).map(|at| at % 2));
+    assert_ne!(now & NOTED, 0);
+    let (first, second) = (word.share(), word.share());
+    assert!(first.0.is_some() && second.0.is_some());
+    assert_eq!(word.0.load(Ordering::Relaxed), now, "nothing is written");
+    word.leave(first);
+    word.leave(second);
+    word.take();
+    assert_eq!(word.0.load(Ordering::Relaxed), TAKEN);
+    word.give();
+    let share = word.share();
+    assert!(share.0.is_none());
+    word.leave(share);
+}
+
+#[test]
+fn a_full_line_makes_locks_be_counted_in() {
+    let (word, _) = shared_from((0..16).map(|at| at % 2));
+    be_on(2);
+    let shares: Vec<_> = (0..20).map(|_| word.share()).collect();
+    assert!(shares.iter().any(|share| share.0.is_some()));
+    assert!(shares.iter().any(|share| share.0.is_none()));
+    shares.into_iter().for_each(|share| word.leave(share));
+    word.take();
+    word.give();
+}
+
+#[test]
+fn who_takes_a_noted_lock_has_it_alone() {
+    let (word, value) = (Word::new(), [AtomicU64::new(0), AtomicU64::new(0)]);
+    thread::scope(|scope| {
+        for core in 0..4 {
+            let (word, value) = (&word, &value);
+            scope.spawn(move || {
+                be_on(core);
+                for at in 0..20_000 {
+                    if at % 100 == 0 {
+                        word.take();
+                        let had = value[0].load(Ordering::Relaxed);
+                        value[0].store(had + 1, Ordering::Relaxed);
+                        value[1].store(had + 1, Ordering::Relaxed);
+                        word.give();
+                    } else {
+                        let share = word.share();
+                        let [one, other] = value.each_ref().map(|v| v.load(Ordering::Relaxed));
+                        assert_eq!(one, other);
+                        word.leave(share);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(value[0].load(Ordering::Relaxed), 4 * 200);
+}
