@@ -491,7 +491,7 @@ pub(crate) mod tests_support {
         let credentials = Credentials::default();
         let caller = Caller::new(&credentials, Timestamp::default());
         let limits = Limits { size_bytes, inodes: 100 };
-        Ramdisk::new(&caller, 0o755, limits, 1, 0).unwrap().root().superblock.clone()
+        Ramdisk::new(&caller, 0o755, limits, 1, 0).unwrap().superblock.clone()
     }
 }
 

@@ -13,6 +13,7 @@ use core::fmt;
 
 use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed};
+use crate::home::Home;
 use crate::mem::Arc;
 use crate::namespace::Owner;
 use crate::permission::check;
@@ -125,7 +126,7 @@ pub enum Allocation {
 /// A file in the ramdisk.
 pub struct Inode {
     /// Immutable.
-    pub(crate) superblock: Arc<Superblock>,
+    pub(crate) superblock: Home,
     /// Immutable.
     number: InodeNo,
     /// Immutable.
@@ -271,7 +272,7 @@ impl Inode {
         }
         // From here on the quota is given back by the inode's drop.
         Arc::try_new(Inode {
-            superblock: superblock.clone(),
+            superblock: Home::of(superblock),
             number,
             file_type,
             mount_point: AtomicBool::new(false),

@@ -48,6 +48,8 @@ pub mod check;
 mod data;
 mod directory;
 mod errno;
+#[allow(unsafe_code)]
+mod home;
 mod inode;
 #[allow(unsafe_code)]
 pub mod mem;
@@ -56,6 +58,7 @@ mod name;
 mod namespace;
 mod permission;
 pub mod plants;
+mod quota;
 mod ramdisk;
 pub mod sync;
 mod time;

@@ -120,6 +120,27 @@ impl<T> Arc<T> {
         this.counted().references.get()
     }
 
+    /// Counts so many references that nobody has yet.
+    pub(crate) fn count_ahead(this: &Arc<T>, count: usize) {
+        this.counted().references.add(count);
+    }
+
+    /// A reference out of those that are counted and nobody has.
+    ///
+    /// # Safety
+    /// There is one.
+    pub(crate) unsafe fn take_counted(this: &Arc<T>) -> Arc<T> {
+        Arc { counted: this.counted, owns: PhantomData }
+    }
+
+    /// Counts so many references less, that nobody has.
+    ///
+    /// # Safety
+    /// There are so many.
+    pub(crate) unsafe fn discount(this: &Arc<T>, count: usize) {
+        this.counted().references.subtract(count);
+    }
+
     /// Gives up the reference; the value, if it was the last.
     pub fn into_inner(this: Arc<T>) -> Option<T> {
         let this = ManuallyDrop::new(this);

@@ -4,11 +4,13 @@ use core::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use crate::home::{Home, Homes};
 use crate::inode::{Body, Inode, InodeRef, Meta};
 use crate::mem::{self, Arc};
 use crate::namespace::Owner;
-use crate::sync::{Class, Counter, Mutex};
-use crate::{Caller, Errno, FileType, PAGE_BYTES, Result, planted};
+use crate::quota::Quota;
+use crate::sync::{Class, Counter, Mutex, Ranges, alone};
+use crate::{Caller, FileType, PAGE_BYTES, Result};
 
 /// How large a ramdisk may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,12 @@ pub(crate) struct Superblock {
     limits: Limits,
     /// Immutable.
     hasher: FixedState,
-    pages: Counter,
-    inodes: Counter,
+    pub(crate) homes: Homes,
+    pages: Quota,
+    inodes: Quota,
+    /// No inode has this number, or a higher one.
     pub(crate) next_number: Counter,
+    pub(crate) numbers: Ranges,
 }
 
 impl Superblock {
@@ -68,12 +73,12 @@ impl Superblock {
     /// # Errors
     /// ENOSPC.
     pub(crate) fn charge(&self, pages: u64) -> Result<()> {
-        charge(&self.pages, pages, self.limits.size_bytes / PAGE_BYTES as u64)
+        self.pages.charge(pages)
     }
 
     /// Gives `pages` back to the quota.
     pub(crate) fn uncharge(&self, pages: u64) {
-        self.pages.subtract(pages);
+        self.pages.uncharge(pages);
     }
 
     /// Takes an inode from the quota; returns its number, never used before.
@@ -81,19 +86,22 @@ impl Superblock {
     /// # Errors
     /// ENOSPC.
     pub(crate) fn charge_inode(&self) -> Result<u64> {
-        charge(&self.inodes, 1, self.limits.inodes)?;
-        Ok(self.next_number.add(1))
+        self.inodes.charge(1)?;
+        Ok(match alone() {
+            true => self.next_number.add(1),
+            false => self.numbers.next(|count| self.next_number.add(count)),
+        })
     }
 
     /// What is used now.
     pub(crate) fn usage(&self) -> Usage {
-        Usage { limits: self.limits, pages: self.pages.get(), inodes: self.inodes.get() }
+        Usage { limits: self.limits, pages: self.pages.used(), inodes: self.inodes.used() }
     }
 
     /// Pages that the quota was charged for.
     #[cfg(test)]
     pub(crate) fn pages_charged(&self) -> u64 {
-        self.pages.get()
+        self.pages.used()
     }
 
     /// Lets the quota count this, true or not.
@@ -104,7 +112,7 @@ impl Superblock {
     }
 
     pub(crate) fn uncharge_inode(&self) {
-        self.inodes.subtract(1);
+        self.inodes.uncharge(1);
     }
 
     pub(crate) fn hash(&self, name: &[u8]) -> u32 {
@@ -112,19 +120,6 @@ impl Superblock {
         hasher.write(name);
         hasher.finish() as u32
     }
-}
-
-/// Counts what is charged, unless that would pass `limit`.
-///
-/// # Errors
-/// ENOSPC.
-fn charge(counter: &Counter, count: u64, limit: u64) -> Result<()> {
-    if planted!("limit_is_checked_apart") {
-        let room = counter.get().checked_add(count).is_some_and(|sum| sum <= limit);
-        counter.add(if room { count } else { 0 });
-        return if room { Ok(()) } else { Err(Errno::ENOSPC) };
-    }
-    if counter.add_below(count, limit) { Ok(()) } else { Err(Errno::ENOSPC) }
 }
 
 /// A file system in memory. Dropping it frees the tree; inodes that are still
@@ -152,9 +147,11 @@ impl Ramdisk {
             rename: Mutex::new(Class::Rename, ()),
             limits,
             hasher: FixedState::with_seed(seed),
-            pages: Counter::new(0),
-            inodes: Counter::new(0),
+            homes: Homes::new(),
+            pages: Quota::new(limits.size_bytes / PAGE_BYTES as u64),
+            inodes: Quota::new(limits.inodes),
             next_number: Counter::new(1),
+            numbers: Ranges::new(),
         })?;
         let mut meta = Meta::new(caller.now(), Owner::of(caller.credentials), mode);
         meta.nlink = 2;
@@ -191,6 +188,7 @@ impl Drop for Ramdisk {
                 },
             }
         }
+        Home::end(&self.superblock);
     }
 }
 

@@ -102,9 +102,10 @@ pub use alone::{declare_alone, declare_shared};
 pub use cores::be_on;
 #[cfg(not(anchorite_model))]
 pub use cores::declare_cores;
-use cores::this_core;
 mod cores;
 mod readers;
+mod spares;
+pub(crate) use spares::{BATCH, MOST_OF_ALL, Ranges, Spares};
 mod word;
 pub use word::{Share, Word};
 

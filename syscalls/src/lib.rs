@@ -73,7 +73,8 @@ mod system;
 mod user;
 mod walk;
 
-pub use anchorite_fs::sync::{declare_alone, declare_shared};
+#[cfg(not(anchorite_model))]
+pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
 pub use anchorite_fs::{Errno, Limits, Result, Usage, check};
 pub use host::{HostFd, HostFiles};
 pub use platform::{Memory, Platform, Stream};

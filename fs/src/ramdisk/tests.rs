@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::{Created, Credentials, EntryName, New, RenameMode, Source, Timestamp, rename};
+use crate::{Created, Credentials, EntryName, Errno, New, RenameMode, Source, Timestamp, rename};
 
 const ROOMY: Limits = Limits { size_bytes: u64::MAX, inodes: u64::MAX };
 
@@ -34,7 +34,7 @@ fn tree_of_a_million_levels_is_torn_down_without_recursion() {
         assert_eq!(ramdisk.usage().inodes, DEEP as u64 + 1);
         drop(at);
         drop(ramdisk);
-        assert_eq!(superblock.inodes.get(), 0);
+        assert_eq!(superblock.inodes.used(), 0);
         assert_eq!(Arc::count(&superblock), 1);
     });
 }
@@ -72,10 +72,10 @@ fn open_files_outlive_the_ramdisk() {
         let done = file.read(caller, 0, &mut crate::Sink::from(&mut buffer[..]));
         assert_eq!((done, &buffer), (Ok(4), b"text"));
         drop(dir);
-        assert_eq!(superblock.pages.get(), 1);
+        assert_eq!(superblock.pages.used(), 1);
         drop(file);
         assert_eq!(superblock.pages_charged(), 0);
-        assert_eq!(superblock.inodes.get(), 0);
+        assert_eq!(superblock.inodes.used(), 0);
     });
 }
 

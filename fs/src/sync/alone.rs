@@ -112,6 +112,16 @@ impl References {
         self.0.load(Ordering::Acquire)
     }
 
+    /// So many more, by somebody who has one.
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// So many less, by somebody who has another.
+    pub(crate) fn subtract(&self, count: usize) {
+        self.0.fetch_sub(count, Ordering::Release);
+    }
+
     /// One more, by somebody who has one.
     #[inline]
     pub(crate) fn increment(&self) {

@@ -5,10 +5,20 @@
 static CORE: core::sync::atomic::AtomicPtr<()> =
     core::sync::atomic::AtomicPtr::new(core::ptr::null_mut());
 
+/// For how many cores there is something apart: those with higher numbers share it, which is
+/// slower.
+pub(crate) const LINES: usize = if cfg!(anchorite_model) { 2 } else { 16 };
+
+/// Which of the [`LINES`] is this core's.
+#[inline]
+pub(crate) fn this_line() -> usize {
+    this_core() % LINES
+}
+
 /// Which core this thread runs on, or one that it ran on lately: good for what may be any,
 /// and is best near.
 #[inline(always)]
-pub(crate) fn this_core() -> usize {
+fn this_core() -> usize {
     #[cfg(not(anchorite_model))]
     return of_declared();
     #[cfg(anchorite_model)]

@@ -6,25 +6,20 @@
 //! core, and who takes the lock looks at the lines of all. (Dice and Kogan, BRAVO: Biased
 //! Locking for Reader-Writer Locks, 2019; there, the lines are one table that is hashed into.)
 
-use super::{AtomicUsize, Ordering, this_core};
+use super::cores::{LINES, this_line};
+use super::{Apart, AtomicUsize, Ordering};
 
-/// How many lines there are: cores with higher numbers share them, which is slower.
-#[cfg(not(anchorite_model))]
-const LINES: usize = 16;
-#[cfg(anchorite_model)]
-const LINES: usize = 2;
 /// Places in a line. A thread holds fewer locks at once.
 #[cfg(not(anchorite_model))]
 const PLACES: usize = 8;
 #[cfg(anchorite_model)]
 const PLACES: usize = 2;
 
-/// Addresses of locks that are shared; 0 for none. By itself in what a processor fetches.
-#[repr(align(128))]
-struct Line([AtomicUsize; PLACES]);
+/// Addresses of locks that are shared; 0 for none.
+type Line = Apart<[AtomicUsize; PLACES]>;
 
 #[cfg(not(anchorite_model))]
-static READERS: [Line; LINES] = [const { Line([const { AtomicUsize::new(0) }; PLACES]) }; LINES];
+static READERS: [Line; LINES] = [const { Apart([const { AtomicUsize::new(0) }; PLACES]) }; LINES];
 #[cfg(anchorite_model = "loom")]
 loom::lazy_static! {
     static ref READERS: [Line; LINES] = new();
@@ -35,7 +30,7 @@ shuttle::lazy_static! {
 }
 #[cfg(anchorite_model)]
 fn new() -> [Line; LINES] {
-    core::array::from_fn(|_| Line(core::array::from_fn(|_| AtomicUsize::new(0))))
+    core::array::from_fn(|_| Apart(core::array::from_fn(|_| AtomicUsize::new(0))))
 }
 
 /// A place in a core's line, where a lock is noted.
@@ -46,7 +41,7 @@ impl Note {
     /// lines from now on sees it, or what they wrote before is seen from here.
     #[inline]
     pub(super) fn take(lock: usize) -> Option<Note> {
-        for place in &READERS[line()].0 {
+        for place in &READERS[this_line()].0 {
             if place.load(Ordering::Relaxed) == 0
                 && place.compare_exchange(0, lock, Ordering::SeqCst, Ordering::Relaxed).is_ok()
             {
@@ -65,15 +60,9 @@ impl Drop for Note {
     }
 }
 
-/// Which line is this core's.
-#[inline]
-pub(super) fn line() -> usize {
-    this_core() % LINES
-}
-
 /// Calls `wait` until nobody has the lock noted. Of those who note it later, each sees what
 /// the caller wrote before.
-pub(super) fn wait_for_all(lock: usize, wait: impl Fn()) {
+pub(super) fn wait_for_all(lock: usize, mut wait: impl FnMut()) {
     in_one_order();
     for place in READERS.iter().flat_map(|line| &line.0) {
         while place.load(Ordering::SeqCst) == lock {

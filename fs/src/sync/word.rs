@@ -1,14 +1,14 @@
 //! The word of a lock: who has it, and the waiting for it.
 
+use super::cores::this_line;
 use super::readers::{self, Note};
 use super::{AtomicU32, Ordering, alone};
 
-/// Somebody has the lock for itself.
+/// Somebody has the lock for itself, or waits only for those who share it to go. Nobody comes
+/// to share it meanwhile.
 const TAKEN: u32 = 1 << 31;
-/// Somebody waits to have it so.
-const WANTED: u32 = 1 << 30;
 /// Who shares the lock notes it elsewhere, if there is room: [`readers`].
-const NOTED: u32 = 1 << 29;
+const NOTED: u32 = 1 << 30;
 /// How often the lock came to be shared from another core than before.
 const CHANGES: u32 = 0xf << CHANGE.trailing_zeros();
 const CHANGE: u32 = 1 << 21;
@@ -19,9 +19,9 @@ const ONE_LINE: u32 = 1 << 16;
 /// are never so many.
 const SHARERS: u32 = ONE_LINE - 1;
 
-/// A lock's word, which threads wait for by looking at it again and again. Whoever waits to
-/// have it alone keeps further ones from sharing it, so these cannot starve it by
-/// following one another without a gap.
+/// A lock's word, which threads wait for by looking at it again and again. Whoever takes it
+/// keeps further ones from sharing it first, so these cannot starve it by following one
+/// another without a gap.
 ///
 /// A lock that is shared from several cores by turns, and not taken in between, is shared
 /// without a write to the word from then on. Who takes it ends that, at the cost of a look at
@@ -41,15 +41,25 @@ impl Word {
     /// Waits for the lock.
     #[inline]
     pub fn take(&self) {
-        let word = self.0.load(Ordering::Relaxed);
-        let is_free = word & (TAKEN | WANTED | NOTED | SHARERS) == 0;
-        if !(is_free && self.exchange(word, TAKEN)) {
-            self.wait_to_take();
+        if alone() {
+            let word = self.0.load(Ordering::Relaxed);
+            self.0.store(word | TAKEN, Ordering::Relaxed);
+            if word & (TAKEN | SHARERS) != 0 {
+                self.wait_to_take(word);
+            }
+            return;
+        }
+        // Without a look at it before: that would fetch the word's cache line once more.
+        let is_free = self.0.compare_exchange(0, TAKEN, Ordering::SeqCst, Ordering::Relaxed);
+        if is_free.is_err() {
+            let word = self.0.fetch_or(TAKEN, Ordering::SeqCst);
+            if word & (TAKEN | NOTED | SHARERS) != 0 {
+                self.wait_to_take(word);
+            }
         }
     }
 
-    /// Lets go of a lock that was taken. Whoever waits to take it says so again: somebody
-    /// may come to share it before.
+    /// Lets go of a lock that was taken.
     #[inline]
     pub fn give(&self) {
         self.0.store(0, Ordering::Release);
@@ -60,7 +70,7 @@ impl Word {
     pub fn share(&self) -> Share {
         if alone() {
             let word = self.0.load(Ordering::Relaxed);
-            if word < WANTED {
+            if word < TAKEN {
                 self.0.store(word + 1, Ordering::Relaxed);
                 return Share(None);
             }
@@ -97,7 +107,7 @@ impl Word {
 
     #[inline]
     fn try_share(&self, word: u32) -> Option<Share> {
-        if word >= WANTED {
+        if word >= TAKEN {
             return None;
         }
         if word & NOTED == 0 {
@@ -108,7 +118,7 @@ impl Word {
         };
         // Who takes the lock from here on sees the note; who did before is seen.
         let now = self.0.load(Ordering::SeqCst);
-        (now & (TAKEN | WANTED | NOTED) == NOTED).then_some(Share(Some(note)))
+        (now & (TAKEN | NOTED) == NOTED).then_some(Share(Some(note)))
     }
 
     #[inline(always)]
@@ -123,32 +133,33 @@ impl Word {
         self.0.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
+    /// Waits after [`take`](Word::take) found `word`.
     #[cold]
-    fn wait_to_take(&self) {
-        loop {
-            let word = self.0.load(Ordering::Relaxed);
-            if word & (TAKEN | SHARERS) == 0 {
-                if self.exchange(word, TAKEN) {
-                    if word & NOTED != 0 {
-                        readers::wait_for_all(self.address(), relax);
-                    }
-                    return;
-                }
-            } else if word & WANTED == 0 {
-                let _ = self.exchange(word, word | WANTED);
-            } else {
-                relax();
+    fn wait_to_take(&self, mut word: u32) {
+        let mut pause = Pause::new();
+        while word & TAKEN != 0 {
+            pause.wait();
+            word = self.0.load(Ordering::Relaxed);
+            if word & TAKEN == 0 {
+                word = self.0.fetch_or(TAKEN, Ordering::SeqCst);
             }
+        }
+        while self.0.load(Ordering::Acquire) & SHARERS != 0 {
+            pause.wait();
+        }
+        if word & NOTED != 0 {
+            readers::wait_for_all(self.address(), || pause.wait());
         }
     }
 
     #[cold]
     fn wait_to_share(&self) -> Share {
+        let mut pause = Pause::new();
         loop {
             if let Some(share) = self.try_share(self.0.load(Ordering::Relaxed)) {
                 return share;
             }
-            relax();
+            pause.wait();
         }
     }
 
@@ -160,7 +171,7 @@ impl Word {
 /// A word that is counted in from this core.
 #[inline]
 fn with_change(word: u32) -> u32 {
-    let here = (readers::line() as u32 + 1) * ONE_LINE;
+    let here = (this_line() as u32 + 1) * ONE_LINE;
     let last = word & LAST;
     if last == here {
         return word;
@@ -169,14 +180,33 @@ fn with_change(word: u32) -> u32 {
     if changed & CHANGES == CHANGES { changed | NOTED } else { changed }
 }
 
-/// Waits a moment.
-fn relax() {
+/// Waits for a moment, and a longer one each time: who looks at a word takes it away from
+/// who is to write it.
+struct Pause(u32);
+
+impl Pause {
+    const LONGEST: u32 = 32;
+
+    fn new() -> Pause {
+        Pause(1)
+    }
+
     #[cfg(not(anchorite_model))]
-    core::hint::spin_loop();
-    #[cfg(anchorite_model = "loom")]
-    loom::thread::yield_now();
-    #[cfg(anchorite_model = "shuttle")]
-    shuttle::thread::yield_now();
+    fn wait(&mut self) {
+        for _ in 0..self.0 {
+            core::hint::spin_loop();
+        }
+        self.0 = (2 * self.0).min(Pause::LONGEST);
+    }
+
+    #[cfg(anchorite_model)]
+    fn wait(&mut self) {
+        self.0 = Pause::LONGEST;
+        #[cfg(anchorite_model = "loom")]
+        loom::thread::yield_now();
+        #[cfg(anchorite_model = "shuttle")]
+        shuttle::thread::yield_now();
+    }
 }
 
 #[cfg(all(test, not(anchorite_model)))]

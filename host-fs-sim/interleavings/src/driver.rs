@@ -35,7 +35,13 @@ pub const PLANTS: &[(&str, Model, &str)] = &[
 ];
 
 /// Scenarios that are code: `explore.rs`.
-const CODED: [&str; 2] = ["last_references", "a_tree_goes_while_it_is_walked"];
+const CODED: [&str; 5] = [
+    "last_references",
+    "a_tree_goes_while_it_is_walked",
+    "a_shared_lock_is_taken",
+    "a_noted_lock_is_taken",
+    "inodes_are_made_on_two_cores",
+];
 
 /// A model checker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

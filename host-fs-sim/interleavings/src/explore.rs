@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use anchorite_fs::sync::{AtomicU32, Word, be_on};
 use anchorite_interleavings::scenario::{Orders, Scenario, find};
 
 #[cfg(anchorite_model = "loom")]
@@ -26,6 +27,9 @@ pub fn main() -> ExitCode {
     let count = match name.as_str() {
         "last_references" => model(mode, number, seed, last_references),
         "a_tree_goes_while_it_is_walked" => model(mode, number, seed, teardown),
+        "a_noted_lock_is_taken" => model(mode, number, seed, noted),
+        "a_shared_lock_is_taken" => model(mode, number, seed, shared),
+        "inodes_are_made_on_two_cores" => model(mode, number, seed, inodes),
         name => {
             let scenario = find(name).expect("a scenario of this name");
             let orders = Arc::new(in_model(move || scenario.orders()));
@@ -100,6 +104,76 @@ fn teardown() {
     drop(directory.parent());
     drop(directory);
     other.join().expect("a thread that ends");
+}
+
+/// One thread shares a lock that all note near their core, and another takes it: either is
+/// there without the other.
+fn noted() {
+    let word = Word::new();
+    // What proves that several cores share it and nobody takes it.
+    for turn in 0..16 {
+        be_on(turn % 2);
+        word.leave(word.share());
+    }
+    share_and_take(word);
+}
+
+/// The same, where those who share the lock are counted in its word.
+fn shared() {
+    share_and_take(Word::new());
+}
+
+/// Two numbers are written under the lock and are always found equal.
+fn share_and_take(word: Word) {
+    let both = Arc::new((word, [AtomicU32::new(0), AtomicU32::new(0)]));
+    let look = |(word, numbers): &(Word, [AtomicU32; 2])| {
+        let share = word.share();
+        let [one, other] = numbers.each_ref().map(|number| number.load(Ordering::Relaxed));
+        assert_eq!(one, other, "written while it is shared");
+        word.leave(share);
+        one
+    };
+    let theirs = both.clone();
+    let other = thread::spawn(move || {
+        be_on(1);
+        look(&theirs)
+    });
+    be_on(0);
+    let (word, numbers) = &*both;
+    word.take();
+    numbers.iter().for_each(|number| number.store(1, Ordering::Relaxed));
+    word.give();
+    assert_eq!(look(&both), 1);
+    assert!(other.join().expect("a thread that ends") <= 1);
+}
+
+/// Two cores make inodes and free them: their numbers differ, and they are counted.
+fn inodes() {
+    use anchorite_fs::{Caller, Credentials, Inode, Limits, Linkable, Ramdisk, Timestamp};
+
+    let credentials = Credentials::default();
+    let caller = Caller::new(&credentials, Timestamp::default());
+    let limits = Limits { size_bytes: 1 << 40, inodes: 1 << 40 };
+    let ramdisk = Ramdisk::new(&caller, 0o755, limits, 1, 0).expect("memory");
+    let root = ramdisk.root().clone();
+    let make = |root: &_| {
+        let credentials = Credentials::default();
+        let caller = Caller::new(&credentials, Timestamp::default());
+        Inode::create_unnamed(root, &caller, 0o644, Linkable::No).expect("memory")
+    };
+    let other = thread::spawn(move || {
+        be_on(1);
+        make(&root)
+    });
+    be_on(0);
+    let mine = make(ramdisk.root());
+    let theirs = other.join().expect("a thread that ends");
+    assert_ne!(mine.number(), theirs.number());
+    assert_eq!(ramdisk.usage().inodes, 3);
+    drop(theirs);
+    let late = thread::spawn(move || drop(ramdisk));
+    drop(mine);
+    late.join().expect("a thread that ends");
 }
 
 /// Does `act` once, where the locks are a model's.

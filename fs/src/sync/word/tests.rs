@@ -44,7 +44,7 @@ fn a_lock_that_is_shared_by_turns_is_noted_until_it_is_taken() {
     word.leave(first);
     word.leave(second);
     word.take();
-    assert_eq!(word.0.load(Ordering::Relaxed), TAKEN);
+    assert_ne!(word.0.load(Ordering::Relaxed) & TAKEN, 0);
     word.give();
     let share = word.share();
     assert!(share.0.is_none());
