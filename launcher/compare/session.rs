@@ -186,8 +186,14 @@ impl Session {
     ///
     /// # Errors
     /// The isle's.
-    pub fn guest_with(&self, program: &str, memory_bytes: u64) -> Result<Said> {
-        self.run(Order { memory_bytes, ..Order::new(program) })
+    pub fn guest_with(
+        &self,
+        program: &str,
+        args: impl IntoIterator<Item = Word>,
+        memory_bytes: u64,
+    ) -> Result<Said> {
+        let args = args.into_iter().collect();
+        self.run(Order { memory_bytes, args, ..Order::new(program) })
     }
 
     fn run(&self, mut order: Order) -> Result<Said> {
