@@ -30,9 +30,6 @@ use crate::io::{Failure, ToDo};
 const LEAST_FILES: u32 = 1000;
 /// Files that take a moment.
 const FEW_FILES: u32 = 100_000;
-/// Looks at files for one sample: so many for each, and so many at most.
-const LOOKS_PER_FILE: u32 = 10;
-const LOOKS: u32 = 100_000;
 /// Files in each directory of a tree.
 const LEAF_FILES: u32 = 100;
 /// Components of the longest path.
@@ -189,16 +186,12 @@ fn files_once<C: Calls, L: Layout>(
             .clocked(|| (from..to).try_for_each(|at| create(calls, black_box(layout.path(at)))))?;
         tell(bench, creates, to.into(), Samples::of(elapsed, (to - from).into()))?;
 
-        let looks = to.saturating_mul(LOOKS_PER_FILE).min(LOOKS);
-        let elapsed = bench.clocked(|| {
-            for _ in 0..looks {
-                let path = layout.path(random.below(to.into()) as u32);
-                let stat = calls.stat(black_box(path)).to_do("look at a file")?;
-                all(black_box(&stat).st_mode as usize, (libc::S_IFREG | 0o644) as usize)?;
-            }
-            Ok(())
+        let samples = bench.take_samples(&mut || {
+            let path = layout.path(random.below(to.into()) as u32);
+            let stat = calls.stat(black_box(path)).to_do("look at a file")?;
+            all(black_box(&stat).st_mode as usize, (libc::S_IFREG | 0o644) as usize)
         })?;
-        tell(bench, stats, to.into(), Samples::of(elapsed, looks.into()))?;
+        tell(bench, stats, to.into(), samples)?;
     }
     let steps: Vec<_> = steps().collect();
     for (from, to) in steps.into_iter().rev() {
