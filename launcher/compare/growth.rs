@@ -448,7 +448,7 @@ mod tests {
             // With the directories of the tree.
             let inodes = u64::from(files) + u64::from(files).div_ceil(100) + 1000;
             assert!(limits.inodes > inodes && limits.size_bytes > bytes, "{files} {limits:?}");
-            assert!(memory % STEP_BYTES == 0 && memory < LIMIT_BYTES, "{memory}");
+            assert!(memory.is_multiple_of(STEP_BYTES) && memory < LIMIT_BYTES, "{memory}");
         }
         for (files, bytes) in [(100_000_000, MIB), (1000, 30 * GIB), (1000, 1 << 40)] {
             let failure = guest_bytes(files, bytes).unwrap_err();
