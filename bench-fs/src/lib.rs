@@ -2,8 +2,8 @@
 //! have them, and beside them other file systems in memory that anybody can have from
 //! crates.io, doing the same work where they can.
 //!
-//! It is for work on the crates themselves: quick to build and to run, without a guest, in
-//! the hands of `criterion`, which tells what changed since the last run. What calls cost in
+//! It is for work on the crates themselves: it needs no guest, and is in the hands of
+//! `criterion`, which tells what changed since the last run. What calls cost in
 //! a guest, and next to Linux, is what `anchorite compare microbench` measures.
 //!
 //! ```text
@@ -47,8 +47,8 @@
 //!
 //! Only `fs-core` numbers open files, as the call layer does; it does not reuse numbers. The
 //! inodes are given the time; the calls, and all others but `axfs_ramfs`, ask the host's
-//! clock, which is some 25 ns of each call that stamps a file. `rsfs` has seen no release
-//! for years; it is here since it does the most.
+//! clock, which is a part of each call that stamps a file. `rsfs` is old (it builds on
+//! `parking_lot` 0.4); it is here since it does the most.
 //!
 //! Left out: `virtual-fs` (Wasmer's; some 240 crates to build, and asynchronous files),
 //! `remotefs-memory` (whole files as streams), and file systems on a block device.
