@@ -16,7 +16,7 @@ use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use self::generate::generate;
-use crate::campaign::deviations::Against;
+use crate::campaign::judge::Against;
 use crate::programs::INTERRUPTED;
 
 /// The row, and so the directory, in which sequences are done.
