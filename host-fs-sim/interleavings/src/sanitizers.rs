@@ -105,14 +105,16 @@ impl Sanitizer {
         let passed = output.status.success();
         // What the test tells, and its sum; all, if there is more to tell.
         for line in out.lines().filter(|_| passed) {
-            if line.contains("histories") || line.starts_with("test result") {
+            if line.contains(" histories of ") || line.starts_with("test result") {
                 println!("{self}, {test}: {line}");
             }
         }
         let verdict = if passed { "no report" } else { "FAILED" };
         println!("{self}, {test}: {verdict}, {seconds} s with the build");
         if !passed {
-            println!("{out}{err}");
+            let built = |line: &&str| line.trim_start().starts_with("Compiling ");
+            println!("{out}");
+            err.lines().filter(|line| !built(line)).for_each(|line| println!("{line}"));
         }
         Ok(passed)
     }

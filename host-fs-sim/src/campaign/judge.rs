@@ -114,7 +114,8 @@ impl Judge {
             return Some(deviations::STRINGS_COME_FIRST);
         }
         let met = match &*statement.name {
-            "truncate" => {
+            // Looking marks links that are followed: only what the call follows, too.
+            "truncate" if word(1) >= 0 => {
                 let stat = stat(ours, &statement.arguments[..1]);
                 let is_met =
                     stat.is_some_and(|stat| stat.st_size == word(1) && stat.st_blocks == 0);
@@ -199,6 +200,11 @@ fn is_guarded(ours: &mut dyn World, statement: &Statement) -> bool {
         _ => (1, libc::O_CREAT),
     };
     let named = &statement.arguments[..at];
+    let is_directory = matches!(named.last(), Some(Value::Text(path)) if path.ends_with(b"/"));
+    let other = libc::O_EXCL | libc::O_DIRECTORY;
+    if flags & libc::O_CREAT == 0 || flags & other != 0 || is_directory {
+        return false;
+    }
     let Some(mut file) = stat_nofollow(ours, named) else { return false };
     let is_followed = file.st_mode & S_IFMT == S_IFLNK && flags & libc::O_NOFOLLOW == 0;
     if is_followed {
@@ -206,7 +212,7 @@ fn is_guarded(ours: &mut dyn World, statement: &Statement) -> bool {
         file = target;
     }
     let is_guarded = matches!(file.st_mode & S_IFMT, S_IFLNK | libc::S_IFCHR);
-    if flags & libc::O_CREAT == 0 || flags & libc::O_EXCL != 0 || !is_guarded {
+    if !is_guarded {
         return false;
     }
     // Where a link leads is not known here.
@@ -394,10 +400,10 @@ fn has_late_string(ours: &mut dyn World, statement: &Statement) -> bool {
         }
         _ => return false,
     };
+    let follows = statement.name == "linkat" && sets(4, !libc::AT_SYMLINK_FOLLOW);
     let is_walked = |ours: &mut dyn World| {
         let first = &statement.arguments[paths[0].saturating_sub(1)..=paths[0]];
-        stat_at(ours, first, libc::AT_SYMLINK_NOFOLLOW).is_some()
-            && stat_at(ours, first, 0).is_some()
+        stat_at(ours, first, if follows { 0 } else { nofollow }).is_some()
     };
     match paths {
         [one] => given(*one) && is_wrong,
