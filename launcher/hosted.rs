@@ -18,7 +18,9 @@ use std::{mem, panic, thread};
 
 use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
 use anchorite_programs::Context;
-use anchorite_syscalls::{Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c};
+use anchorite_syscalls::{
+    Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c, declare_alone,
+};
 use libc::timespec;
 
 use crate::forward::Forward;
@@ -45,6 +47,8 @@ pub fn main(parent: &str, order: &str) -> ! {
         let _ = send(Kind::Log, line.as_bytes());
     }
 
+    // SAFETY: no thread of this process but this one uses the call layer.
+    unsafe { declare_alone() };
     let limits = Limits::of_memory(order.memory_bytes);
     let sys: &'static System = match System::new(Arc::new(Process), limits) {
         Ok(sys) => Box::leak(Box::new(sys)),

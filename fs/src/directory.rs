@@ -7,23 +7,27 @@
 //! Choice: entries stand in a log, in the order of their *cookies*, numbers that
 //! only grow. A removed entry leaves a gap in the log; when gaps outnumber entries
 //! the log closes up, which changes no cookie and no order. A listing resumes by
-//! binary search for its cookie. A hash table over the log finds names. The log is
-//! made of chunks, so it grows without being copied.
+//! binary search for its cookie. A hash table over the log finds names; in a log of a few
+//! entries, which most directories have, looking at each is faster. The log is made of
+//! chunks, so it grows without being copied.
 //!
 //! The inode's lock protects all of it.
 
 mod check;
+mod index;
 
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
-
-use crate::inode::{FileType, InodeNo, InodeRef};
+use crate::inode::{FileType, Inode, InodeNo, InodeRef};
 use crate::name::Name;
 use crate::{Errno, Result, planted};
 
+use index::Index;
+
 /// Entries in one chunk of the log.
 const CHUNK: usize = 256;
+/// Entries of a log that has no hash table yet: all of them are in the first chunk.
+const FEW: usize = 8;
 /// Gaps that are not worth closing.
 const FEW_GAPS: usize = 64;
 /// The cookie at which a listing starts, with the entry `.`.
@@ -75,7 +79,8 @@ pub(crate) struct Directory {
     /// The cookie of this directory's own entry in its parent.
     pub(crate) place: u64,
     chunks: Vec<Vec<Entry>>,
-    index: HashTable<u32>,
+    /// Places in the log, by name. Without any capacity while the log has few entries.
+    index: Index,
     live: usize,
     next_cookie: u64,
 }
@@ -86,7 +91,7 @@ impl Directory {
             parent,
             place: 0,
             chunks: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             live: 0,
             next_cookie: FIRST_COOKIE,
         }
@@ -97,13 +102,23 @@ impl Directory {
         self.live
     }
 
+    /// Where the entry with this name is.
+    #[inline]
     pub(crate) fn find(&self, hash: u32, name: &[u8]) -> Option<Slot> {
-        self.index
-            .find(spread(hash), |&at| {
-                let entry = self.entry(Slot(at));
-                entry.hash == hash && entry.name.as_bytes() == name
-            })
-            .map(|&at| Slot(at))
+        if !self.is_indexed() {
+            let log = self.chunks.first()?;
+            let at = log.iter().position(|entry| !entry.is_gap() && entry.name.is(name))?;
+            return Some(Slot(at as u32));
+        }
+        let is_it = |at| {
+            let entry = self.entry(Slot(at));
+            entry.hash == hash && entry.name.is(name)
+        };
+        self.index.find(hash, is_it).map(Slot)
+    }
+
+    fn is_indexed(&self) -> bool {
+        self.index.exists()
     }
 
     /// The inode that the entry at `slot` names.
@@ -127,10 +142,12 @@ impl Directory {
     /// ENAMETOOLONG, ENOMEM; ENOSPC for the four thousand millionth entry.
     pub(crate) fn prepare(&mut self, hash: u32, name: &[u8]) -> Result<Prepared> {
         let name = Name::new(name)?;
-        let chunks = &self.chunks;
-        self.index
-            .try_reserve(1, |&at| spread(entry(chunks, Slot(at)).hash))
-            .map_err(|_| Errno::ENOMEM)?;
+        if self.is_indexed() {
+            self.index.reserve()?;
+        } else if self.log_len() >= FEW {
+            self.index = Index::with_room(FEW + 1)?;
+            self.index_all();
+        }
         if self.log_len() >= u32::MAX as usize {
             return Err(Errno::ENOSPC);
         }
@@ -162,9 +179,11 @@ impl Directory {
         let at = self.log_len() as u32;
         let cookie = self.next_cookie;
         let last = self.chunks.last_mut().expect("`prepare` made room");
+        let hint = address(&child);
         last.push(Entry { cookie, child: Some(child), hash, name });
-        let chunks = &self.chunks;
-        self.index.insert_unique(spread(hash), at, |&at| spread(entry(chunks, Slot(at)).hash));
+        if self.is_indexed() {
+            self.index.insert(hash, at, hint);
+        }
         self.next_cookie += 1;
         self.live += 1;
         cookie
@@ -173,9 +192,7 @@ impl Directory {
     /// Removes the entry at `slot`; the caller drops the reference outside the lock.
     pub(crate) fn remove(&mut self, slot: Slot) -> InodeRef {
         let hash = self.entry(slot).hash;
-        if let Ok(found) = self.index.find_entry(spread(hash), |&at| Slot(at) == slot) {
-            found.remove();
-        }
+        self.index.remove(hash, slot.0);
         let child = self.entry_mut(slot).child.take().expect("an indexed slot is no gap");
         self.live -= 1;
         if planted!("cookie_is_used_again") {
@@ -190,6 +207,8 @@ impl Directory {
 
     /// Lets the entry at `slot` name `child`; returns what it named.
     pub(crate) fn replace(&mut self, slot: Slot, child: InodeRef) -> InodeRef {
+        let hash = self.entry(slot).hash;
+        self.index.redirect(hash, slot.0, address(&child));
         let old = self.entry_mut(slot).child.replace(child);
         old.expect("an indexed slot is no gap")
     }
@@ -280,11 +299,12 @@ impl Directory {
     }
 
     /// Moves entries down over the gaps, in order, and indexes them anew, in a table
-    /// of the right size if there is memory for one. It need allocate nothing: no
-    /// chunk and no table gets more entries than it had room for.
+    /// of the right size if there is memory for one, or in none if they are few. It need
+    /// allocate nothing: no chunk and no table gets more entries than it had room for.
     fn close_gaps(&mut self) {
-        let mut smaller = HashTable::new();
-        if smaller.try_reserve(self.live, |_| 0).is_ok() {
+        if self.live <= FEW {
+            self.index = Index::new();
+        } else if let Ok(smaller) = Index::with_room(self.live) {
             self.index = smaller;
         } else {
             self.index.clear();
@@ -309,12 +329,16 @@ impl Directory {
         if let Some(last) = self.chunks.get_mut(chunk) {
             last.truncate(at);
         }
-        for (number, chunk) in self.chunks.iter().enumerate() {
-            for (position, entry) in chunk.iter().enumerate() {
-                let at = (number * CHUNK + position) as u32;
-                let chunks = &self.chunks;
-                let rehash = |&at: &u32| spread(self::entry(chunks, Slot(at)).hash);
-                self.index.insert_unique(spread(entry.hash), at, rehash);
+        if self.is_indexed() {
+            self.index_all();
+        }
+    }
+
+    /// Puts each entry into the index, which is empty and has room.
+    fn index_all(&mut self) {
+        for (at, entry) in self.chunks.iter().flatten().enumerate() {
+            if let Some(child) = &entry.child {
+                self.index.insert(entry.hash, at as u32, address(child));
             }
         }
     }
@@ -335,9 +359,9 @@ fn entry(chunks: &[Vec<Entry>], Slot(at): Slot) -> &Entry {
     &chunks[at as usize / CHUNK][at as usize % CHUNK]
 }
 
-/// The 64 bits that the hash table wants, whose highest and lowest it uses.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
+/// Where in memory an inode is.
+fn address(inode: &InodeRef) -> usize {
+    core::ptr::from_ref::<Inode>(inode).addr()
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::check::tests::{Sample, as_root};
-use crate::directory::Slot;
+use crate::directory::{Index, Slot};
+use crate::name::Name;
 use crate::{Inode, New};
 
 /// Calls `change` with the directory `/d`, whose entries are `e` and `hard`.
@@ -19,9 +20,18 @@ fn entry(directory: &mut Directory, at: u32) -> &mut Entry {
     directory.entry_mut(Slot(at))
 }
 
+/// Gives a directory of a few entries the index that one of more has.
+fn index(sample: &Sample) {
+    change(sample, |d| {
+        d.index = Index::with_room(d.live + 1).unwrap();
+        d.index_all();
+    });
+}
+
 #[test]
 fn entries_are_found_by_their_names() {
     let sample = Sample::new();
+    index(&sample);
     let directory = sample.directory.number();
     let name = || b"hard".to_vec();
 
@@ -33,10 +43,10 @@ fn entries_are_found_by_their_names() {
     );
 
     let take = |d: &mut Directory| {
-        d.index.find_entry(spread(hash), |&at| at == 1).unwrap().remove();
+        d.index.remove(hash, 1);
     };
     let put = |d: &mut Directory, at: u32| {
-        d.index.insert_unique(spread(hash), at, |_| 0);
+        d.index.insert(hash, at, 0);
     };
     sample.demand(
         |sample| change(sample, take),
@@ -48,7 +58,7 @@ fn entries_are_found_by_their_names() {
     );
 
     // Out of the log, by a little and by much.
-    for slot in [2, 256, u32::MAX] {
+    for slot in [2, 256, u32::MAX - 1] {
         sample.demand(
             |sample| change(sample, |d| put(d, slot)),
             &[
@@ -57,7 +67,7 @@ fn entries_are_found_by_their_names() {
             ],
             |sample| {
                 change(sample, |d| {
-                    d.index.find_entry(spread(hash), |&at| at == slot).unwrap().remove();
+                    d.index.remove(hash, slot);
                 })
             },
         );
@@ -155,7 +165,7 @@ fn gaps_are_few_and_none_is_last() {
     let gap = |d: &mut Directory| {
         let cookie = d.next_cookie;
         d.next_cookie += 1;
-        let name = crate::name::Name::new(b"was").unwrap();
+        let name = Name::new(b"was").unwrap();
         d.chunks[0].try_reserve(1).unwrap();
         d.chunks[0].push(Entry { cookie, child: None, hash: 0, name });
     };
@@ -175,7 +185,7 @@ fn gaps_are_few_and_none_is_last() {
         change(&sample, |d| {
             d.live -= 1;
             let hash = entry(d, 1).hash;
-            d.index.find_entry(spread(hash), |&at| at == 1).unwrap().remove();
+            d.index.remove(hash, 1);
         });
         sample.small.state.write().meta.nlink = 1;
         let gaps = allowed + 1;
@@ -186,6 +196,7 @@ fn gaps_are_few_and_none_is_last() {
 #[test]
 fn index_that_leads_to_a_gap_is_found() {
     let sample = Sample::new();
+    index(&sample);
     let directory = sample.directory.number();
     sample.demand(
         |sample| {
@@ -205,6 +216,49 @@ fn index_that_leads_to_a_gap_is_found() {
             sample.directory.state.write().meta.nlink = 3;
         },
     );
+}
+
+/// Without an index, too.
+#[test]
+fn one_of_few_names_twice_is_found() {
+    let sample = Sample::new();
+    let directory = sample.directory.number();
+    let former = change(&sample, |d| {
+        let (hash, name) = (entry(d, 0).hash, Name::new(entry(d, 0).name.as_bytes()).unwrap());
+        let second = entry(d, 1);
+        let former = (second.hash, core::mem::replace(&mut second.name, name));
+        second.hash = hash;
+        former
+    });
+    let name = change(&sample, |d| entry(d, 0).name.as_bytes().to_vec());
+    assert_eq!(sample.check().problems, [Problem::SameName { directory, name }]);
+    change(&sample, |d| (entry(d, 1).hash, entry(d, 1).name) = former);
+    assert_eq!(sample.check().problems, []);
+}
+
+/// Behind the last of a few entries, an index is missing.
+#[test]
+fn many_entries_without_an_index_are_found() {
+    let sample = Sample::new();
+    let directory = sample.inner.number();
+    as_root(|caller| {
+        for number in 0..=FEW {
+            let name = format!("{number}");
+            Inode::create(&sample.inner, caller, name.as_bytes(), New::Regular, 0).unwrap();
+        }
+        let entries = sample.inner.state.read().directory().unwrap().len();
+        let of_inner = |change: &dyn Fn(&mut Directory)| {
+            change(sample.inner.state.write().directory_mut().unwrap());
+        };
+        of_inner(&|d| d.index = Index::new());
+        let problems = sample.check().problems;
+        assert_eq!(problems, [Problem::IndexCount { directory, indexed: 0, entries }]);
+        of_inner(&|d| {
+            d.index = Index::with_room(d.live + 1).unwrap();
+            d.index_all();
+        });
+        assert_eq!(sample.check().problems, []);
+    });
 }
 
 #[test]
