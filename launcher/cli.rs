@@ -104,9 +104,15 @@ pub struct PostmarkArgs {
     /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
     #[arg(long, value_name = "DIR")]
     pub native_dir: Option<PathBuf>,
+    /// Run the three configurations that have goals, each forwarded once, which takes minutes
+    #[arg(long, conflicts_with = "config")]
+    pub goals: bool,
     /// Print JSON instead of the table
-    #[arg(long)]
+    #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
+    /// Print the table of goals as Markdown
+    #[arg(long, requires = "goals")]
+    pub markdown: bool,
 }
 
 /// `anchorite compare microbench`.

@@ -150,6 +150,8 @@ fn command_lines_that_make_no_sense_are_refused() {
         &["compare", "bonnie"],
         &["compare", "postmark", "--runs", "0"],
         &["compare", "postmark", "--runs", "many"],
+        &["compare", "postmark", "--markdown"],
+        &["compare", "postmark", "--goals", "--config", "file"],
         &["run", "--env", "NOVALUE", "hello"],
         &["run", "--env", "=value", "hello"],
     ] {
