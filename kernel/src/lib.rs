@@ -7,7 +7,7 @@
 //! - [`bootinfo`]: the device tree, and where things lie in memory
 //! - [`cmdline`]: the boot command line
 //! - [`paging`]: page tables
-//! - [`memory`]: the heap
+//! - [`memory`]: the heap; [`cache`]: what each core keeps of it
 //! - [`clock`]: time from the time-stamp counter
 //! - [`console`]: lines and frames
 //! - [`exception`]: what exceptions mean
@@ -41,6 +41,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod bootinfo;
+#[allow(unsafe_code)]
+pub mod cache;
 pub mod clock;
 pub mod cmdline;
 pub mod console;
