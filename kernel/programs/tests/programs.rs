@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use anchorite_programs::microbench::ROWS;
 use anchorite_programs::{Context, PROGRAMS};
-use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System};
+use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System, hosted};
+
+/// Cores to start threads on, whatever the host has.
+const CORES: u32 = 3;
 
 /// A console in memory, and the host's clock.
 #[derive(Default)]
@@ -45,10 +48,36 @@ impl Platform for Recorder {
         Err(Errno::ENOSYS)
     }
 
-    fn yield_now(&self) {}
+    fn yield_now(&self) {
+        std::thread::yield_now();
+    }
 
     fn thread_id(&self) -> u32 {
-        1
+        hosted::thread_id()
+    }
+
+    fn cores(&self) -> u32 {
+        CORES
+    }
+
+    fn core(&self) -> u32 {
+        hosted::core()
+    }
+
+    fn spawn(&self, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
+        hosted::spawn(CORES, core, run)
+    }
+
+    fn join(&self, thread: u32) -> Result<()> {
+        hosted::join(thread)
+    }
+
+    fn park(&self) {
+        hosted::park();
+    }
+
+    fn unpark(&self, thread: u32) {
+        hosted::unpark(thread);
     }
 
     fn exit(&self, status: i32) -> ! {
@@ -131,6 +160,18 @@ fn many_says_when_the_ramdisk_is_full() {
     let ended = run(&["many", "1000"], Limits { inodes: 500, ..LIMITS });
     assert_eq!(ended.status, 1);
     assert_eq!(ended.err, "many: cannot make a file: No space left on device\n");
+}
+
+#[test]
+fn threads_wait_and_share_files_and_leave_nothing() {
+    let ended = run(&["threads", "50"], LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    assert!(ended.out.starts_with("3 cores, 50 rounds\n"), "{}", ended.out);
+    assert!(ended.out.ends_with("the ramdisk is whole.\n"), "{}", ended.out);
+    assert_eq!(ended.inodes_left, 1);
+    for args in [&["threads", "0"][..], &["threads", "x"], &["threads", "1", "1"]] {
+        assert_eq!(run(args, LIMITS).status, 2, "{args:?}");
+    }
 }
 
 /// The arguments that make `microbench` as short as can be.

@@ -5,13 +5,13 @@
 
 extern crate alloc;
 
-use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::hint::black_box;
 
-use anchorite_kernel::cpu::{self, Job};
 use anchorite_programs::{Context, Program};
+use anchorite_syscalls::thread;
 
 anchorite_kernel::image!(Program {
     name: "fault",
@@ -38,7 +38,12 @@ fn fault(ctx: &Context<'_>) -> i32 {
         b"privileged" => raise(Trap::Privileged),
         b"simd" => raise(Trap::Simd),
         b"bus" => raise(Trap::Alignment),
-        b"other-core" => other_core(),
+        b"other-core" => return on_other_core(ctx, |_| _ = overflow(black_box(1))),
+        b"other-core-panic" => return on_other_core(ctx, |_| panic!("asked to panic elsewhere")),
+        b"other-core-exit" => return on_other_core(ctx, |ctx| ctx.sys.exit_group(42)),
+        b"other-core-out-of-memory" => return on_other_core(ctx, |_| exhaust(40)),
+        b"thread-overflow" => return in_thread(ctx, 0, |_| _ = overflow(black_box(1))),
+        b"all-wait" => return all_wait(ctx),
         b"in-reporter" => {
             anchorite_kernel::trap::pretend_reporting();
             write_to(0x5ead_beef_f000);
@@ -124,15 +129,35 @@ fn raise(trap: Trap) {
     }
 }
 
-/// Lets the second core overflow its stack.
-fn other_core() {
-    let run = |depth| {
-        overflow(depth as u64);
-    };
-    let _ = cpu::hand(1, Box::new(Job { run, argument: 1 }));
-    loop {
-        core::hint::spin_loop();
+/// Lets a thread on the last core end the machine by `deed`, and waits for it.
+fn on_other_core(ctx: &Context<'_>, deed: fn(&Context<'_>)) -> i32 {
+    let last = thread::cores(ctx.sys) - 1;
+    if last == 0 {
+        let _ = ctx.sys.write(2, b"fault: there is no other core: run it with --cpus 2\n");
+        return 2;
     }
+    in_thread(ctx, last, deed)
+}
+
+/// Lets a thread on core `core` do `deed`, and waits for it.
+fn in_thread(ctx: &Context<'_>, core: u32, deed: fn(&Context<'_>)) -> i32 {
+    thread::scope(ctx.sys, |scope| match scope.spawn(core, || deed(ctx)) {
+        Ok(_) => 0,
+        Err(errno) => {
+            let _ = ctx.sys.write(2, format!("fault: no thread: {errno}\n").as_bytes());
+            1
+        }
+    })
+}
+
+/// Lets every core wait for ever.
+fn all_wait(ctx: &Context<'_>) -> i32 {
+    thread::scope(ctx.sys, |scope| {
+        for core in 0..thread::cores(ctx.sys) {
+            let _ = scope.spawn(core, || thread::park(ctx.sys));
+        }
+    });
+    0
 }
 
 fn exhaust(bytes: usize) {
