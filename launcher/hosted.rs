@@ -17,7 +17,7 @@ use std::{mem, panic, thread};
 use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
 use anchorite_programs::Context;
 use anchorite_syscalls::{
-    Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c, hosted,
+    Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c, declare_alone, hosted,
 };
 use libc::timespec;
 
@@ -45,6 +45,8 @@ pub fn main(parent: &str, order: &str) -> ! {
         let _ = send(Kind::Log, line.as_bytes());
     }
 
+    // SAFETY: no thread of this process but this one uses the call layer, until it starts one.
+    unsafe { declare_alone() };
     // The first thread that asks is number 1.
     hosted::thread_id();
     let limits = Limits::of_memory(order.memory_bytes);

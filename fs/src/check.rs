@@ -26,7 +26,7 @@ use hashbrown::HashTable;
 use crate::inode::{Body, InodeRef, Meta, State, target_pages};
 use crate::mem::{Arc, try_bytes};
 use crate::ramdisk::{Ramdisk, Superblock};
-use crate::sync::{Class, Ordering};
+use crate::sync::Class;
 use crate::{Errno, FileType, Inode, InodeNo, PAGE_BYTES, Result};
 
 /// Which inodes are referenced from outside the tree, by open files and the like. It tells
@@ -512,7 +512,7 @@ impl<'a> Check<'a> {
 
     /// Checks each inode by itself.
     fn inodes(&mut self) -> Result<()> {
-        let next = self.superblock.next_number.load(Ordering::Relaxed);
+        let next = self.superblock.next_number.get();
         for Found { inode, names } in &self.found {
             let (ino, report) = (inode.number(), &mut self.report);
             if ino.0 == 0 || ino.0 >= next {

@@ -7,8 +7,9 @@
 //! Choice: entries stand in a log, in the order of their *cookies*, numbers that
 //! only grow. A removed entry leaves a gap in the log; when gaps outnumber entries
 //! the log closes up, which changes no cookie and no order. A listing resumes by
-//! binary search for its cookie. A hash table over the log finds names. The log is
-//! made of chunks, so it grows without being copied.
+//! binary search for its cookie. A hash table over the log finds names; in a log of a few
+//! entries, which most directories have, looking at each is faster. The log is made of
+//! chunks, so it grows without being copied.
 //!
 //! The inode's lock protects all of it.
 
@@ -24,6 +25,8 @@ use crate::{Errno, Result, planted};
 
 /// Entries in one chunk of the log.
 const CHUNK: usize = 256;
+/// Entries of a log that has no hash table yet: all of them are in the first chunk.
+const FEW: usize = 8;
 /// Gaps that are not worth closing.
 const FEW_GAPS: usize = 64;
 /// The cookie at which a listing starts, with the entry `.`.
@@ -75,6 +78,7 @@ pub(crate) struct Directory {
     /// The cookie of this directory's own entry in its parent.
     pub(crate) place: u64,
     chunks: Vec<Vec<Entry>>,
+    /// Places in the log, by name. Without any capacity while the log has few entries.
     index: HashTable<u32>,
     live: usize,
     next_cookie: u64,
@@ -97,13 +101,24 @@ impl Directory {
         self.live
     }
 
+    /// Where the entry with this name is.
+    #[inline]
     pub(crate) fn find(&self, hash: u32, name: &[u8]) -> Option<Slot> {
+        if !self.is_indexed() {
+            let log = self.chunks.first()?;
+            let at = log.iter().position(|entry| !entry.is_gap() && entry.name.is(name))?;
+            return Some(Slot(at as u32));
+        }
         self.index
             .find(spread(hash), |&at| {
                 let entry = self.entry(Slot(at));
-                entry.hash == hash && entry.name.as_bytes() == name
+                entry.hash == hash && entry.name.is(name)
             })
             .map(|&at| Slot(at))
+    }
+
+    fn is_indexed(&self) -> bool {
+        self.index.capacity() > 0
     }
 
     /// The inode that the entry at `slot` names.
@@ -127,10 +142,14 @@ impl Directory {
     /// ENAMETOOLONG, ENOMEM; ENOSPC for the four thousand millionth entry.
     pub(crate) fn prepare(&mut self, hash: u32, name: &[u8]) -> Result<Prepared> {
         let name = Name::new(name)?;
-        let chunks = &self.chunks;
-        self.index
-            .try_reserve(1, |&at| spread(entry(chunks, Slot(at)).hash))
-            .map_err(|_| Errno::ENOMEM)?;
+        if self.is_indexed() {
+            let chunks = &self.chunks;
+            let rehash = |&at: &u32| spread(entry(chunks, Slot(at)).hash);
+            self.index.try_reserve(1, rehash).map_err(|_| Errno::ENOMEM)?;
+        } else if self.log_len() >= FEW {
+            self.index.try_reserve(FEW + 1, |_| 0).map_err(|_| Errno::ENOMEM)?;
+            self.index_all();
+        }
         if self.log_len() >= u32::MAX as usize {
             return Err(Errno::ENOSPC);
         }
@@ -163,8 +182,10 @@ impl Directory {
         let cookie = self.next_cookie;
         let last = self.chunks.last_mut().expect("`prepare` made room");
         last.push(Entry { cookie, child: Some(child), hash, name });
-        let chunks = &self.chunks;
-        self.index.insert_unique(spread(hash), at, |&at| spread(entry(chunks, Slot(at)).hash));
+        if self.is_indexed() {
+            let chunks = &self.chunks;
+            self.index.insert_unique(spread(hash), at, |&at| spread(entry(chunks, Slot(at)).hash));
+        }
         self.next_cookie += 1;
         self.live += 1;
         cookie
@@ -280,11 +301,12 @@ impl Directory {
     }
 
     /// Moves entries down over the gaps, in order, and indexes them anew, in a table
-    /// of the right size if there is memory for one. It need allocate nothing: no
-    /// chunk and no table gets more entries than it had room for.
+    /// of the right size if there is memory for one, or in none if they are few. It need
+    /// allocate nothing: no chunk and no table gets more entries than it had room for.
     fn close_gaps(&mut self) {
         let mut smaller = HashTable::new();
-        if smaller.try_reserve(self.live, |_| 0).is_ok() {
+        let few = self.live <= FEW;
+        if few || smaller.try_reserve(self.live, |_| 0).is_ok() {
             self.index = smaller;
         } else {
             self.index.clear();
@@ -309,8 +331,15 @@ impl Directory {
         if let Some(last) = self.chunks.get_mut(chunk) {
             last.truncate(at);
         }
+        if self.is_indexed() {
+            self.index_all();
+        }
+    }
+
+    /// Puts each entry into the index, which is empty and has room.
+    fn index_all(&mut self) {
         for (number, chunk) in self.chunks.iter().enumerate() {
-            for (position, entry) in chunk.iter().enumerate() {
+            for (position, entry) in chunk.iter().enumerate().filter(|(_, entry)| !entry.is_gap()) {
                 let at = (number * CHUNK + position) as u32;
                 let chunks = &self.chunks;
                 let rehash = |&at: &u32| spread(self::entry(chunks, Slot(at)).hash);

@@ -198,12 +198,12 @@ impl Meta {
         if caller.access_time == AccessTime::Keep {
             return false;
         }
-        let now = caller.now;
         let atime = self.atime.key();
-        (atime <= self.mtime.key()
-            || atime <= self.ctime.key()
-            || now.seconds().saturating_sub(atime.0) >= RELATIME_SECONDS)
-            && atime != now.key()
+        if atime <= self.mtime.key() || atime <= self.ctime.key() {
+            return atime != caller.now().key();
+        }
+        let age = caller.recently().seconds().saturating_sub(atime.0);
+        age >= RELATIME_SECONDS && atime != caller.now().key()
     }
 
     fn owner(&self) -> (u32, u32, u32) {
@@ -382,7 +382,7 @@ impl Inode {
         let news = state.meta.access_is_news(caller);
         drop(state);
         if news {
-            self.accessed(caller.now);
+            self.accessed(caller.now());
         }
         Ok(done)
     }
@@ -420,7 +420,7 @@ impl Inode {
         }
         let done = data.write(&self.superblock, offset, source)?;
         if done > 0 {
-            meta.touch(caller.now);
+            meta.touch(caller.now());
             if !caller.credentials.is_root() {
                 meta.drop_set_ids(caller.credentials);
             }
@@ -444,7 +444,7 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
-        meta.touch(caller.now);
+        meta.touch(caller.now());
         if !caller.credentials.is_root() {
             meta.drop_set_ids(caller.credentials);
         }
@@ -485,7 +485,7 @@ impl Inode {
                 data.truncate(&self.superblock, end);
             }
         }
-        meta.touch(caller.now);
+        meta.touch(caller.now());
         if !caller.credentials.is_root() {
             meta.drop_set_ids(caller.credentials);
         }
@@ -517,7 +517,7 @@ impl Inode {
         let news = state.meta.access_is_news(caller);
         drop(state);
         if news {
-            self.accessed(caller.now);
+            self.accessed(caller.now());
         }
         Ok(done)
     }
@@ -542,7 +542,7 @@ impl Inode {
         let news = state.meta.access_is_news(caller);
         drop(state);
         if news {
-            self.accessed(caller.now);
+            self.accessed(caller.now());
         }
         Ok(())
     }
@@ -597,7 +597,7 @@ impl Inode {
                 }
                 let set = |time: Timestamp, how| match how {
                     SetTime::Omit => time,
-                    SetTime::Now => caller.now,
+                    SetTime::Now => caller.now(),
                     SetTime::To(to) => to,
                 };
                 let meta = &mut state.meta;
@@ -605,7 +605,7 @@ impl Inode {
                 meta.mtime = set(meta.mtime, mtime);
             }
         }
-        state.meta.touch_status(caller.now);
+        state.meta.touch_status(caller.now());
         Ok(())
     }
 
@@ -623,7 +623,7 @@ impl Inode {
     pub fn mark_access(&self, caller: &Caller<'_>) {
         let news = self.state.read().meta.access_is_news(caller);
         if news {
-            self.accessed(caller.now);
+            self.accessed(caller.now());
         }
     }
 

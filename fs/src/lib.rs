@@ -69,7 +69,7 @@ pub use name::NAME_MAX;
 pub use namespace::{Created, EntryName, Left, Linkable, New, Owner, RenameMode, rename};
 pub use permission::{Access, AccessTime, Caller, Credentials};
 pub use ramdisk::{Limits, Ramdisk, Usage};
-pub use time::Timestamp;
+pub use time::{Clock, Moment, Now, Timestamp};
 
 /// Bytes in a page: the unit of allocation, of quotas and of `st_blksize`.
 pub const PAGE_BYTES: usize = 4096;

@@ -14,7 +14,7 @@ use core::ops::Deref;
 use core::ptr::{NonNull, drop_in_place};
 
 use crate::planted;
-use crate::sync::{Accesses, AtomicUsize, Ordering};
+use crate::sync::{Accesses, References};
 use crate::{Errno, Result};
 
 /// Boxes `value`.
@@ -58,7 +58,7 @@ pub struct Arc<T> {
 }
 
 struct Counted<T> {
-    references: AtomicUsize,
+    references: References,
     accesses: Accesses,
     value: T,
 }
@@ -76,8 +76,8 @@ impl<T> Room<T> {
 
     /// The first reference to `value`.
     pub fn fill(self, value: T) -> Arc<T> {
-        let references = AtomicUsize::new(1);
-        let counted = Box::write(self.0, Counted { references, accesses: Accesses::new(), value });
+        let (references, accesses) = (References::new(), Accesses::new());
+        let counted = Box::write(self.0, Counted { references, accesses, value });
         Arc { counted: NonNull::from(Box::leak(counted)), owns: PhantomData }
     }
 }
@@ -104,7 +104,7 @@ impl<T> Arc<T> {
 
     /// How many references there are; already old when it returns.
     pub fn count(this: &Arc<T>) -> usize {
-        this.counted().references.load(Ordering::Acquire)
+        this.counted().references.get()
     }
 
     /// Gives up the reference; the value, if it was the last.
@@ -131,13 +131,13 @@ impl<T> Arc<T> {
 
     /// Counts one reference down; true for the last.
     fn release(&self) -> bool {
-        if self.counted().references.fetch_sub(1, Ordering::Release) != 1 {
+        if !self.counted().references.decrement() {
             return false;
         }
         // All that other holders did happens before what the last one does. A load, since
         // ThreadSanitizer knows no fences.
         if !planted!("last_reference_unordered") {
-            self.counted().references.load(Ordering::Acquire);
+            self.counted().references.get();
         }
         self.counted().accesses.exclusive();
         true
@@ -157,7 +157,7 @@ impl<T> Deref for Arc<T> {
 impl<T> Clone for Arc<T> {
     fn clone(&self) -> Self {
         // Each reference takes memory, so the count cannot reach usize::MAX.
-        self.counted().references.fetch_add(1, Ordering::Relaxed);
+        self.counted().references.increment();
         Arc { counted: self.counted, owns: PhantomData }
     }
 }
@@ -180,6 +180,7 @@ impl<T: fmt::Debug> fmt::Debug for Arc<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::{AtomicUsize, Ordering};
 
     struct Counter<'a>(&'a AtomicUsize);
 

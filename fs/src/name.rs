@@ -45,6 +45,20 @@ impl Name {
         }
     }
 
+    /// Whether it is this name.
+    #[inline]
+    pub(crate) fn is(&self, name: &[u8]) -> bool {
+        /// Comparing so few takes less than calling a function that does.
+        const SHORT: usize = 8;
+        if usize::from(self.len) != name.len() {
+            return false;
+        }
+        if name.len() <= SHORT {
+            return self.bytes.iter().zip(name).all(|(a, b)| a == b);
+        }
+        self.as_bytes() == name
+    }
+
     fn block(&self) -> Option<*mut u8> {
         if usize::from(self.len) <= INLINE {
             return None;

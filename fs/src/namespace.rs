@@ -148,7 +148,7 @@ impl Inode {
                 own.place = cookie;
             }
         }
-        meta.touch(caller.now);
+        meta.touch(caller.now());
         Ok(child)
     }
 
@@ -234,11 +234,11 @@ impl Inode {
                 return Err(Errno::ENOENT);
             }
             meta.nlink = meta.nlink.checked_add(1).ok_or(Errno::EMLINK)?;
-            meta.touch_status(caller.now);
+            meta.touch_status(caller.now());
             target.set_linkable(false);
         }
         directory.insert(prepared, target.clone());
-        meta.touch(caller.now);
+        meta.touch(caller.now());
         Ok(())
     }
 
@@ -259,7 +259,7 @@ impl Inode {
             }
             drop_link(&child, caller);
             let removed = state.directory_mut()?.remove(slot);
-            state.meta.touch(caller.now);
+            state.meta.touch(caller.now());
             (removed, child) // dropped after the lock: the last reference frees the data
         };
         Ok(())
@@ -284,7 +284,7 @@ impl Inode {
             kill_empty_directory(&child, caller)?;
             let removed = state.directory_mut()?.remove(slot);
             state.meta.nlink -= 1;
-            state.meta.touch(caller.now);
+            state.meta.touch(caller.now());
             (removed, child) // dropped after the lock
         };
         Ok(())
@@ -542,8 +542,8 @@ fn rename_locked(
             (unlinked, None, None)
         }
     };
-    parents.old.meta.touch(caller.now);
-    parents.new_dir().meta.touch(caller.now);
+    parents.old.meta.touch(caller.now());
+    parents.new_dir().meta.touch(caller.now());
     Ok(removed)
 }
 
@@ -609,7 +609,7 @@ fn leave(
 /// Tells an inode that its name changed, and a directory where it hangs now.
 fn adopt(child: &InodeRef, parent: &InodeRef, cookie: u64, caller: &Caller<'_>) {
     let mut state = child.write_child();
-    state.meta.touch_status(caller.now);
+    state.meta.touch_status(caller.now());
     let former = match &mut state.body {
         Body::Directory(own) => {
             own.place = cookie;
@@ -712,7 +712,7 @@ fn may_delete(
 fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
     let meta = &mut child.write_child().meta;
     meta.nlink -= 1;
-    meta.touch_status(caller.now);
+    meta.touch_status(caller.now());
 }
 
 /// Marks an empty directory as removed: from now on nothing can be created in it.
@@ -725,7 +725,7 @@ fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
     if !planted!("removed_directory_takes_files") {
         state.meta.nlink = 0;
     }
-    state.meta.touch_status(caller.now);
+    state.meta.touch_status(caller.now());
     Ok(())
 }
 
@@ -757,7 +757,7 @@ fn make(
     // What a directory gives or takes goes by the mode that was asked for: Linux since 6.0.
     let (gid, mode) = inherit(parent_meta, caller, owner.gid, file_type, mode & 0o7777);
     let mode = if file_type == FileType::Symlink { mode } else { mode & !caller.umask };
-    let mut meta = Meta::new(caller.now, Owner { gid, ..owner }, mode);
+    let mut meta = Meta::new(caller.now(), Owner { gid, ..owner }, mode);
     if file_type == FileType::Directory {
         meta.nlink = 2;
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
-use crate::{Errno, Result, Timestamp};
+use crate::{Errno, Moment, Now, Result, Timestamp};
 
 /// The identity that file accesses are checked against.
 #[derive(Debug, Default)]
@@ -35,8 +35,8 @@ impl Credentials {
 pub struct Caller<'a> {
     /// The caller's identity.
     pub credentials: &'a Credentials,
-    /// The time that the call stamps on what it changes.
-    pub now: Timestamp,
+    /// When the call is made.
+    pub moment: Moment<'a>,
     /// Permissions that a new file does not get: `umask(2)`. A symbolic link has them all.
     pub umask: u32,
     /// The size that the caller may let a file grow to: RLIMIT_FSIZE.
@@ -55,10 +55,29 @@ pub enum AccessTime {
 }
 
 impl<'a> Caller<'a> {
-    /// A caller without bounds or mask.
-    pub const fn new(credentials: &'a Credentials, now: Timestamp) -> Caller<'a> {
+    /// A caller without bounds or mask, at this time.
+    pub const fn new(credentials: &'a Credentials, time: Timestamp) -> Caller<'a> {
+        Caller::without_bounds(credentials, Moment::At(time))
+    }
+
+    /// A caller without bounds or mask, now.
+    pub const fn by_clock(credentials: &'a Credentials, now: &'a Now<'a>) -> Caller<'a> {
+        Caller::without_bounds(credentials, Moment::Now(now))
+    }
+
+    const fn without_bounds(credentials: &'a Credentials, moment: Moment<'a>) -> Caller<'a> {
         let access_time = AccessTime::Update;
-        Caller { credentials, now, umask: 0, file_size_limit: u64::MAX, access_time }
+        Caller { credentials, moment, umask: 0, file_size_limit: u64::MAX, access_time }
+    }
+
+    /// The time that the call stamps on what it changes.
+    pub fn now(&self) -> Timestamp {
+        self.moment.get()
+    }
+
+    /// The time, or when it was last asked for: good for what is about hours.
+    pub(crate) fn recently(&self) -> Timestamp {
+        self.moment.recent()
     }
 }
 

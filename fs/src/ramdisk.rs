@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use crate::inode::{Body, Inode, InodeRef, Meta};
 use crate::mem::{self, Arc};
 use crate::namespace::Owner;
-use crate::sync::{AtomicU64, Class, Mutex, Ordering};
+use crate::sync::{Class, Counter, Mutex};
 use crate::{Caller, Errno, FileType, PAGE_BYTES, Result, planted};
 
 /// How large a ramdisk may grow.
@@ -48,9 +48,9 @@ pub(crate) struct Superblock {
     limits: Limits,
     /// Immutable.
     hasher: FixedState,
-    pages: AtomicU64,
-    inodes: AtomicU64,
-    pub(crate) next_number: AtomicU64,
+    pages: Counter,
+    inodes: Counter,
+    pub(crate) next_number: Counter,
 }
 
 impl Superblock {
@@ -68,12 +68,12 @@ impl Superblock {
     /// # Errors
     /// ENOSPC.
     pub(crate) fn charge(&self, pages: u64) -> Result<()> {
-        add_below(&self.pages, pages, self.limits.size_bytes / PAGE_BYTES as u64)
+        charge(&self.pages, pages, self.limits.size_bytes / PAGE_BYTES as u64)
     }
 
     /// Gives `pages` back to the quota.
     pub(crate) fn uncharge(&self, pages: u64) {
-        self.pages.fetch_sub(pages, Ordering::Relaxed);
+        self.pages.subtract(pages);
     }
 
     /// Takes an inode from the quota; returns its number, never used before.
@@ -81,34 +81,30 @@ impl Superblock {
     /// # Errors
     /// ENOSPC.
     pub(crate) fn charge_inode(&self) -> Result<u64> {
-        add_below(&self.inodes, 1, self.limits.inodes)?;
-        Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
+        charge(&self.inodes, 1, self.limits.inodes)?;
+        Ok(self.next_number.add(1))
     }
 
     /// What is used now.
     pub(crate) fn usage(&self) -> Usage {
-        Usage {
-            limits: self.limits,
-            pages: self.pages.load(Ordering::Relaxed),
-            inodes: self.inodes.load(Ordering::Relaxed),
-        }
+        Usage { limits: self.limits, pages: self.pages.get(), inodes: self.inodes.get() }
     }
 
     /// Pages that the quota was charged for.
     #[cfg(test)]
     pub(crate) fn pages_charged(&self) -> u64 {
-        self.pages.load(Ordering::Relaxed)
+        self.pages.get()
     }
 
     /// Lets the quota count this, true or not.
     #[cfg(test)]
     pub(crate) fn set_usage(&self, pages: u64, inodes: u64) {
-        self.pages.store(pages, Ordering::Relaxed);
-        self.inodes.store(inodes, Ordering::Relaxed);
+        self.pages.set(pages);
+        self.inodes.set(inodes);
     }
 
     pub(crate) fn uncharge_inode(&self) {
-        self.inodes.fetch_sub(1, Ordering::Relaxed);
+        self.inodes.subtract(1);
     }
 
     pub(crate) fn hash(&self, name: &[u8]) -> u32 {
@@ -118,19 +114,17 @@ impl Superblock {
     }
 }
 
-/// Adds to a counter unless it would pass `limit`. A refused count is never to be seen in
-/// the counter, so that it refuses nobody else.
-fn add_below(counter: &AtomicU64, count: u64, limit: u64) -> Result<()> {
-    let add = |used: u64| used.checked_add(count).filter(|&sum| sum <= limit);
+/// Counts what is charged, unless that would pass `limit`.
+///
+/// # Errors
+/// ENOSPC.
+fn charge(counter: &Counter, count: u64, limit: u64) -> Result<()> {
     if planted!("limit_is_checked_apart") {
-        add(counter.load(Ordering::Relaxed)).ok_or(Errno::ENOSPC)?;
-        counter.fetch_add(count, Ordering::Relaxed);
-        return Ok(());
+        let room = counter.get().checked_add(count).is_some_and(|sum| sum <= limit);
+        counter.add(if room { count } else { 0 });
+        return if room { Ok(()) } else { Err(Errno::ENOSPC) };
     }
-    match counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Errno::ENOSPC),
-    }
+    if counter.add_below(count, limit) { Ok(()) } else { Err(Errno::ENOSPC) }
 }
 
 /// A file system in memory. Dropping it frees the tree; inodes that are still
@@ -158,11 +152,11 @@ impl Ramdisk {
             rename: Mutex::new(Class::Rename, ()),
             limits,
             hasher: FixedState::with_seed(seed),
-            pages: AtomicU64::new(0),
-            inodes: AtomicU64::new(0),
-            next_number: AtomicU64::new(1),
+            pages: Counter::new(0),
+            inodes: Counter::new(0),
+            next_number: Counter::new(1),
         })?;
-        let mut meta = Meta::new(caller.now, Owner::of(caller.credentials), mode);
+        let mut meta = Meta::new(caller.now(), Owner::of(caller.credentials), mode);
         meta.nlink = 2;
         let body = Body::Directory(mem::try_box(crate::directory::Directory::new(None))?);
         let root = Inode::allocate(&superblock, FileType::Directory, meta, body)?;

@@ -3,6 +3,9 @@
 //! `--cfg anchorite_model --cfg anchorite_model="loom"`, or `"shuttle"`, they are the
 //! checker's.
 //!
+//! The locks are words that are waited for by looking at them again; while the program has
+//! one thread they cost next to nothing ([`declare_alone`]).
+//!
 //! # Lock order
 //! Each lock has a [`Class`], and a thread takes locks in the order of their classes, at
 //! most one of each:
@@ -28,8 +31,9 @@
 
 use core::ops::{Deref, DerefMut};
 
-pub use spin::Once;
+pub use ::spin::Once;
 
+mod alone;
 #[cfg(all(debug_assertions, any(feature = "lock-order", anchorite_model)))]
 mod order;
 #[cfg(not(all(debug_assertions, any(feature = "lock-order", anchorite_model))))]
@@ -46,7 +50,7 @@ mod order {
     pub(super) struct Held;
 
     #[cfg(not(anchorite_model))]
-    const _: () = assert!(size_of::<super::RwLock<u64>>() == size_of::<spin::RwLock<u64>>());
+    const _: () = assert!(size_of::<super::RwLock<u32>>() == 2 * size_of::<u32>());
 
     impl Kept {
         pub(super) const fn new(_: Class) -> Kept {
@@ -83,10 +87,17 @@ pub use core::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 #[cfg(not(anchorite_model))]
-mod ground {
-    pub(super) use spin::mutex::{SpinMutex as Mutex, SpinMutexGuard as MutexGuard};
-    pub(super) use spin::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-}
+#[allow(unsafe_code)]
+mod spin;
+#[cfg(not(anchorite_model))]
+use spin as ground;
+
+pub(crate) use alone::References;
+pub use alone::{Counter, alone};
+#[cfg(not(anchorite_model))]
+pub use alone::{declare_alone, declare_shared};
+mod word;
+pub use word::Word;
 
 /// Where a lock is in the order: the module's header has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use anchorite_interface::FORWARD;
 use anchorite_programs::{Context, Program};
-use anchorite_syscalls::{Limits, Platform, System, c};
+use anchorite_syscalls::{Limits, Platform, System, c, declare_alone};
 
 use crate::boot::{HANDOVER, Handover, fail};
 use crate::cmdline::{self, CommandLine, LogLevel};
@@ -46,6 +46,8 @@ pub extern "C" fn start() -> ! {
         user_memory.push(reclaimable);
     }
 
+    // SAFETY: the other cores run nothing that uses the call layer.
+    unsafe { declare_alone() };
     let platform = Arc::new(BareMetal::new(user_memory));
     let memory_bytes = machine.memory.end - machine.memory.start;
     let limits = Limits::of_memory(memory_bytes);

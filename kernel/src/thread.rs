@@ -21,6 +21,9 @@
 //! given back when a join returns; but for [`KEPT_STACKS`] of each core, which the next
 //! threads there get.
 //!
+//! **Alone.** While no thread is on another core than the first, the call layer is told so:
+//! its locks and counts then cost next to nothing ([`declare_alone`]).
+//!
 //! **A stack** is [`stack::BYTES`], of which the lowest page is not mapped and the last
 //! bytes are its [`Thread`].
 //!
@@ -33,7 +36,7 @@ use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use anchorite_syscalls::{Errno, Result};
+use anchorite_syscalls::{Errno, Result, declare_alone, declare_shared};
 use hashbrown::HashTable;
 use spin::Mutex;
 
@@ -227,12 +230,15 @@ impl Scheduler {
 static THREADS: Mutex<Threads> = Mutex::new(Threads {
     by_id: HashTable::new(),
     last_id: FIRST,
+    elsewhere: 0,
     kept: [const { Kept { top: None, count: 0 } }; MAX_CORES],
 });
 
 struct Threads {
     by_id: HashTable<NonNull<Thread>>,
     last_id: u32,
+    /// How many are on other cores than the first.
+    elsewhere: u32,
     /// Each core's stacks for new threads.
     kept: [Kept; MAX_CORES],
 }
@@ -272,6 +278,32 @@ impl Threads {
         kept.top = unsafe { link(block).read() };
         kept.count -= 1;
         Some(block)
+    }
+
+    /// Takes in a thread that is to run on `core`, for which there is room.
+    fn add(&mut self, id: u32, core: u32, thread: &Thread) {
+        if core != 0 {
+            if self.elsewhere == 0 {
+                declare_shared();
+            }
+            self.elsewhere += 1;
+        }
+        self.by_id.insert_unique(hash(id), thread.into(), |thread| hash(id_of(thread)));
+    }
+
+    /// Leaves out a thread that has ended.
+    fn remove(&mut self, id: u32, core: u32) {
+        if let Ok(entry) = self.by_id.find_entry(hash(id), |thread| id_of(thread) == id) {
+            entry.remove();
+        }
+        if core != 0 {
+            self.elsewhere -= 1;
+            if self.elsewhere == 0 {
+                // SAFETY: whatever thread there is takes turns on the first core, or waits
+                // for the lock of this table to start another.
+                unsafe { declare_alone() };
+            }
+        }
     }
 
     /// A number that no thread has.
@@ -351,7 +383,7 @@ pub fn spawn(core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
     thread.run.set(NonNull::new(Box::into_raw(run)));
     thread.id = threads.new_id();
     let (thread, id) = (&*thread, thread.id);
-    threads.by_id.insert_unique(hash(id), thread.into(), |thread| hash(id_of(thread)));
+    threads.add(id, core, thread);
     RUNNABLE.fetch_add(1, Ordering::Relaxed);
     let_run(target, thread);
     Ok(id)
@@ -472,9 +504,7 @@ fn bury(thread: &Thread) {
     // The guard is the beginning of the block, whose end the thread is.
     let block = ptr::with_exposed_provenance_mut(thread.guard.get().0);
     let mut threads = THREADS.lock();
-    if let Ok(entry) = threads.by_id.find_entry(hash(id), |thread| id_of(thread) == id) {
-        entry.remove();
-    }
+    threads.remove(id, core);
     let mut joiner = thread.joiners.replace(ptr::null());
     let not_kept = NonNull::new(block).filter(|block| !threads.keep(core, *block));
     drop(threads);

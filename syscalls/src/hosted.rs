@@ -14,7 +14,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder, Thread};
 
-use crate::{Errno, Result};
+use crate::{Errno, Result, declare_shared};
 
 /// All threads that were started, or have asked for their number. Those that wait for the
 /// end of one are told of each.
@@ -67,7 +67,8 @@ pub fn processors() -> u32 {
     thread::available_parallelism().map_or(1, |count| count.get() as u32)
 }
 
-/// [`Platform::spawn`](crate::Platform::spawn), with `cores` of them.
+/// [`Platform::spawn`](crate::Platform::spawn), with `cores` of them. The process is
+/// declared to be shared from then on, for good.
 ///
 /// # Errors
 /// EINVAL: there is no such core. EAGAIN: the host gives no thread.
@@ -75,6 +76,7 @@ pub fn spawn(cores: u32, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32
     if core >= cores {
         return Err(Errno::EINVAL);
     }
+    declare_shared();
     let (sender, receiver) = sync_channel(1);
     let first_steps = move || {
         CORE.set(core);

@@ -79,6 +79,7 @@ pub mod thread;
 mod user;
 mod walk;
 
+pub use anchorite_fs::sync::{declare_alone, declare_shared};
 pub use anchorite_fs::{Errno, Limits, Result, Usage, check};
 pub use host::{HostFd, HostFiles};
 pub use platform::{Memory, Platform, Stream};

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use anchorite_fs::check::{Held, Report, check};
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{AtomicU32, Class, Ordering, RwLock};
-use anchorite_fs::{Caller, Limits, New, Ramdisk, Usage};
+use anchorite_fs::sync::{AtomicI64, AtomicU32, Class, Ordering, RwLock, alone};
+use anchorite_fs::{Caller, Clock, Limits, New, Now, Ramdisk, Timestamp, Usage};
 
 use crate::console::Console;
 use crate::descriptors::{Descriptors, OnExec};
@@ -19,7 +19,7 @@ use crate::mounts::{MountId, Mounts};
 use crate::node::{Files, Node};
 use crate::platform::Stream;
 use crate::user::UserMemory;
-use crate::walk::{Last, LastLink, Place, Walk, check_path};
+use crate::walk::{Last, LastLink, Path, Place, Walk};
 use crate::{Errno, HostFiles, Platform, Result};
 
 /// `st_dev` of the ramdisk at `/`.
@@ -42,6 +42,7 @@ pub struct System {
     pub(crate) descriptors: RwLock<Descriptors>,
     pub(crate) identity: RwLock<Identity>,
     umask: AtomicU32,
+    recent: Recent,
     pub(crate) limits: ResourceLimits,
 }
 
@@ -78,6 +79,7 @@ impl System {
             descriptors: RwLock::new(Class::Lookup, descriptors),
             identity: RwLock::new(Class::Identity, identity),
             umask: AtomicU32::new(UMASK),
+            recent: Recent::default(),
             limits: ResourceLimits::new(),
         })
     }
@@ -95,7 +97,7 @@ impl System {
         }
         self.as_caller(|caller| {
             self.make_directories(caller, dir)?;
-            let over = self.walk(caller, self.root(), dir)?.finish(LastLink::Follow)?;
+            let over = self.walk_from_root(caller, dir)?.finish(LastLink::Follow)?;
             self.mounts.write().add(&over, Node::Host(HostNode::root(host, dir)?))
         })
     }
@@ -146,10 +148,10 @@ impl System {
     /// Calls `call` in the process's name, at this moment.
     pub(crate) fn as_caller<T>(&self, call: impl FnOnce(&Caller<'_>) -> Result<T>) -> Result<T> {
         let identity = self.identity.read();
-        let now = self.platform.realtime().into();
+        let now = Now::new(self);
         let file_size_limit = self.limits.file_size();
         let umask = self.umask.load(Ordering::Relaxed);
-        call(&Caller { umask, file_size_limit, ..Caller::new(&identity.files, now) })
+        call(&Caller { umask, file_size_limit, ..Caller::by_clock(&identity.files, &now) })
     }
 
     /// As [`as_caller`](System::as_caller), but for the real user and group: `access(2)`.
@@ -184,11 +186,9 @@ impl System {
     }
 
     /// What is mounted at `place`, or `place` itself.
+    #[inline]
     pub(crate) fn top(&self, place: Place) -> Place {
-        match &place.node {
-            Node::Ramdisk(inode) if inode.is_mount_point() => self.mounts.read().top(place),
-            _ => place,
-        }
+        if place.is_covered() { self.mounts.read().top(place) } else { place }
     }
 
     /// The directory that a mount covers; none for the mount at `/`.
@@ -196,28 +196,25 @@ impl System {
         self.mounts.read().mount_point(mount)
     }
 
-    /// A walk of `path` from `from`.
+    /// A walk of `path`, a relative one from `at`: `openat(2)`.
     ///
     /// # Errors
-    /// Those of [`Walk::new`].
+    /// EBADF; ENOTDIR if the descriptor is no directory's.
     pub(crate) fn walk<'a>(
         &'a self,
         caller: &'a Caller<'a>,
-        from: Place,
-        path: &'a [u8],
+        at: i32,
+        path: Path<'a>,
     ) -> Result<Walk<'a>> {
-        Walk::new(self, caller, from, path)
+        let from = if path.is_absolute() { self.root() } else { self.start(at)? };
+        Ok(Walk::new(self, caller, from, path))
     }
 
-    /// Where a walk of `path` by descriptor `at` starts: `openat(2)`.
+    /// Where the walk of a relative path starts.
     ///
     /// # Errors
-    /// Those of [`check_path`]; EBADF; ENOTDIR if the descriptor is no directory's.
-    pub(crate) fn start(&self, at: i32, path: &[u8]) -> Result<Place> {
-        check_path(path)?;
-        if path.first() == Some(&b'/') {
-            return Ok(self.root());
-        }
+    /// EBADF; ENOTDIR if the descriptor is no directory's.
+    fn start(&self, at: i32) -> Result<Place> {
         if at == libc::AT_FDCWD {
             return Ok(self.working_directory());
         }
@@ -247,14 +244,19 @@ impl System {
                 at => self.file_or_path(at)?.place(),
             };
         }
-        self.walk(caller, self.start(at, path)?, path)?.finish(last_link)
+        self.walk(caller, at, Path::new(path)?)?.finish(last_link)
+    }
+
+    /// A walk of the absolute path `path`.
+    fn walk_from_root<'a>(&'a self, caller: &'a Caller<'a>, path: &'a [u8]) -> Result<Walk<'a>> {
+        Ok(Walk::new(self, caller, self.root(), Path::new(path)?))
     }
 
     /// Makes each directory of the absolute path `path` that is missing.
     fn make_directories(&self, caller: &Caller<'_>, path: &[u8]) -> Result<()> {
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/');
         for end in ends.map(|(at, _)| at).chain([path.len()]) {
-            let mut walk = self.walk(caller, self.root(), &path[..end])?;
+            let mut walk = self.walk_from_root(caller, &path[..end])?;
             walk.reach_parent()?;
             if let Last::Name(name) = walk.last() {
                 match walk.place.node.create(caller, name.bytes, New::Directory, 0o755) {
@@ -264,6 +266,44 @@ impl System {
             }
         }
         Ok(())
+    }
+}
+
+/// When the clock was last read.
+struct Recent {
+    seconds: AtomicI64,
+    /// How often that was good enough.
+    uses: AtomicU32,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { seconds: AtomicI64::new(i64::MIN), uses: AtomicU32::new(0) }
+    }
+}
+
+impl Clock for System {
+    fn now(&self) -> Timestamp {
+        let now = self.platform.realtime();
+        if alone() {
+            self.recent.seconds.store(now.tv_sec, Ordering::Relaxed);
+        }
+        now.into()
+    }
+
+    /// While there is one thread, the clock is read for one use in 64. With several, that
+    /// would cost them more, to write what all read, than a look at the clock.
+    fn recent(&self) -> Timestamp {
+        const USES: u32 = 64;
+        if !alone() {
+            return self.now();
+        }
+        let uses = self.recent.uses.load(Ordering::Relaxed);
+        self.recent.uses.store(uses.wrapping_add(1), Ordering::Relaxed);
+        if uses.is_multiple_of(USES) {
+            return self.now();
+        }
+        Timestamp::new(self.recent.seconds.load(Ordering::Relaxed), 0)
     }
 }
 

@@ -25,6 +25,13 @@ pub(crate) struct Place {
     pub(crate) node: Node,
 }
 
+impl Place {
+    /// Whether something is mounted here.
+    pub(crate) fn is_covered(&self) -> bool {
+        matches!(&self.node, Node::Ramdisk(inode) if inode.is_mount_point())
+    }
+}
+
 /// The last component of a path, whose directory the walk has reached.
 #[derive(Clone, Copy)]
 pub(crate) enum Last<'a> {
@@ -43,6 +50,27 @@ pub(crate) enum Last<'a> {
 pub(crate) enum LastLink {
     Follow,
     Stay,
+}
+
+/// A path that may lead somewhere: neither empty nor too long, without a NUL.
+#[derive(Clone, Copy)]
+pub(crate) struct Path<'a>(&'a [u8]);
+
+impl<'a> Path<'a> {
+    /// # Errors
+    /// ENOENT for an empty path; ENAMETOOLONG; EINVAL for a NUL inside.
+    pub(crate) fn new(path: &'a [u8]) -> Result<Path<'a>> {
+        match path {
+            b"" => Err(Errno::ENOENT),
+            _ if path.len() >= PATH_MAX => Err(Errno::ENAMETOOLONG),
+            _ if path.contains(&0) => Err(Errno::EINVAL),
+            _ => Ok(Path(path)),
+        }
+    }
+
+    pub(crate) fn is_absolute(self) -> bool {
+        self.0.first() == Some(&b'/')
+    }
 }
 
 /// A walk under way.
@@ -79,19 +107,14 @@ impl Rest<'_> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk of `path` from `from`, or from the root if the path is absolute.
-    ///
-    /// # Errors
-    /// Those of [`check_path`].
+    /// A walk of `path` from `from`.
     pub(crate) fn new(
         system: &'a System,
         caller: &'a Caller<'a>,
         from: Place,
-        path: &'a [u8],
-    ) -> Result<Walk<'a>> {
-        check_path(path)?;
-        let place = if path[0] == b'/' { system.root() } else { from };
-        Ok(Walk { system, caller, place, rest: Rest::Given(path), links: 0 })
+        Path(path): Path<'a>,
+    ) -> Walk<'a> {
+        Walk { system, caller, place: from, rest: Rest::Given(path), links: 0 }
     }
 
     /// Walks to the directory of the last component. That component stays the rest
@@ -101,13 +124,12 @@ impl<'a> Walk<'a> {
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ELOOP, ENOMEM.
     pub(crate) fn reach_parent(&mut self) -> Result<()> {
         loop {
-            let slashes = count(self.rest.bytes(), |byte| byte == b'/');
-            self.rest.skip(slashes);
             let rest = self.rest.bytes();
-            let len = count(rest, |byte| byte != b'/');
-            let after = &rest[len..];
-            let is_last = after.iter().all(|&byte| byte == b'/');
-            if !rest.is_empty() {
+            let slashes = count(rest, |byte| byte == b'/');
+            let len = count(&rest[slashes..], |byte| byte != b'/');
+            let is_last = rest[slashes + len..].iter().all(|&byte| byte == b'/');
+            self.rest.skip(slashes);
+            if len > 0 {
                 self.check_searchable()?;
             }
             if is_last {
@@ -166,8 +188,7 @@ impl<'a> Walk<'a> {
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ENOMEM.
     pub(crate) fn child(&self, name: EntryName<'_>) -> Result<Place> {
         let node = self.place.node.child(self.caller, name)?;
-        let place = Place { mount: self.place.mount, node };
-        Ok(self.system.top(place))
+        Ok(self.system.top(Place { mount: self.place.mount, node }))
     }
 
     /// Lets the walk go on where a symbolic link in last place points to.
@@ -181,24 +202,30 @@ impl<'a> Walk<'a> {
 
     /// Walks over a component of `len` bytes that is not the last.
     fn step(&mut self, len: usize) -> Result<()> {
-        let place = match &self.rest.bytes()[..len] {
-            b"." => None,
-            b".." => Some(self.up()?),
+        match &self.rest.bytes()[..len] {
+            b"." => {}
+            b".." => self.place = self.up()?,
             name => {
-                let child = self.child(EntryName { bytes: name, directory_only: true })?;
-                if child.node.is_symlink() {
-                    return self.splice(&child.node, len);
+                if let Node::Ramdisk(directory) = &mut self.place.node {
+                    // As below, for what is most often so, without moving places about.
+                    let child = directory.lookup(self.caller, name)?;
+                    if child.is_directory() && !child.is_mount_point() {
+                        *directory = child;
+                        self.rest.skip(len);
+                        return Ok(());
+                    }
                 }
+                let child = self.child(EntryName { bytes: name, directory_only: true })?;
                 if child.node.is_not_directory() {
+                    if child.node.is_symlink() {
+                        return self.splice(&child.node, len);
+                    }
                     return Err(Errno::ENOTDIR);
                 }
-                Some(child)
+                self.place = child;
             }
-        };
-        self.rest.skip(len);
-        if let Some(place) = place {
-            self.place = place;
         }
+        self.rest.skip(len);
         Ok(())
     }
 
@@ -282,19 +309,6 @@ impl System {
                 None => return Ok(place),
             }
         }
-    }
-}
-
-/// Checks what can be known of a path without walking it.
-///
-/// # Errors
-/// ENOENT for an empty path; ENAMETOOLONG; EINVAL for a NUL inside.
-pub(crate) fn check_path(path: &[u8]) -> Result<()> {
-    match path {
-        b"" => Err(Errno::ENOENT),
-        _ if path.len() >= PATH_MAX => Err(Errno::ENAMETOOLONG),
-        _ if path.contains(&0) => Err(Errno::EINVAL),
-        _ => Ok(()),
     }
 }
 

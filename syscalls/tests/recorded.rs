@@ -1,9 +1,11 @@
 //! The rows that are text, on the system by numbers, against the outcomes that were recorded
 //! on Linux: what the oracle's tests do beside Linux itself, without it, so also where this
-//! process may not have a world of its own there.
+//! process may not have a world of its own there. There is one test in this program, since it
+//! has to be the only thread that uses the system.
 
 use anchorite_programs::posix::ROWS;
 use anchorite_programs::posix::script::rows;
+use anchorite_syscalls::{declare_alone, declare_shared};
 use host_fs_sim::worlds::{Numbers, ROOMY, assert_whole, system_by_numbers};
 
 /// The texts of rows that no guest does.
@@ -12,8 +14,18 @@ const TEXTS: &[(&str, &str)] = &[
     ("identity", include_str!("oracle/rows/identity.txt")),
 ];
 
+/// Also where locks and counts are those of a program with one thread.
 #[test]
 fn recorded_outcomes_are_had_without_linux() {
+    assert_recorded_outcomes();
+    // SAFETY: the other thread of this program waits for this one.
+    unsafe { declare_alone() };
+    assert_recorded_outcomes();
+    declare_shared();
+    assert_recorded_outcomes();
+}
+
+fn assert_recorded_outcomes() {
     let (mut wrong, mut lines) = (Vec::new(), 0);
     for (_, text) in ROWS.iter().chain(TEXTS) {
         // A text that says so has a process of its own for each row.

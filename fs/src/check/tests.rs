@@ -324,17 +324,13 @@ fn inodes_of_another_ramdisk_are_found() {
 fn numbers_are_given_out_once() {
     let sample = Sample::new();
     let next = &sample.ramdisk.superblock.next_number;
-    let right = next.load(Ordering::Relaxed);
+    let right = next.get();
     let last = right - 1;
     let problem = Problem::Number { ino: InodeNo(last), next: last };
-    sample.demand(
-        |_| next.store(last, Ordering::Relaxed),
-        &[problem],
-        |_| next.store(right, Ordering::Relaxed),
-    );
-    next.store(number(&sample.small).0, Ordering::Relaxed);
+    sample.demand(|_| next.set(last), &[problem], |_| next.set(right));
+    next.set(number(&sample.small).0);
     as_root(|caller| Inode::create(sample.root(), caller, b"twin", New::Regular, 0).unwrap());
-    next.store(right, Ordering::Relaxed);
+    next.set(right);
     let twin = Problem::SameNumber { ino: number(&sample.small) };
     let uncounted = Problem::Inodes { charged: 8, found: 7 };
     assert_eq!(sample.check().problems, [twin, uncounted]);

@@ -1,6 +1,6 @@
 //! Whether a directory's log and index agree.
 
-use super::{CHUNK, Directory, Entry, FEW_GAPS, FIRST_COOKIE, spread};
+use super::{CHUNK, Directory, Entry, FEW, FEW_GAPS, FIRST_COOKIE, Slot, spread};
 use crate::check::{Problem, Report};
 use crate::inode::{InodeNo, InodeRef};
 use crate::mem::try_bytes;
@@ -66,7 +66,8 @@ impl Directory {
             }
         }
         let indexed = self.index.len();
-        if indexed != entries {
+        let wanted = if self.is_indexed() || entries + gaps > FEW { entries } else { 0 };
+        if indexed != wanted {
             report.problem(Problem::IndexCount { directory, indexed, entries })?;
         }
         Ok(())
@@ -87,6 +88,12 @@ impl Directory {
         }
         if entry.hash != superblock.hash(name) {
             return report.problem(Problem::Hash { directory, name: try_bytes(name)? });
+        }
+        if !self.is_indexed() {
+            return match self.find(entry.hash, name) {
+                Some(Slot(first)) if first as usize == at => Ok(()),
+                _ => report.problem(Problem::SameName { directory, name: try_bytes(name)? }),
+            };
         }
         // Not `find`: it relies on what is checked here.
         let has_name = |&slot: &u32| {

@@ -8,7 +8,7 @@ use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
 use crate::node::{Files, Node, OpenedOrLink};
 use crate::system::System;
-use crate::walk::{Last, LastLink, Place, Walk, check_path};
+use crate::walk::{Last, LastLink, Path, Place, Walk};
 use crate::{Errno, Result};
 
 /// The bit of O_TMPFILE that is not O_DIRECTORY.
@@ -41,12 +41,12 @@ impl System {
     pub fn openat(&self, at: i32, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         let flags = if flags & libc::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
         check_flags(flags)?;
-        check_path(path)?;
+        let path = Path::new(path)?;
         let fd = self.descriptors.write().reserve(self.limits.descriptors())?;
         let opened = self.as_caller(|caller| {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
-            let walk = self.walk(caller, self.start(at, path)?, path)?;
+            let walk = self.walk(caller, at, path)?;
             Ok(room.fill(self.open_file(caller, walk, flags, mode & 0o7777)?))
         });
         let mut descriptors = self.descriptors.write();

@@ -7,7 +7,7 @@ use crate::abi::Dirent;
 use crate::node::Files;
 use crate::system::System;
 use crate::user::PATH_MAX;
-use crate::walk::{Last, LastLink, Walk};
+use crate::walk::{Last, LastLink, Path, Walk};
 use crate::{Errno, Result};
 
 impl System {
@@ -293,7 +293,7 @@ impl System {
         at: i32,
         path: &'a [u8],
     ) -> Result<Walk<'a>> {
-        let mut walk = self.walk(caller, self.start(at, path)?, path)?;
+        let mut walk = self.walk(caller, at, Path::new(path)?)?;
         walk.reach_parent()?;
         Ok(walk)
     }

@@ -6,7 +6,10 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::check::tests::{Sample, as_root};
+use hashbrown::HashTable;
+
 use crate::directory::Slot;
+use crate::name::Name;
 use crate::{Inode, New};
 
 /// Calls `change` with the directory `/d`, whose entries are `e` and `hard`.
@@ -19,9 +22,18 @@ fn entry(directory: &mut Directory, at: u32) -> &mut Entry {
     directory.entry_mut(Slot(at))
 }
 
+/// Gives a directory of a few entries the index that one of more has.
+fn index(sample: &Sample) {
+    change(sample, |d| {
+        d.index.try_reserve(d.live, |_| 0).unwrap();
+        d.index_all();
+    });
+}
+
 #[test]
 fn entries_are_found_by_their_names() {
     let sample = Sample::new();
+    index(&sample);
     let directory = sample.directory.number();
     let name = || b"hard".to_vec();
 
@@ -155,7 +167,7 @@ fn gaps_are_few_and_none_is_last() {
     let gap = |d: &mut Directory| {
         let cookie = d.next_cookie;
         d.next_cookie += 1;
-        let name = crate::name::Name::new(b"was").unwrap();
+        let name = Name::new(b"was").unwrap();
         d.chunks[0].try_reserve(1).unwrap();
         d.chunks[0].push(Entry { cookie, child: None, hash: 0, name });
     };
@@ -186,6 +198,7 @@ fn gaps_are_few_and_none_is_last() {
 #[test]
 fn index_that_leads_to_a_gap_is_found() {
     let sample = Sample::new();
+    index(&sample);
     let directory = sample.directory.number();
     sample.demand(
         |sample| {
@@ -205,6 +218,49 @@ fn index_that_leads_to_a_gap_is_found() {
             sample.directory.state.write().meta.nlink = 3;
         },
     );
+}
+
+/// Without an index, too.
+#[test]
+fn one_of_few_names_twice_is_found() {
+    let sample = Sample::new();
+    let directory = sample.directory.number();
+    let former = change(&sample, |d| {
+        let (hash, name) = (entry(d, 0).hash, Name::new(entry(d, 0).name.as_bytes()).unwrap());
+        let second = entry(d, 1);
+        let former = (second.hash, core::mem::replace(&mut second.name, name));
+        second.hash = hash;
+        former
+    });
+    let name = change(&sample, |d| entry(d, 0).name.as_bytes().to_vec());
+    assert_eq!(sample.check().problems, [Problem::SameName { directory, name }]);
+    change(&sample, |d| (entry(d, 1).hash, entry(d, 1).name) = former);
+    assert_eq!(sample.check().problems, []);
+}
+
+/// Behind the last of a few entries, an index is missing.
+#[test]
+fn many_entries_without_an_index_are_found() {
+    let sample = Sample::new();
+    let directory = sample.inner.number();
+    as_root(|caller| {
+        for number in 0..=FEW {
+            let name = format!("{number}");
+            Inode::create(&sample.inner, caller, name.as_bytes(), New::Regular, 0).unwrap();
+        }
+        let entries = sample.inner.state.read().directory().unwrap().len();
+        let of_inner = |change: &dyn Fn(&mut Directory)| {
+            change(sample.inner.state.write().directory_mut().unwrap());
+        };
+        of_inner(&|d| d.index = HashTable::new());
+        let problems = sample.check().problems;
+        assert_eq!(problems, [Problem::IndexCount { directory, indexed: 0, entries }]);
+        of_inner(&|d| {
+            d.index.try_reserve(d.live, |_| 0).unwrap();
+            d.index_all();
+        });
+        assert_eq!(sample.check().problems, []);
+    });
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! Locks that are waited for by looking at their [`Word`].
+
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+
+use super::Word;
+
+/// A lock that one thread has at a time.
+pub(super) struct Mutex<T>(RwLock<T>);
+
+/// What a [`Mutex`] protects, while it is held.
+pub(super) type MutexGuard<'a, T> = RwLockWriteGuard<'a, T>;
+
+/// A lock that many threads have to read, or one to write.
+pub(super) struct RwLock<T> {
+    word: Word,
+    value: UnsafeCell<T>,
+}
+
+/// What an [`RwLock`] protects, to read.
+pub(super) struct RwLockReadGuard<'a, T>(&'a RwLock<T>);
+
+/// What an [`RwLock`] protects, to write.
+pub(super) struct RwLockWriteGuard<'a, T>(&'a RwLock<T>);
+
+// SAFETY: the lock hands its value to one thread that may change it, or to several that read it.
+unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
+// SAFETY: a mutex hands its value to one thread at a time.
+unsafe impl<T: Send> Sync for Mutex<T> {}
+
+impl<T> Mutex<T> {
+    pub(super) fn new(value: T) -> Mutex<T> {
+        Mutex(RwLock::new(value))
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.write()
+    }
+}
+
+impl<T> RwLock<T> {
+    pub(super) fn new(value: T) -> RwLock<T> {
+        RwLock { word: Word::new(), value: UnsafeCell::new(value) }
+    }
+
+    #[inline]
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.word.share();
+        RwLockReadGuard(self)
+    }
+
+    #[inline]
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.word.take();
+        RwLockWriteGuard(self)
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<T> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is shared as long as the guard lives, so nobody changes the value.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> Drop for RwLockReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.word.leave();
+    }
+}
+
+impl<T> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is taken as long as the guard lives.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is taken as long as the guard lives.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.word.give();
+    }
+}
