@@ -6,55 +6,60 @@
 extern crate std;
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::cell::{Cell, OnceCell};
 use core::mem;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Builder, Thread};
+use std::thread::{self, Builder};
 
 use crate::{Errno, Result, declare_shared};
 
 /// All threads that were started, or have asked for their number. Those that wait for the
 /// end of one are told of each.
-static THREADS: Mutex<BTreeMap<u32, Thread>> = Mutex::new(BTreeMap::new());
+static THREADS: Mutex<BTreeMap<u32, Arc<Token>>> = Mutex::new(BTreeMap::new());
 static ENDED: Condvar = Condvar::new();
 
 std::thread_local! {
-    /// The thread's number; 0 before it asks.
-    static NUMBER: Cell<u32> = const { Cell::new(0) };
+    static OWN: OnceCell<Own> = const { OnceCell::new() };
     static CORE: Cell<u32> = const { Cell::new(0) };
-    /// Of a thread that was not started here: what takes it out of the table.
-    static STRANGER: OnceCell<Registered> = const { OnceCell::new() };
 }
 
-/// The calling thread's number is in the table.
-struct Registered(u32);
+/// What a thread waits for when it parks. The standard library's own is also taken by what
+/// waits inside it.
+#[derive(Default)]
+struct Token {
+    is_there: Mutex<bool>,
+    given: Condvar,
+}
 
-impl Registered {
-    fn new() -> Registered {
+/// A thread's entry in the table, which it takes out at its end, also by a panic.
+struct Own {
+    number: u32,
+    token: Arc<Token>,
+}
+
+impl Own {
+    fn new() -> Own {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        threads().insert(number, thread::current());
-        NUMBER.set(number);
-        Registered(number)
+        let own = Own { number: NEXT.fetch_add(1, Ordering::Relaxed), token: Arc::default() };
+        lock(&THREADS).insert(own.number, own.token.clone());
+        own
     }
 }
 
-impl Drop for Registered {
+impl Drop for Own {
     fn drop(&mut self) {
-        threads().remove(&self.0);
+        lock(&THREADS).remove(&self.number);
         ENDED.notify_all();
     }
 }
 
 /// [`Platform::thread_id`](crate::Platform::thread_id): 1 for the first thread that asks.
 pub fn thread_id() -> u32 {
-    if NUMBER.get() == 0 {
-        STRANGER.with(|place| place.set(Registered::new()).is_ok());
-    }
-    NUMBER.get()
+    OWN.with(|own| own.get_or_init(Own::new).number)
 }
 
 /// [`Platform::core`](crate::Platform::core).
@@ -82,9 +87,7 @@ pub fn spawn(cores: u32, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32
         CORE.set(core);
         // A host that does not let threads be pinned moves them as it likes.
         let _ = pin(core);
-        // The thread's end, also by a panic, takes it out of the table.
-        let own = Registered::new();
-        if sender.send(own.0).is_ok() {
+        if sender.send(thread_id()).is_ok() {
             run();
         }
     };
@@ -100,7 +103,7 @@ pub fn join(thread: u32) -> Result<()> {
     if thread == thread_id() {
         return Err(Errno::EDEADLK);
     }
-    let mut threads = threads();
+    let mut threads = lock(&THREADS);
     while threads.contains_key(&thread) {
         threads = ENDED.wait(threads).unwrap_or_else(PoisonError::into_inner);
     }
@@ -109,15 +112,20 @@ pub fn join(thread: u32) -> Result<()> {
 
 /// [`Platform::park`](crate::Platform::park).
 pub fn park() {
-    // Others know this thread by its number, which it has from now on.
-    thread_id();
-    thread::park();
+    let token = OWN.with(|own| own.get_or_init(Own::new).token.clone());
+    let mut is_there = lock(&token.is_there);
+    while !*is_there {
+        is_there = token.given.wait(is_there).unwrap_or_else(PoisonError::into_inner);
+    }
+    *is_there = false;
 }
 
 /// [`Platform::unpark`](crate::Platform::unpark).
 pub fn unpark(thread: u32) {
-    if let Some(thread) = threads().get(&thread) {
-        thread.unpark();
+    let token = lock(&THREADS).get(&thread).cloned();
+    if let Some(token) = token {
+        *lock(&token.is_there) = true;
+        token.given.notify_one();
     }
 }
 
@@ -149,6 +157,6 @@ fn check(returned: i32) -> Result<()> {
     Err(Errno::from_raw(errno.unwrap_or(libc::EIO)))
 }
 
-fn threads() -> MutexGuard<'static, BTreeMap<u32, Thread>> {
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,7 @@
 //! given back before all their samples are taken: a block or page that was used before is
 //! another thing, and has a row of its own.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
@@ -26,7 +27,7 @@ pub fn malloc<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
         malloc_only(bench)?;
     }
     bench.repeat(rows::MALLOC_FREE, || {
-        drop(black_box(reserved::<u8>(black_box(PAGE_BYTES))?));
+        drop(black_box(Box::<[u8; PAGE_BYTES]>::new_uninit()));
         Ok(())
     })
 }
