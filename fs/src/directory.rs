@@ -14,14 +14,15 @@
 //! The inode's lock protects all of it.
 
 mod check;
+mod index;
 
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
-
-use crate::inode::{FileType, InodeNo, InodeRef};
+use crate::inode::{FileType, Inode, InodeNo, InodeRef};
 use crate::name::Name;
 use crate::{Errno, Result, planted};
+
+use index::Index;
 
 /// Entries in one chunk of the log.
 const CHUNK: usize = 256;
@@ -79,7 +80,7 @@ pub(crate) struct Directory {
     pub(crate) place: u64,
     chunks: Vec<Vec<Entry>>,
     /// Places in the log, by name. Without any capacity while the log has few entries.
-    index: HashTable<u32>,
+    index: Index,
     live: usize,
     next_cookie: u64,
 }
@@ -90,7 +91,7 @@ impl Directory {
             parent,
             place: 0,
             chunks: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             live: 0,
             next_cookie: FIRST_COOKIE,
         }
@@ -109,16 +110,15 @@ impl Directory {
             let at = log.iter().position(|entry| !entry.is_gap() && entry.name.is(name))?;
             return Some(Slot(at as u32));
         }
-        self.index
-            .find(spread(hash), |&at| {
-                let entry = self.entry(Slot(at));
-                entry.hash == hash && entry.name.is(name)
-            })
-            .map(|&at| Slot(at))
+        let is_it = |at| {
+            let entry = self.entry(Slot(at));
+            entry.hash == hash && entry.name.is(name)
+        };
+        self.index.find(hash, is_it).map(Slot)
     }
 
     fn is_indexed(&self) -> bool {
-        self.index.capacity() > 0
+        self.index.exists()
     }
 
     /// The inode that the entry at `slot` names.
@@ -143,11 +143,9 @@ impl Directory {
     pub(crate) fn prepare(&mut self, hash: u32, name: &[u8]) -> Result<Prepared> {
         let name = Name::new(name)?;
         if self.is_indexed() {
-            let chunks = &self.chunks;
-            let rehash = |&at: &u32| spread(entry(chunks, Slot(at)).hash);
-            self.index.try_reserve(1, rehash).map_err(|_| Errno::ENOMEM)?;
+            self.index.reserve()?;
         } else if self.log_len() >= FEW {
-            self.index.try_reserve(FEW + 1, |_| 0).map_err(|_| Errno::ENOMEM)?;
+            self.index = Index::with_room(FEW + 1)?;
             self.index_all();
         }
         if self.log_len() >= u32::MAX as usize {
@@ -181,10 +179,10 @@ impl Directory {
         let at = self.log_len() as u32;
         let cookie = self.next_cookie;
         let last = self.chunks.last_mut().expect("`prepare` made room");
+        let hint = address(&child);
         last.push(Entry { cookie, child: Some(child), hash, name });
         if self.is_indexed() {
-            let chunks = &self.chunks;
-            self.index.insert_unique(spread(hash), at, |&at| spread(entry(chunks, Slot(at)).hash));
+            self.index.insert(hash, at, hint);
         }
         self.next_cookie += 1;
         self.live += 1;
@@ -194,9 +192,7 @@ impl Directory {
     /// Removes the entry at `slot`; the caller drops the reference outside the lock.
     pub(crate) fn remove(&mut self, slot: Slot) -> InodeRef {
         let hash = self.entry(slot).hash;
-        if let Ok(found) = self.index.find_entry(spread(hash), |&at| Slot(at) == slot) {
-            found.remove();
-        }
+        self.index.remove(hash, slot.0);
         let child = self.entry_mut(slot).child.take().expect("an indexed slot is no gap");
         self.live -= 1;
         if planted!("cookie_is_used_again") {
@@ -211,6 +207,8 @@ impl Directory {
 
     /// Lets the entry at `slot` name `child`; returns what it named.
     pub(crate) fn replace(&mut self, slot: Slot, child: InodeRef) -> InodeRef {
+        let hash = self.entry(slot).hash;
+        self.index.redirect(hash, slot.0, address(&child));
         let old = self.entry_mut(slot).child.replace(child);
         old.expect("an indexed slot is no gap")
     }
@@ -304,9 +302,9 @@ impl Directory {
     /// of the right size if there is memory for one, or in none if they are few. It need
     /// allocate nothing: no chunk and no table gets more entries than it had room for.
     fn close_gaps(&mut self) {
-        let mut smaller = HashTable::new();
-        let few = self.live <= FEW;
-        if few || smaller.try_reserve(self.live, |_| 0).is_ok() {
+        if self.live <= FEW {
+            self.index = Index::new();
+        } else if let Ok(smaller) = Index::with_room(self.live) {
             self.index = smaller;
         } else {
             self.index.clear();
@@ -338,12 +336,9 @@ impl Directory {
 
     /// Puts each entry into the index, which is empty and has room.
     fn index_all(&mut self) {
-        for (number, chunk) in self.chunks.iter().enumerate() {
-            for (position, entry) in chunk.iter().enumerate().filter(|(_, entry)| !entry.is_gap()) {
-                let at = (number * CHUNK + position) as u32;
-                let chunks = &self.chunks;
-                let rehash = |&at: &u32| spread(self::entry(chunks, Slot(at)).hash);
-                self.index.insert_unique(spread(entry.hash), at, rehash);
+        for (at, entry) in self.chunks.iter().flatten().enumerate() {
+            if let Some(child) = &entry.child {
+                self.index.insert(entry.hash, at as u32, address(child));
             }
         }
     }
@@ -364,9 +359,9 @@ fn entry(chunks: &[Vec<Entry>], Slot(at): Slot) -> &Entry {
     &chunks[at as usize / CHUNK][at as usize % CHUNK]
 }
 
-/// The 64 bits that the hash table wants, whose highest and lowest it uses.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
+/// Where in memory an inode is.
+fn address(inode: &InodeRef) -> usize {
+    core::ptr::from_ref::<Inode>(inode).addr()
 }
 
 #[cfg(test)]

@@ -51,6 +51,19 @@ pub fn try_bytes(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(vec)
 }
 
+/// Starts to fetch the first lines of what lies at an address, if anything does.
+#[inline(always)]
+pub(crate) fn prefetch(address: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    for line in [0, 64, 128] {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which does nothing where no memory is.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.wrapping_add(line) as *const i8) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
+
 /// A value shared by counted references, freed with the last.
 pub struct Arc<T> {
     counted: NonNull<Counted<T>>,

@@ -96,11 +96,13 @@ impl OpenFile {
         self.flags.store((kept | flags & settable) as u32, Ordering::Relaxed);
     }
 
-    /// The caller, as the file was opened: O_NOATIME.
-    fn noatime<'a>(&self, caller: &Caller<'a>) -> Caller<'a> {
-        let keep = self.flags() & libc::O_NOATIME != 0;
-        let access_time = if keep { AccessTime::Keep } else { caller.access_time };
-        Caller { access_time, ..*caller }
+    /// The caller of a read with O_NOATIME; none for a file opened without it.
+    #[inline]
+    fn without_access<'a>(&self, caller: &Caller<'a>) -> Option<Caller<'a>> {
+        if self.flags() & libc::O_NOATIME == 0 {
+            return None;
+        }
+        Some(Caller { access_time: AccessTime::Keep, ..*caller })
     }
 
     /// # Errors
@@ -159,7 +161,7 @@ impl OpenFile {
     /// Updates the access time as a read does, where nothing is read.
     pub(crate) fn mark_access(&self, caller: &Caller<'_>) {
         if let Object::Inode(inode) = &self.object {
-            inode.mark_access(&self.noatime(caller));
+            inode.mark_access(self.without_access(caller).as_ref().unwrap_or(caller));
         }
     }
 
@@ -175,7 +177,8 @@ impl OpenFile {
         at: At,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
-        let caller = &self.noatime(caller);
+        let without_access = self.without_access(caller);
+        let caller = without_access.as_ref().unwrap_or(caller);
         match (&self.object, at) {
             (Object::Inode(inode), At::Position(position)) => {
                 check_end(position, sink.remaining())?;
@@ -282,7 +285,8 @@ impl OpenFile {
         layout: Dirent,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
-        let caller = &self.noatime(caller);
+        let without_access = self.without_access(caller);
+        let caller = without_access.as_ref().unwrap_or(caller);
         let inode = match &self.object {
             Object::Inode(inode) if inode.is_directory() => inode,
             Object::Host(file) if layout == Dirent::Dirent64 => return file.list(sink),

@@ -1,6 +1,6 @@
 //! Whether a directory's log and index agree.
 
-use super::{CHUNK, Directory, Entry, FEW, FEW_GAPS, FIRST_COOKIE, Slot, spread};
+use super::{CHUNK, Directory, Entry, FEW, FEW_GAPS, FIRST_COOKIE, Slot};
 use crate::check::{Problem, Report};
 use crate::inode::{InodeNo, InodeRef};
 use crate::mem::try_bytes;
@@ -60,7 +60,7 @@ impl Directory {
         if self.live != entries {
             report.problem(Problem::EntryCount { directory, counted: self.live, entries })?;
         }
-        for &slot in &self.index {
+        for slot in self.index.slots() {
             if self.at(slot as usize).is_none_or(Entry::is_gap) {
                 report.problem(Problem::Dangling { directory, slot })?;
             }
@@ -96,13 +96,13 @@ impl Directory {
             };
         }
         // Not `find`: it relies on what is checked here.
-        let has_name = |&slot: &u32| {
+        let has_name = |slot: u32| {
             self.at(slot as usize).is_some_and(|other| {
                 !other.is_gap() && other.hash == entry.hash && other.name.as_bytes() == name
             })
         };
-        match self.index.find(spread(entry.hash), has_name) {
-            Some(&slot) if slot as usize == at => Ok(()),
+        match self.index.find(entry.hash, has_name) {
+            Some(slot) if slot as usize == at => Ok(()),
             Some(_) => report.problem(Problem::SameName { directory, name: try_bytes(name)? }),
             None => report.problem(Problem::Unindexed { directory, name: try_bytes(name)? }),
         }
