@@ -425,7 +425,7 @@ mod tests {
             (seed >> 11) as usize % below
         };
         let room = |layout| crate::memory::taken(crate::memory::rounded(layout).unwrap());
-        for step in 0..200_000 {
+        for step in 0..60_000 {
             let cache = &caches[next(3)];
             // SAFETY: blocks come from `allocate` and go once.
             unsafe {

@@ -168,6 +168,12 @@ fn stretch<C: Calls>(bench: &Bench<'_, C>, piece: &Piece, cores: u32) -> Result<
             Ok(())
         })?;
         calls.close(fd).to_do("close a file")?;
+        if piece.work == Work::Create {
+            // Each core its own, so that it has their memory again.
+            (0..operations).try_for_each(|nth| {
+                calls.unlink(path.file(piece.is_apart, core, nth)).to_do("remove a file")
+            })?;
+        }
         if let Some(done) = done.get(core as usize) {
             done.operations.store(operations.into(), Ordering::Relaxed);
             done.ns.store(elapsed.ns.max(1), Ordering::Relaxed);
@@ -176,18 +182,12 @@ fn stretch<C: Calls>(bench: &Bench<'_, C>, piece: &Piece, cores: u32) -> Result<
         Ok(())
     })?;
     let mut rate = Rate::default();
-    for (core, done) in (0..cores).zip(&done) {
+    for done in &done {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let (operations, elapsed) =
             (load(&done.operations), Elapsed { ns: load(&done.ns), cycles: load(&done.cycles) });
         rate.by_ns += operations as f64 / elapsed.ns as f64;
         rate.by_cycles += operations as f64 / elapsed.cycles as f64;
-        if piece.work == Work::Create {
-            let mut path = Path::new();
-            (0..operations as u32).try_for_each(|nth| {
-                calls.unlink(path.file(piece.is_apart, core, nth)).to_do("remove a file")
-            })?;
-        }
     }
     Ok(rate)
 }
