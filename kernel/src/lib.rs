@@ -15,8 +15,8 @@
 //! Bare-metal layers (feature `bare-metal`), from the machine up:
 //!
 //! - `hypercall`: the hypervisor
+//! - `cpu`: cores, what each has of its own, and the way into ring 0
 //! - `output`, `heap`, `machine`: the one console, the one allocator, the facts
-//! - `cpu`: cores, and the way into ring 0
 //! - `stack`, `thread`: threads on cores
 //! - `trap`, `panic`: the ends that a program does not choose
 //! - `boot`: from the first instruction to a heap and a stack

@@ -78,6 +78,7 @@ pub fn cores<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
         return Ok(());
     }
     let calls = bench.calls;
+    bench.repeat(rows::THREAD, || calls.on_cores(1, &|_| Ok(())))?;
     let cores = calls.cores().min(bench.options.threads);
     let mut path = Path::new();
     calls.mkdir(SHARED, 0o755).to_do("make a directory")?;

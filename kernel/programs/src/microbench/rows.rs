@@ -31,7 +31,7 @@ pub enum Group {
     FirstWrite,
     /// Gaps in time.
     Hourglass,
-    /// The same work on one core and on several.
+    /// Threads, and the same work on one core and on several.
     Cores,
 }
 
@@ -119,6 +119,8 @@ pub(super) const LEAST_GAP: &str = "hourglass, least gap";
 pub(super) const MEAN_GAP: &str = "hourglass, mean gap";
 pub(super) const LONGEST_GAP: &str = "hourglass, longest gap";
 
+/// One that does nothing, on the first core.
+pub(super) const THREAD: &str = "thread, started and joined";
 /// By one core …
 pub const APART_CREATE_ONE: &str = "create, a directory each, one core";
 /// … and by all.
@@ -178,6 +180,7 @@ pub const ROWS: &[Row] = &[
     row(Group::Hourglass, "cycles", LEAST_GAP),
     row(Group::Hourglass, "cycles", MEAN_GAP),
     row(Group::Hourglass, "cycles", LONGEST_GAP),
+    row(Group::Cores, "ns", THREAD),
     row(Group::Cores, "ns", APART_CREATE_ONE),
     row(Group::Cores, "ns", APART_CREATE_ALL),
     row(Group::Cores, "ns", APART_READ_ONE),
