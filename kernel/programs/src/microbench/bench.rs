@@ -55,16 +55,11 @@ impl Samples {
         list(line, "cycles", &self.cycles)
     }
 
-    /// Adds a sample: what one operation takes by both clocks.
-    pub fn push_each(&mut self, ns: f64, cycles: f64) {
-        self.ns.push(ns);
-        self.cycles.push(cycles);
-    }
-
     /// Adds a sample: `elapsed` for `operations` of them.
     pub fn push(&mut self, elapsed: Elapsed, operations: u64) {
         let operations = operations as f64;
-        self.push_each(elapsed.ns as f64 / operations, elapsed.cycles as f64 / operations);
+        self.ns.push(elapsed.ns as f64 / operations);
+        self.cycles.push(elapsed.cycles as f64 / operations);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The same work on one core and on several at once: how much more they do together.
 //!
 //! Each core has a thread of its own that stays there. A sample is a stretch of
-//! [`sample_ns`](super::Options::sample_ns) in which all of them work from a common start
-//! to the end; its value is the time of one operation in which all cores have a part,
-//! that is one over the sum of their rates. Samples of one core and of several alternate,
-//! so that a slow moment of the machine meets both. Removing files is not measured.
+//! [`sample_ns`](super::Options::sample_ns) in which all of them work from one moment to
+//! another; its value is that time for one of all their operations. Samples of one core
+//! and of several alternate, so that a slow moment of the machine meets both. But several
+//! need as many processors of the host for themselves: where other programs take one away
+//! for a while, the least values tell more than the median. Removing files is not measured.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -95,12 +96,12 @@ pub fn cores<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
             continue;
         }
         // What warms up, and takes memory that was never touched.
-        stretch(bench, piece, cores)?;
+        stretch(bench, piece, cores, &mut Samples::default())?;
         let (mut of_one, mut of_several) = (Samples::default(), Samples::default());
         for _ in 0..bench.options.samples {
-            stretch(bench, piece, 1)?.add_to(&mut of_one);
+            stretch(bench, piece, 1, &mut of_one)?;
             if cores > 1 {
-                stretch(bench, piece, cores)?.add_to(&mut of_several);
+                stretch(bench, piece, cores, &mut of_several)?;
             }
         }
         bench.tell(one, &of_one)?;
@@ -117,37 +118,38 @@ pub fn cores<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     remove_directory(calls, SHARED)
 }
 
-/// One over the time of an operation, summed over all cores.
-#[derive(Default)]
-struct Rate {
-    by_ns: f64,
-    by_cycles: f64,
-}
-
-impl Rate {
-    fn add_to(&self, samples: &mut Samples) {
-        samples.push_each(1.0 / self.by_ns, 1.0 / self.by_cycles);
-    }
-}
-
 /// What one core did in a stretch.
 #[derive(Default)]
 struct Done {
     operations: AtomicU64,
-    ns: AtomicU64,
+    /// By the clock, when it was over.
+    end_ns: AtomicU64,
     cycles: AtomicU64,
 }
 
-/// Lets `cores` cores do a piece for as long as a sample takes.
-fn stretch<C: Calls>(bench: &Bench<'_, C>, piece: &Piece, cores: u32) -> Result<Rate, Failure> {
+/// Lets `cores` cores do a piece for as long as a sample takes, all from one moment to
+/// another, and adds a sample: the time that passed, for all their operations.
+fn stretch<C: Calls>(
+    bench: &Bench<'_, C>,
+    piece: &Piece,
+    cores: u32,
+    samples: &mut Samples,
+) -> Result<(), Failure> {
     let done: Vec<Done> = (0..cores).map(|_| Done::default()).collect();
+    // The first core to begin says when that was; one that comes late has done less.
+    let start = AtomicU64::new(0);
     let calls = bench.calls;
     calls.on_cores(cores, &|core| {
         let mut path = Path::new();
         let mut buffer = vec![0; BYTES];
         let file = if piece.is_apart { core } else { 0 };
         let fd = calls.open(path.data(file), libc::O_RDWR, 0).to_do("open a file")?;
-        let end = bench.now_ns()?.saturating_add(bench.options.sample_ns);
+        let now = bench.now_ns()?;
+        let start = match start.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => now,
+            Err(start) => start,
+        };
+        let end = start.saturating_add(bench.options.sample_ns);
         let mut operations = 0;
         let elapsed = bench.clocked(|| {
             while operations == 0 || bench.now_ns()? < end {
@@ -168,6 +170,11 @@ fn stretch<C: Calls>(bench: &Bench<'_, C>, piece: &Piece, cores: u32) -> Result<
             }
             Ok(())
         })?;
+        if let Some(done) = done.get(core as usize) {
+            done.operations.store(operations.into(), Ordering::Relaxed);
+            done.end_ns.store(bench.now_ns()?, Ordering::Relaxed);
+            done.cycles.store(elapsed.cycles, Ordering::Relaxed);
+        }
         calls.close(fd).to_do("close a file")?;
         if piece.work == Work::Create {
             // Each core its own, so that it has their memory again.
@@ -175,22 +182,15 @@ fn stretch<C: Calls>(bench: &Bench<'_, C>, piece: &Piece, cores: u32) -> Result<
                 calls.unlink(path.file(piece.is_apart, core, nth)).to_do("remove a file")
             })?;
         }
-        if let Some(done) = done.get(core as usize) {
-            done.operations.store(operations.into(), Ordering::Relaxed);
-            done.ns.store(elapsed.ns.max(1), Ordering::Relaxed);
-            done.cycles.store(elapsed.cycles.max(1), Ordering::Relaxed);
-        }
         Ok(())
     })?;
-    let mut rate = Rate::default();
-    for done in &done {
-        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let (operations, elapsed) =
-            (load(&done.operations), Elapsed { ns: load(&done.ns), cycles: load(&done.cycles) });
-        rate.by_ns += operations as f64 / elapsed.ns as f64;
-        rate.by_cycles += operations as f64 / elapsed.cycles as f64;
-    }
-    Ok(rate)
+    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    let end = done.iter().map(|done| load(&done.end_ns)).max().unwrap_or(0);
+    let ns = end.saturating_sub(start.into_inner()).max(1);
+    let cycles = done.iter().map(|done| load(&done.cycles)).max().unwrap_or(0);
+    let operations = done.iter().map(|done| load(&done.operations)).sum();
+    samples.push(Elapsed { ns, cycles }, operations);
+    Ok(())
 }
 
 /// A path, written over for each.
