@@ -261,6 +261,7 @@ fn microbench_tells_how_costs_grow_and_leaves_nothing() {
     assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
     for (series, size) in [
         ("memory read at random, 256 B a file", 10_000),
+        ("memory read at random, of a file's length", 409_600),
         ("create in one directory", 1000),
         ("stat in one directory", 10_000),
         ("unlink in one directory", 10_000),

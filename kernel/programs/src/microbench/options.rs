@@ -35,7 +35,7 @@ pub struct Options<'a> {
     pub sample_ns: u64,
     /// Files in one directory, and of growth in a tree; a tenth of it of those with data.
     pub files: u32,
-    /// Bytes of a file that grows.
+    /// Bytes of a file that grows, as far as that is measured; it takes a tenth more.
     pub append_bytes: u64,
     /// How long gaps are looked for, in nanoseconds.
     pub hourglass_ns: u64,
