@@ -94,6 +94,8 @@ fn rows_are_compared_each_way() {
         "least gap",
         "--filter",
         "last tenth to first",
+        "--filter",
+        "one file, two cores",
     ]);
     let machine = &document["machine"];
     assert!(machine["cpu"].as_str().is_some_and(|cpu| !cpu.is_empty()), "{machine}");
@@ -111,6 +113,9 @@ fn rows_are_compared_each_way() {
             "append 4 KiB, last tenth",
             "append 4 KiB, last tenth to first",
             "hourglass, least gap",
+            "pread 4 KiB, one file, one core",
+            "pread 4 KiB, one file, all cores",
+            "pread 4 KiB, one file, two cores to one",
             "getpid, in cycles",
         ]
     );
@@ -134,6 +139,15 @@ fn rows_are_compared_each_way() {
     assert_eq!((&memory["unit"], &memory["goal_is"]), (&"bytes".into(), &"at_most".into()));
     let bytes = memory["ramdisk"].as_f64().unwrap();
     assert!((50.0..2000.0).contains(&bytes), "{memory}");
+    let times = row(&document, "pread 4 KiB, one file, two cores to one");
+    let of = |row: &Value| row["spread"]["ramdisk"]["median"].as_f64().unwrap();
+    let (one, all) = (
+        of(row(&document, "pread 4 KiB, one file, one core")),
+        of(row(&document, "pread 4 KiB, one file, all cores")),
+    );
+    assert!((of(times) - one / all).abs() < 1e-9, "{times}");
+    assert_eq!((&times["goal_is"], &times["ratio"]), (&"at_least".into(), &Value::Null));
+    assert_eq!(times["met"].as_bool(), Some(one / all >= 1.8), "{times}");
     assert_eq!(row(&document, "hourglass, least gap")["goal"], Value::Null);
     assert!(document["hourglass"]["ramdisk"].as_object().is_some_and(|bins| !bins.is_empty()));
 }

@@ -93,9 +93,7 @@ mod spin;
 use spin as ground;
 
 pub(crate) use alone::References;
-pub use alone::{Counter, alone};
-#[cfg(not(anchorite_model))]
-pub use alone::{declare_alone, declare_shared};
+pub use alone::{Counter, alone, declare_alone, declare_shared};
 mod word;
 pub use word::Word;
 

@@ -177,7 +177,22 @@ impl Session {
         args: impl IntoIterator<Item = Word>,
         forwards: Vec<Forward>,
     ) -> Result<Said> {
+        self.guest_on(program, 1, args, forwards)
+    }
+
+    /// Runs `program` once in a guest with `cpus` cores.
+    ///
+    /// # Errors
+    /// The isle's.
+    pub fn guest_on(
+        &self,
+        program: &str,
+        cpus: u32,
+        args: impl IntoIterator<Item = Word>,
+        forwards: Vec<Forward>,
+    ) -> Result<Said> {
         let mut order = Order::new(program);
+        order.cpus = cpus;
         order.memory_bytes = guest_memory_bytes();
         order.args = args.into_iter().collect();
         order.forwards = forwards;
