@@ -104,9 +104,15 @@ pub struct PostmarkArgs {
     /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
     #[arg(long, value_name = "DIR")]
     pub native_dir: Option<PathBuf>,
+    /// Run the three configurations that have goals, each forwarded once, which takes minutes
+    #[arg(long, conflicts_with = "config")]
+    pub goals: bool,
     /// Print JSON instead of the table
-    #[arg(long)]
+    #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
+    /// Print the table of goals as Markdown
+    #[arg(long, requires = "goals")]
+    pub markdown: bool,
 }
 
 /// `anchorite compare microbench`.
@@ -144,10 +150,10 @@ pub struct MicrobenchArgs {
 /// `anchorite compare growth`.
 #[derive(Args)]
 pub struct GrowthArgs {
-    /// Files of the largest directory and tree [default: 10000000, quick: 10000]
+    /// Files of the largest directory and tree, such as 10000000 [default: 1000000, quick: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
     pub files: Option<u32>,
-    /// MiB of the longest file [default: 4096, quick: 10]
+    /// MiB of the longest file, such as 4096 [default: 1024, quick: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub mib: Option<u32>,
     /// How often to run each way, in turn

@@ -6,20 +6,18 @@
 //! layer, [`HostDir`] the files below one forwarded directory.
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::exit;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::{mem, panic, thread};
 
 use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
 use anchorite_programs::Context;
 use anchorite_syscalls::{
-    Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c, declare_alone,
+    Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c, declare_alone, hosted,
 };
 use libc::timespec;
 
@@ -47,10 +45,12 @@ pub fn main(parent: &str, order: &str) -> ! {
         let _ = send(Kind::Log, line.as_bytes());
     }
 
-    // SAFETY: no thread of this process but this one uses the call layer.
+    // SAFETY: no thread of this process but this one uses the call layer, until it starts one.
     unsafe { declare_alone() };
+    // The first thread that asks is number 1.
+    hosted::thread_id();
     let limits = Limits::of_memory(order.memory_bytes);
-    let sys: &'static System = match System::new(Arc::new(Process), limits) {
+    let sys: &'static System = match System::new(Arc::new(Process { cores: order.cpus }), limits) {
         Ok(sys) => Box::leak(Box::new(sys)),
         Err(errno) => fail(&format!("the ramdisk cannot be made ({errno}): take more --memory")),
     };
@@ -84,7 +84,10 @@ pub fn main(parent: &str, order: &str) -> ! {
 }
 
 /// A host process as the ground under the call layer.
-struct Process;
+struct Process {
+    /// Cores that it was ordered; threads are pinned while the host has as many.
+    cores: u32,
+}
 
 impl Platform for Process {
     fn user_memory(&self) -> &[Range<usize>] {
@@ -133,14 +136,31 @@ impl Platform for Process {
     }
 
     fn thread_id(&self) -> u32 {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        thread_local! {
-            static OWN: Cell<u32> = const { Cell::new(0) };
-        }
-        if OWN.get() == 0 {
-            OWN.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        OWN.get()
+        hosted::thread_id()
+    }
+
+    fn cores(&self) -> u32 {
+        self.cores
+    }
+
+    fn core(&self) -> u32 {
+        hosted::core()
+    }
+
+    fn spawn(&self, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
+        hosted::spawn(self.cores, core, run)
+    }
+
+    fn join(&self, thread: u32) -> Result<()> {
+        hosted::join(thread)
+    }
+
+    fn park(&self) {
+        hosted::park();
+    }
+
+    fn unpark(&self, thread: u32) {
+        hosted::unpark(thread);
     }
 
     fn exit(&self, status: i32) -> ! {

@@ -94,6 +94,8 @@ fn rows_are_compared_each_way() {
         "least gap",
         "--filter",
         "last tenth to first",
+        "--filter",
+        "one file, two cores",
     ]);
     let machine = &document["machine"];
     assert!(machine["cpu"].as_str().is_some_and(|cpu| !cpu.is_empty()), "{machine}");
@@ -111,6 +113,9 @@ fn rows_are_compared_each_way() {
             "append 4 KiB, last tenth",
             "append 4 KiB, last tenth to first",
             "hourglass, least gap",
+            "pread 4 KiB, one file, one core",
+            "pread 4 KiB, one file, all cores",
+            "pread 4 KiB, one file, two cores to one",
             "getpid, in cycles",
         ]
     );
@@ -134,6 +139,15 @@ fn rows_are_compared_each_way() {
     assert_eq!((&memory["unit"], &memory["goal_is"]), (&"bytes".into(), &"at_most".into()));
     let bytes = memory["ramdisk"].as_f64().unwrap();
     assert!((50.0..2000.0).contains(&bytes), "{memory}");
+    let times = row(&document, "pread 4 KiB, one file, two cores to one");
+    let of = |row: &Value| row["spread"]["ramdisk"]["median"].as_f64().unwrap();
+    let (one, all) = (
+        of(row(&document, "pread 4 KiB, one file, one core")),
+        of(row(&document, "pread 4 KiB, one file, all cores")),
+    );
+    assert!((of(times) - one / all).abs() < 1e-9, "{times}");
+    assert_eq!((&times["goal_is"], &times["ratio"]), (&"at_least".into(), &Value::Null));
+    assert_eq!(times["met"].as_bool(), Some(one / all >= 1.8), "{times}");
     assert_eq!(row(&document, "hourglass, least gap")["goal"], Value::Null);
     assert!(document["hourglass"]["ramdisk"].as_object().is_some_and(|bins| !bins.is_empty()));
 }
@@ -169,7 +183,7 @@ fn growth_is_measured() {
     }
     let document = json(&["compare", "growth", "--json", "--quick", "--mib", "1"]);
     let series = document["series"].as_array().unwrap();
-    assert_eq!(series.len(), 10, "{document}");
+    assert_eq!(series.len(), 11, "{document}");
     for series in series {
         let points = series["points"].as_array().unwrap();
         assert!(points.len() >= 2, "{series}");
@@ -185,8 +199,34 @@ fn growth_is_measured() {
         let within = times <= growth["logarithm"].as_f64().unwrap() * 1.25;
         assert_eq!(growth["within"].as_bool(), Some(within), "{series}");
     }
-    let output = run(&["compare", "growth", "--mib", "1048576"]);
-    assert_refused(&output, 2, "--mib");
+    let find = |name: &str| series.iter().find(|series| series["name"] == name).expect(name);
+    let ends = |name: &str| {
+        let points = find(name)["points"].as_array().unwrap();
+        [&points[0], &points[points.len() - 1]].map(|point| point["ramdisk"].as_f64().unwrap())
+    };
+    for (name, memory) in [
+        ("stat in a tree", "memory read at random, 256 B a file"),
+        ("pread 512 B at random", "memory read at random, of a file's length"),
+    ] {
+        let ([first, last], [fast, slow]) = (ends(name), ends(memory));
+        let growth = &find(name)["growth"];
+        let beyond = last - first * growth["logarithm"].as_f64().unwrap() * 1.25;
+        let reads = (slow > fast).then(|| beyond.max(0.0) / (slow - fast));
+        match (growth["reads"].as_f64(), reads) {
+            (Some(told), Some(reads)) => assert!((told - reads).abs() < 1e-6, "{document}"),
+            (told, reads) => assert_eq!(told, reads, "{document}"),
+        }
+    }
+    assert!(find("stat, each component of a path")["growth"]["reads"].is_null(), "{document}");
+}
+
+#[test]
+fn growth_beyond_what_there_is_is_refused() {
+    // More than any guest has.
+    for args in [["--mib", "1048576"], ["--files", "100000000"]] {
+        let output = run(&[&["compare", "growth"][..], &args].concat());
+        assert_refused(&output, 2, "--files and --mib");
+    }
 }
 
 #[test]

@@ -65,6 +65,37 @@ fn the_guest_does_what_linux_does() {
 }
 
 #[test]
+fn threads_run_on_every_core() {
+    for isle in isles("threads_run_on_every_core") {
+        // Four cores are more than some hosts have: those that wait take time from the rest.
+        for (cpus, rounds) in [("1", "200"), ("2", "200"), ("4", "10")] {
+            let output = run(&["run", "--isle", isle, "--cpus", cpus, "threads", rounds]);
+            let text = stdout(&output);
+            assert_eq!(output.status.code(), Some(0), "{isle}: {text}{}", stderr(&output));
+            let first = format!("{cpus} cores, {rounds} rounds\n");
+            assert!(text.starts_with(&first), "{isle}: {text}");
+            assert!(text.ends_with("the ramdisk is whole.\n"), "{isle}: {text}");
+            // Where memory can be counted, it is.
+            assert_eq!(text.contains("no memory is lost"), isle == "uhyve", "{isle}: {text}");
+        }
+    }
+}
+
+#[test]
+fn files_are_made_by_threads() {
+    for isle in isles("files_are_made_by_threads") {
+        let args = ["run", "--isle", isle, "--cpus", "2", "many", "--threads", "2", "2000"];
+        let output = run(&args);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{isle}: {text}{}", stderr(&output));
+        assert!(text.starts_with("2000 files in 100 directories, by 2 threads\n"), "{text}");
+        assert!(text.ends_with("all removed.\n"), "{isle}: {text}");
+        let output = run(&["run", "--isle", isle, "many", "--threads", "2", "2000"]);
+        assert_eq!(output.status.code(), Some(2), "{isle}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn the_command_works_from_any_directory() {
     let mut command = anchorite(&["run", "--isle", "hosted", "hello"]);
     command.current_dir("/");
@@ -150,6 +181,8 @@ fn command_lines_that_make_no_sense_are_refused() {
         &["compare", "bonnie"],
         &["compare", "postmark", "--runs", "0"],
         &["compare", "postmark", "--runs", "many"],
+        &["compare", "postmark", "--markdown"],
+        &["compare", "postmark", "--goals", "--config", "file"],
         &["run", "--env", "NOVALUE", "hello"],
         &["run", "--env", "=value", "hello"],
     ] {

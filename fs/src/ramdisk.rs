@@ -156,7 +156,8 @@ impl Ramdisk {
         let mut meta = Meta::new(caller.now(), Owner::of(caller.credentials), mode);
         meta.nlink = 2;
         let body = Body::Directory(mem::try_box(crate::directory::Directory::new(None))?);
-        let root = Inode::allocate(&superblock, FileType::Directory, meta, body)?;
+        let root = Inode::allocate(&superblock, FileType::Directory, meta, body)
+            .inspect_err(|_| Home::end(&superblock))?;
         Ok(Ramdisk { superblock, root })
     }
 

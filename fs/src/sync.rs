@@ -95,12 +95,9 @@ mod spin;
 use spin as ground;
 
 pub(crate) use alone::References;
-pub use alone::{Counter, alone};
-#[cfg(not(anchorite_model))]
-pub use alone::{declare_alone, declare_shared};
+pub use alone::{Counter, alone, declare_alone, declare_shared};
 #[cfg(anchorite_model)]
 pub use cores::be_on;
-#[cfg(not(anchorite_model))]
 pub use cores::declare_cores;
 mod cores;
 mod readers;

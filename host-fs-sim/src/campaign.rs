@@ -11,7 +11,7 @@
 //! On the way the ramdisk must stay within its limits; at the end it must pass its checker,
 //! and hold but the root when all is closed and removed.
 
-pub mod deviations;
+pub mod judge;
 mod tree;
 
 use std::cell::RefCell;
@@ -25,7 +25,7 @@ use anyhow::Result;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use self::deviations::{Against, Judge};
+use self::judge::{Against, Judge};
 use crate::model::Model;
 use crate::sequence::{ROW, Sequences, Shrinking};
 use crate::worlds::{Methods, Numbers, ROOMY, linux_call, on_linux, system, system_by_numbers};
@@ -185,8 +185,16 @@ struct Told {
     compared: String,
 }
 
-/// Does `statements` in both worlds. What differs is told, a line, and a row that shows it.
-fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result<Tally, String> {
+/// Does `statements` in both worlds, but for those to which there is an objection
+/// ([`judge`]); tells what calls it made.
+///
+/// # Errors
+/// What differs or is not whole, an empty line, and a row that shows it.
+pub fn compare(
+    statements: &[Statement],
+    against: Against,
+    limits: Limits,
+) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let mut done = Vec::new();
     let system_ = system_by_numbers(limits);
@@ -201,7 +209,7 @@ fn compare(statements: &[Statement], against: Against, limits: Limits) -> Result
             if judge.objection(run.world(), statement).is_some() {
                 continue;
             }
-            judge.note(statement);
+            judge.note(run.world(), statement);
             let outcome = run.perform(statement);
             tally.count(&statement.name, &outcome);
             told.push(teller.tell(run, statement, &outcome));
@@ -275,7 +283,7 @@ fn differences(done: &[Statement], ours: &Ran, theirs: &Ran, limits: Limits) -> 
 
 /// A row as text: each statement, what came of it, and what came of it on ours if that is not
 /// the same. It has a world of its own, as paths may lead out of the row's directory.
-fn row<'a>(
+pub fn row<'a>(
     lines: impl Iterator<Item = (&'a Statement, Option<&'a str>, Option<&'a str>)>,
     limits: Limits,
 ) -> String {

@@ -11,7 +11,7 @@ use anchorite_programs::posix::script::{self, Row, Run, World, rows};
 use anchorite_syscalls::System;
 use anyhow::{Context, Result, bail};
 
-use crate::campaign::deviations::{PROCESS_LIMITS, without_method};
+use crate::campaign::judge::{PROCESS_LIMITS, without_method};
 use crate::campaign::{LIMITS, left_over, unsound};
 use crate::model::Model;
 use crate::output::tell;

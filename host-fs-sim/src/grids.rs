@@ -400,7 +400,7 @@ impl Chance {
                 let flags = self.of(&["RENAME_NOREPLACE", "RENAME_EXCHANGE"]);
                 format!("renameat2 AT_FDCWD {path} AT_FDCWD {other} {flags}")
             }
-            // Not for others: deviation 8.
+            // Not for others: `deviations::LINKS_ARE_FREE`.
             17 if *is_root => format!("link {path} {other}"),
             17..=19 => format!("chmod {path} {mode}"),
             20 => format!(

@@ -1,6 +1,7 @@
 //! The ramdisk as a process on Linux.
 //!
 //! # Modules, from the bottom
+//! * [`deviations`]: where the system is not like Linux, on purpose.
 //! * [`worlds`]: Linux, and the call layer over the ramdisk, as worlds that do calls by name.
 //! * [`grids`]: generated rows of calls.
 //! * [`model`]: what the calls do, said as simply as can be: a world to compare with.
@@ -17,6 +18,7 @@
 
 pub mod campaign;
 pub mod check;
+pub mod deviations;
 pub mod fuse;
 pub mod grids;
 pub mod model;

@@ -1,7 +1,7 @@
 //! Random sequences of calls: [`Sequences`], a strategy of `proptest`.
 //!
 //! A sequence is a list of [`Statement`]s, over few names so that they meet often, with edge
-//! values, and with hostile ones. It is generated knowing what exists: see [`generate`]. It
+//! values, and with hostile ones. It is generated knowing what exists: see [`mod@generate`]. It
 //! shrinks as a list of statements, each of which means what it says: by leaving some out,
 //! then by simpler arguments.
 
@@ -16,7 +16,7 @@ use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use self::generate::generate;
-use crate::campaign::deviations::Against;
+use crate::campaign::judge::Against;
 use crate::programs::INTERRUPTED;
 
 /// The row, and so the directory, in which sequences are done.

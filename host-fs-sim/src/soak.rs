@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use crate::campaign::deviations::Against;
+use crate::campaign::judge::Against;
 use crate::campaign::{Case, Failure, Tally};
 use crate::output::tell;
 use crate::programs::INTERRUPTED;

@@ -7,7 +7,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use anchorite_programs::posix::script::{Row, Statement, Value, check, rows};
-use host_fs_sim::campaign::deviations::{Against, WITHOUT_METHOD};
+use host_fs_sim::campaign::judge::{Against, WITHOUT_METHOD};
 use host_fs_sim::campaign::{Case, Tally};
 use host_fs_sim::sequence::generate::CALLS;
 use host_fs_sim::worlds::{self, Methods, ROOMY, World, names, on_linux, system};
@@ -27,7 +27,7 @@ fn campaign(against: Against, cases: u64) -> Tally {
     }
     let (made, succeeded) = all.total();
     assert!(made >= 90 * cases, "{made} calls");
-    assert!(2 * succeeded > made, "of {made} calls only {succeeded} succeeded");
+    assert!(20 * succeeded > 9 * made, "of {made} calls only {succeeded} succeeded");
     all
 }
 

@@ -36,7 +36,7 @@ use crate::cpu::{self, Core, MAX_CORES, Stack};
 use crate::machine::{self, Kvm, Machine};
 use crate::paging::{Access, Frames, LARGE_PAGE_BYTES, OutOfFrames, PageTables};
 use crate::trap::{self, Frame};
-use crate::{cmdline, heap, output, start};
+use crate::{cmdline, heap, output, stack, start, thread};
 
 global_asm!(
     include_str!("boot.s"),
@@ -63,8 +63,8 @@ global_asm!(
 
 /// Bytes of the program's stack: a sixteenth of memory within these bounds.
 const STACK_BYTES: Range<u64> = 1 << 20..8 << 20;
-/// Bytes of another core's stack.
-const CORE_STACK_BYTES: u64 = 64 << 10;
+/// Bytes of another core's stack, on which it waits; threads have their own.
+const CORE_STACK_BYTES: u64 = 16 << 10;
 /// Bytes of another core's reporter's stack.
 const REPORT_STACK_BYTES: u64 = 16 << 10;
 /// Bytes that are not mapped below a stack.
@@ -193,8 +193,7 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
     let stack = pages.stack(stack_bytes);
     let guard = stack.guard.clone();
     map(guard.clone(), Access::None, &mut pages);
-    // SAFETY: no exception has been reported yet, or this would not run.
-    unsafe { cpu::set_boot_core_guard(guard) };
+    thread::set_first_guard(guard);
     let mut others = [const { None }; MAX_CORES];
     for place in others.iter_mut().take(cores).skip(1) {
         let core = pages.take(size_of::<Core>() as u64) as *mut Core;
@@ -207,12 +206,16 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
     let root = tables.root();
     // SAFETY: all memory is mapped but the guards, which nothing uses.
     unsafe { cpu::set_page_tables(root) };
+    cpu::set_root(root);
 
     let heaps = layout.heap(pages.free.start).map(addresses);
     for range in &heaps {
         // SAFETY: mapped memory that nothing has taken.
         unsafe { heap::claim(range.clone()) };
     }
+    heap::set_cores(cores);
+    // Guards of threads to come; the heap's pages are in these tables.
+    stack::set_page_tables(tables);
     let mut guards = Vec::from([stack.guard.clone()]);
     for (id, core) in (0..).zip(others) {
         let Some((core, stack, report)) = core else {
@@ -222,7 +225,7 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
         guards.extend([stack.guard.clone(), report.guard]);
         // SAFETY: new pages, mapped by now, and stacks made for this core.
         unsafe { Core::write(core, id, &stack, report.top) };
-        cpu::start(id, core, root);
+        cpu::start(id, core);
     }
 
     let [first, second] = heaps;

@@ -1,25 +1,27 @@
 //! What each core has of its own, and what ring 3 may ask ring 0 for.
 //!
-//! A [`Core`] holds its descriptor table, task segment, trap stack and mailbox.
+//! A [`Core`] holds its descriptor table, task segment and trap stack, its threads and
+//! its part of the heap.
 //! `gs` points to it in ring 3 (the boot stub sets the base; `rdgsbase` may be
 //! missing). The first core's is a static, since it is needed before there is
 //! memory; the others' are made by the first core, put into `CORES`, and taken
 //! up there by the cores, which wait in the stub.
 //!
-//! A core's life: *waiting in ring 0* for its entry in `CORES`, then *online*:
-//! waiting in ring 3 for a [`Job`] in its mailbox, running it, and waiting again.
-//! Nothing hands out jobs yet.
+//! A core's life: *waiting in ring 0* for its entry in `CORES`, then *online*: running
+//! what [`crate::thread`] gives it in ring 3.
 //!
-//! Locking: a mailbox is one atomic pointer; everything else of a core is
-//! written before the core starts, or by the core itself.
+//! Locking: but for the inbox of its threads, everything of a core is written before
+//! the core starts, or by the core itself.
 
-use alloc::boxed::Box;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use crate::cache::Cache;
+use crate::thread::{self, Scheduler};
 
 /// Cores beyond this number stay halted.
 pub const MAX_CORES: usize = 64;
@@ -41,9 +43,10 @@ pub struct Core {
     entry_top: *const u8,
     /// The reporter's initial stack pointer.
     report_top: *const u8,
-    /// The unmapped range below the stack that this core runs on.
-    guard: Range<usize>,
-    mailbox: AtomicPtr<Job>,
+    /// Its threads.
+    pub(crate) scheduler: Scheduler,
+    /// What it keeps of the heap.
+    pub(crate) cache: Cache,
     gdt: [u64; 8],
     tss: TaskSegment,
     trap_stack: TrapStack,
@@ -65,14 +68,6 @@ struct TaskSegment {
     end: u8,
 }
 
-/// Work for another core.
-pub struct Job {
-    /// What to run.
-    pub run: fn(usize),
-    /// What to give it.
-    pub argument: usize,
-}
-
 impl Core {
     pub(crate) const ENTRY_TOP: usize = offset_of!(Self, entry_top);
     pub(crate) const GDT: usize = offset_of!(Self, gdt);
@@ -90,8 +85,8 @@ impl Core {
             reporting: 0,
             entry_top: ptr::null(),
             report_top: ptr::null(),
-            guard: 0..0,
-            mailbox: AtomicPtr::new(ptr::null_mut()),
+            scheduler: Scheduler::new(id, 0..0),
+            cache: Cache::new(),
             gdt: [
                 0,
                 0x00af_9b00_0000_ffff, // 0x08: code, ring 0
@@ -113,11 +108,6 @@ impl Core {
         self.id
     }
 
-    /// The unmapped range below the stack that this core runs on.
-    pub fn guard(&self) -> Range<usize> {
-        self.guard.clone()
-    }
-
     /// Writes a core other than the first at `place`.
     ///
     /// # Safety
@@ -128,7 +118,7 @@ impl Core {
             this: place,
             entry_top: call_aligned(stack.top as *const u8),
             report_top: call_aligned(report_top as *const u8),
-            guard: stack.guard.clone(),
+            scheduler: Scheduler::new(id, stack.guard.clone()),
             ..Self::new(id)
         };
         // SAFETY: by this function's contract.
@@ -153,8 +143,8 @@ const fn call_aligned(top: *const u8) -> *const u8 {
     top.wrapping_sub(8)
 }
 
-/// The first core's structure. Only the boot stub, and [`set_boot_core_guard`]
-/// on that core, write it. Its reporter has the lower half of the boot stack.
+/// The first core's structure. Only the boot stub writes it. Its reporter has the lower
+/// half of the boot stack; when the boot is over, its idle loop has the upper half.
 pub(crate) static BOOT_CORE: BootCore = BootCore(UnsafeCell::new(Core {
     this: BOOT_CORE.0.get(),
     entry_top: call_aligned(BOOT_STACK.0.get().cast::<u8>().wrapping_add(BOOT_STACK_BYTES)),
@@ -180,20 +170,14 @@ pub(crate) static BOOT_STACK: BootStack = BootStack(UnsafeCell::new([0; BOOT_STA
 pub(crate) static CORES: [AtomicPtr<Core>; MAX_CORES] =
     [const { AtomicPtr::new(ptr::null_mut()) }; MAX_CORES];
 
-/// The page tables that cores other than the first start with.
+/// The page tables of all cores: others than the first start with them.
 pub(crate) static ROOT: AtomicU64 = AtomicU64::new(0);
+
+/// How many cores there are.
+static COUNT: AtomicU32 = AtomicU32::new(1);
 
 /// How many cores run in ring 3.
 static ONLINE: AtomicU32 = AtomicU32::new(1);
-
-/// Tells the first core what stack it runs on from now on.
-///
-/// # Safety
-/// On the first core, before it has anything that looks at its guard.
-pub unsafe fn set_boot_core_guard(guard: Range<usize>) {
-    // SAFETY: by this function's contract.
-    unsafe { (*BOOT_CORE.0.get()).guard = guard };
-}
 
 /// The core that this runs on.
 pub fn current() -> &'static Core {
@@ -206,11 +190,42 @@ pub fn current() -> &'static Core {
     }
 }
 
-/// Publishes a core's structure: the core, if it exists, comes online on the page
-/// tables at `root`.
-pub fn start(id: u32, core: *mut Core, root: u64) {
+/// Tells what page tables all cores are to use.
+pub fn set_root(root: u64) {
     ROOT.store(root, Ordering::Release);
+}
+
+/// Publishes a core's structure: the core, if it exists, comes online.
+pub fn start(id: u32, core: *mut Core) {
     CORES[id as usize].store(core, Ordering::Release);
+    COUNT.fetch_max(id + 1, Ordering::Release);
+}
+
+/// How many cores there are: those that were asked for and have a structure.
+pub fn count() -> u32 {
+    COUNT.load(Ordering::Acquire)
+}
+
+/// Core `id`; none if it is not there.
+pub fn get(id: u32) -> Option<&'static Core> {
+    if id == 0 {
+        // SAFETY: the structure is never written after the boot stub, but by atomics and
+        // by its own core's cells.
+        return Some(unsafe { &*BOOT_CORE.0.get() });
+    }
+    let core = CORES.get(id as usize)?.load(Ordering::Acquire);
+    // SAFETY: a published structure lives for ever, and is written likewise.
+    unsafe { core.as_ref() }
+}
+
+/// All cores.
+pub fn all() -> impl Iterator<Item = &'static Core> {
+    (0..count()).filter_map(get)
+}
+
+/// Where the first core's idle loop has its stack: its end.
+pub(crate) fn boot_stack_top() -> usize {
+    BOOT_STACK.0.get() as usize + BOOT_STACK_BYTES
 }
 
 /// How many cores run in ring 3.
@@ -218,39 +233,17 @@ pub fn online() -> u32 {
     ONLINE.load(Ordering::Acquire)
 }
 
-/// Gives `job` to core `id`; gives it back if there is no such core or its
-/// mailbox is full.
-///
-/// # Errors
-/// The job.
-pub fn hand(id: usize, job: Box<Job>) -> Result<(), Box<Job>> {
-    let core = CORES.get(id).map_or(ptr::null_mut(), |core| core.load(Ordering::Acquire));
-    if core.is_null() {
-        return Err(job);
-    }
-    let job = Box::into_raw(job);
-    // SAFETY: a published structure lives for ever.
-    let mailbox = unsafe { &(*core).mailbox };
-    match mailbox.compare_exchange(ptr::null_mut(), job, Ordering::Release, Ordering::Relaxed) {
-        Ok(_) => Ok(()),
-        // SAFETY: the pointer is the box's, and no one else has it.
-        Err(_) => Err(unsafe { Box::from_raw(job) }),
-    }
-}
-
 /// Where a core other than the first arrives in ring 3.
 pub(crate) extern "C" fn enter_other_core(core: &'static Core) -> ! {
     ONLINE.fetch_add(1, Ordering::Release);
-    loop {
-        let job = core.mailbox.swap(ptr::null_mut(), Ordering::Acquire);
-        if job.is_null() {
-            core::hint::spin_loop();
-        } else {
-            // SAFETY: `hand` made the pointer of a box and left it to us.
-            let job = unsafe { Box::from_raw(job) };
-            (job.run)(job.argument);
-        }
-    }
+    thread::run_threads(core)
+}
+
+/// Forgets what this core remembers of page-table entries that were changed since.
+pub fn forget_mappings() {
+    // SAFETY: the tables that it uses already, but for the first core in the boot, which
+    // has no thread yet.
+    unsafe { set_page_tables(ROOT.load(Ordering::Acquire)) };
 }
 
 /// Uses the page tables at `root` from now on, without anything remembered of

@@ -1,4 +1,5 @@
-//! The global allocator: [`crate::memory::Heap`] behind one lock.
+//! The global allocator: [`crate::memory::Heap`] behind one lock, and before it a
+//! [`crate::cache::Cache`] for each core, which answers most calls without it.
 //!
 //! Locking: the heap's lock is a leaf.
 //!
@@ -8,20 +9,27 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ops::Range;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use spin::Mutex;
 
+use crate::cpu;
 use crate::memory::Heap;
 
 #[global_allocator]
-static ALLOCATOR: Allocator = Allocator(Mutex::new(Heap::new()));
+static ALLOCATOR: Allocator = Allocator;
+
+static HEAP: Mutex<Heap> = Mutex::new(Heap::new());
 
 /// The size of the last allocation that failed, or 0.
 static LAST_FAILURE: AtomicUsize = AtomicUsize::new(0);
 
-struct Allocator(Mutex<Heap>);
+/// A block that grows to no more than this moves, by the core's cache, instead of asking
+/// the shared heap whether it can stay.
+const MOVED_BYTES_MAX: usize = 1024;
+
+struct Allocator;
 
 /// Adds a range of memory to the heap.
 ///
@@ -29,17 +37,23 @@ struct Allocator(Mutex<Heap>);
 /// The range is mapped, writable, and the heap's alone from now on.
 pub unsafe fn claim(range: Range<usize>) {
     // SAFETY: by this function's contract.
-    unsafe { ALLOCATOR.0.lock().claim(range) };
+    unsafe { HEAP.lock().claim(range) };
+}
+
+/// Tells the heap how many cores have a cache of it.
+pub fn set_cores(cores: usize) {
+    HEAP.lock().set_caches(cores);
 }
 
 /// Bytes that the heap was given.
 pub fn claimed_bytes() -> usize {
-    ALLOCATOR.0.lock().claimed_bytes()
+    HEAP.lock().claimed_bytes()
 }
 
-/// Bytes that allocated blocks take.
+/// Bytes that allocated blocks take; exact while other cores neither allocate nor free.
 pub fn used_bytes() -> usize {
-    ALLOCATOR.0.lock().used_bytes()
+    let held: usize = cpu::all().map(|core| core.cache.held_bytes()).sum();
+    HEAP.lock().used_bytes().saturating_sub(held)
 }
 
 /// The size of the last allocation that failed, or 0.
@@ -47,11 +61,19 @@ pub fn last_failure() -> usize {
     LAST_FAILURE.load(Ordering::Relaxed)
 }
 
-// SAFETY: blocks come from `Heap`, which never hands out memory twice.
+/// Gives what this core keeps of the heap back to it, for the others.
+pub fn give_back() {
+    // SAFETY: this core's cache, which nothing uses in the middle of this.
+    unsafe { cpu::current().cache.flush(&HEAP) };
+}
+
+// SAFETY: blocks come from `Heap`, which never hands out memory twice. A core uses its
+// own cache only, from ring 3, where nothing interrupts it; a thread stays on its core.
 unsafe impl GlobalAlloc for Allocator {
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: `GlobalAlloc`'s caller guarantees a size.
-        match unsafe { self.0.lock().allocate(layout) } {
+        // SAFETY: `GlobalAlloc`'s caller guarantees a size; see above.
+        match unsafe { cpu::current().cache.allocate(layout, &HEAP) } {
             Some(block) => block.as_ptr(),
             None => {
                 LAST_FAILURE.store(layout.size(), Ordering::Relaxed);
@@ -60,14 +82,20 @@ unsafe impl GlobalAlloc for Allocator {
         }
     }
 
+    #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: `GlobalAlloc`'s caller guarantees where the block is from.
-        unsafe { self.0.lock().deallocate(block, layout) };
+        // SAFETY: `GlobalAlloc`'s caller guarantees where the block is from: it is not
+        // null.
+        unsafe {
+            let block = NonNull::new_unchecked(block);
+            cpu::current().cache.deallocate(block, layout, &HEAP);
+        }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let moves = layout.size() < size && size <= MOVED_BYTES_MAX;
         // SAFETY: `GlobalAlloc`'s caller guarantees where the block is from.
-        if unsafe { self.0.lock().resize(block, layout, size) } {
+        if !moves && unsafe { HEAP.lock().resize(block, layout, size) } {
             return block;
         }
         let Ok(wanted) = Layout::from_size_align(size, layout.align()) else {
@@ -79,6 +107,8 @@ unsafe impl GlobalAlloc for Allocator {
             if !new.is_null() {
                 ptr::copy_nonoverlapping(block, new, layout.size().min(size));
                 self.dealloc(block, layout);
+            } else if moves && HEAP.lock().resize(block, layout, size) {
+                return block;
             }
             new
         }

@@ -7,7 +7,7 @@
 //! - [`bootinfo`]: the device tree, and where things lie in memory
 //! - [`cmdline`]: the boot command line
 //! - [`paging`]: page tables
-//! - [`memory`]: the heap
+//! - [`memory`]: the heap; [`cache`]: what each core keeps of it
 //! - [`clock`]: time from the time-stamp counter
 //! - [`console`]: lines and frames
 //! - [`exception`]: what exceptions mean
@@ -15,8 +15,9 @@
 //! Bare-metal layers (feature `bare-metal`), from the machine up:
 //!
 //! - `hypercall`: the hypervisor
+//! - `cpu`: cores, what each has of its own, and the way into ring 0
 //! - `output`, `heap`, `machine`: the one console, the one allocator, the facts
-//! - `cpu`: cores, and the way into ring 0
+//! - `stack`, `thread`: threads on cores
 //! - `trap`, `panic`: the ends that a program does not choose
 //! - `boot`: from the first instruction to a heap and a stack
 //! - `platform`, `host_files`: the call layer's two doors
@@ -28,9 +29,10 @@
 //! tables). The library OS and the program share ring 3 and one address space;
 //! a system call is a function call.
 //!
-//! **Lock order.** The console's, the heap's and the host files' locks are
-//! leaves: whoever holds one takes no other and does not allocate. The host
-//! files' table allocates under its lock, so it comes before the heap's.
+//! **Lock order.** The console's and the heap's locks are leaves: whoever holds one
+//! takes no other and does not allocate. The table of threads, then the page tables,
+//! come before the heap's, since both allocate under their locks; and so does the host
+//! files' table.
 //!
 //! `README.md` has the commands that build, check and start images.
 #![no_std]
@@ -41,6 +43,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod bootinfo;
+#[allow(unsafe_code)]
+pub mod cache;
 pub mod clock;
 pub mod cmdline;
 pub mod console;
@@ -82,7 +86,13 @@ mod panic;
 pub mod platform;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
+pub mod stack;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
 pub mod start;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod thread;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
 pub mod trap;

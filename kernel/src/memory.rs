@@ -13,6 +13,8 @@
 //! goes back to `talc`, and everything does before an allocation may fail.
 //!
 //! Free memory is never written except for the allocator's own links.
+//!
+//! A heap is for one core at a time; [`crate::cache`] is what each core keeps of it.
 
 use core::alloc::Layout;
 use core::ops::Range;
@@ -22,6 +24,8 @@ use talc::DefaultBinning;
 use talc::base::Talc;
 use talc::source::Manual;
 
+use crate::cache;
+
 /// Number of exact sizes whose freed blocks are kept.
 const STACKS: usize = 128;
 /// A stack keeps this many bytes, but at least one block …
@@ -30,6 +34,15 @@ const STACK_BYTES: usize = 1 << 20;
 const KEPT_BYTES_MAX: usize = 16 << 20;
 /// Blocks aligned to more than this go to `talc` at once.
 const ALIGN_MAX: usize = 4096;
+/// Every block is aligned to this.
+pub(crate) const ALIGN_MIN: usize = 32;
+/// One part in this many of the heap is in caches at most.
+const CACHED_SHARE: usize = 64;
+/// Least and most bytes of a cache's stack.
+const CACHED_BYTES: Range<usize> = 1 << 10..64 << 10;
+/// Blocks above this size are handed out ahead of their need only if they were used
+/// before: to touch memory for the first time is its user's affair.
+const SMALL_BYTES: usize = 1024;
 
 /// An allocator over claimed ranges.
 pub struct Heap {
@@ -37,6 +50,8 @@ pub struct Heap {
     recent: [Recent; STACKS],
     claimed_bytes: usize,
     used_bytes: usize,
+    /// Caches that blocks are given to.
+    caches: usize,
 }
 
 /// The blocks of one size that were freed last, linked through their first
@@ -56,7 +71,26 @@ impl Heap {
     /// A heap without any memory.
     pub const fn new() -> Self {
         let empty = Recent { size: 0, align: 0, count: 0, top: ptr::null_mut() };
-        Self { talc: Talc::new(Manual), recent: [empty; STACKS], claimed_bytes: 0, used_bytes: 0 }
+        Self {
+            talc: Talc::new(Manual),
+            recent: [empty; STACKS],
+            claimed_bytes: 0,
+            used_bytes: 0,
+            caches: 1,
+        }
+    }
+
+    /// Tells how many caches share this heap.
+    pub fn set_caches(&mut self, caches: usize) {
+        self.caches = caches.max(1);
+    }
+
+    /// How many bytes each of a cache's stacks may hold: all stacks of all caches hold
+    /// [`CACHED_SHARE`] of the heap at most, where that leaves each more than the least.
+    pub fn cached_bytes_max(&self) -> usize {
+        let stacks = cache::STACKS * self.caches;
+        let share = self.claimed_bytes / CACHED_SHARE / stacks;
+        share.clamp(CACHED_BYTES.start, CACHED_BYTES.end)
     }
 
     /// Adds a range of memory; too small a range is left out.
@@ -94,18 +128,43 @@ impl Heap {
         Some(block)
     }
 
+    /// Calls `keep` with up to `count` more blocks, as far as they are easy to have:
+    /// nothing else is given back for them.
+    ///
+    /// # Safety
+    /// `layout` has a size.
+    pub unsafe fn allocate_ahead(
+        &mut self,
+        layout: Layout,
+        count: usize,
+        mut keep: impl FnMut(NonNull<u8>),
+    ) {
+        let Some(layout) = rounded(layout) else {
+            return;
+        };
+        for _ in 0..count {
+            let block = match self.recent[index(layout)].pop(layout) {
+                None if layout.size() <= SMALL_BYTES => {
+                    // SAFETY: `layout` has a size.
+                    unsafe { self.talc.allocate(layout) }
+                }
+                recent => recent,
+            };
+            let Some(block) = block else {
+                return;
+            };
+            self.used_bytes += taken(layout);
+            keep(block);
+        }
+    }
+
     /// A kept block, or else one of `talc`'s.
     ///
     /// # Safety
     /// `layout` has a size, and is rounded.
     unsafe fn take(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let stack = &mut self.recent[index(layout)];
-        if stack.count > 0 && stack.size == layout.size() && stack.align == layout.align() {
-            let block = stack.top;
-            // SAFETY: a kept block's first word is the next one.
-            stack.top = unsafe { block.cast::<*mut u8>().read() };
-            stack.count -= 1;
-            return NonNull::new(block);
+        if let Some(block) = self.recent[index(layout)].pop(layout) {
+            return Some(block);
         }
         // SAFETY: `layout` has a size.
         if let Some(block) = unsafe { self.talc.allocate(layout) } {
@@ -186,6 +245,18 @@ impl Heap {
 }
 
 impl Recent {
+    /// The block that was freed last, if this stack has any of `layout`.
+    fn pop(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if self.count == 0 || self.size != layout.size() || self.align != layout.align() {
+            return None;
+        }
+        let block = self.top;
+        // SAFETY: a kept block's first word is the next one.
+        self.top = unsafe { block.cast::<*mut u8>().read() };
+        self.count -= 1;
+        NonNull::new(block)
+    }
+
     /// Gives the top block back; there is one.
     fn drop_one(&mut self, talc: &mut Talc<Manual, DefaultBinning>) {
         let block = self.top;
@@ -205,15 +276,15 @@ impl Default for Heap {
     }
 }
 
-/// The size that `talc` gives anyway (units of 32 bytes, less a word of its own),
-/// so that sizes that take the same room share a stack. `None` if that overflows.
-fn rounded(layout: Layout) -> Option<Layout> {
+/// The size and alignment that `talc` gives anyway (units of 32 bytes, less a word of its
+/// own), so that layouts that take the same room share a stack. `None` if that overflows.
+pub(crate) fn rounded(layout: Layout) -> Option<Layout> {
     let size = layout.size().checked_add(8)?.checked_next_multiple_of(32)? - 8;
-    Layout::from_size_align(size, layout.align()).ok()
+    Layout::from_size_align(size, layout.align().max(ALIGN_MIN)).ok()
 }
 
 /// Bytes that a block of this rounded layout takes.
-fn taken(layout: Layout) -> usize {
+pub(crate) fn taken(layout: Layout) -> usize {
     layout.size() + 8
 }
 

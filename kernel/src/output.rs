@@ -5,12 +5,14 @@
 //! since the failure may have happened under it.
 
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use anchorite_interface::Kind;
 use spin::Mutex;
 
 use crate::cmdline::Format;
 use crate::console::Console;
+use crate::cpu;
 use crate::hypercall::{self, Serial};
 
 static CONSOLE: Mutex<Console<Serial>> = Mutex::new(Console::new(Serial));
@@ -61,8 +63,22 @@ fn write(kind: Kind, text: fmt::Arguments<'_>) {
     pieces.flush();
 }
 
+/// The number of the core that ends the machine, plus 1.
+static ENDING: AtomicU32 = AtomicU32::new(0);
+
+/// Leaves the end of the machine, and the words about it, to this core: returns on the
+/// first core that calls it; any other waits there for its end.
+pub fn claim_end() {
+    let own = cpu::current().id() + 1;
+    let owner = ENDING.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed);
+    while owner.is_err_and(|owner| owner != own) {
+        core::hint::spin_loop();
+    }
+}
+
 /// Ends the machine: everything that waits, the exit record, and the end.
 pub fn exit(status: i32) -> ! {
+    claim_end();
     with_anyhow(|console| console.exit(status));
     hypercall::exit(status)
 }

@@ -12,6 +12,7 @@
 //! (`cpu` asks the trap stub for it); adding one does not.
 
 use core::ops::Range;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 /// Bytes of a large page.
 pub const LARGE_PAGE_BYTES: u64 = 2 << 20;
@@ -162,6 +163,8 @@ fn split<'a>(entry: &mut u64, frames: &mut impl Frames) -> Result<&'a mut Table,
                 *entry = (was & !LARGE) + page * PAGE_BYTES;
             }
         }
+        // The tables may be in use, so the new one is whole before it is.
+        compiler_fence(Ordering::Release);
         *entry = frame | PRESENT | WRITABLE | USER;
     }
     // SAFETY: the entry names a table of this tree, whose tree `map` borrows.

@@ -13,6 +13,7 @@ static PANICKING: AtomicBool = AtomicBool::new(false);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
+    output::claim_end();
     if PANICKING.swap(true, Ordering::Relaxed) {
         // What the first one was doing (a `Display` of the program's) cannot be
         // trusted to be done again.

@@ -1,5 +1,6 @@
 //! [`Platform`] on bare metal: the call layer's door to this kernel.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::ops::Range;
@@ -9,7 +10,7 @@ use anchorite_syscalls::{Errno, Memory, Platform, Result, Stream};
 use libc::timespec;
 
 use crate::clock::seconds_and_nanoseconds;
-use crate::{cpu, heap, machine, output};
+use crate::{cpu, heap, machine, output, thread};
 
 /// The time-stamp counter.
 pub fn time_stamp() -> u64 {
@@ -80,13 +81,38 @@ impl Platform for BareMetal {
         Ok(())
     }
 
-    /// One thread runs on each core, so there is no other.
+    /// With nobody else to run, at once.
     fn yield_now(&self) {
-        core::hint::spin_loop();
+        thread::yield_now();
     }
 
     fn thread_id(&self) -> u32 {
-        cpu::current().id() + 1
+        thread::id()
+    }
+
+    fn cores(&self) -> u32 {
+        cpu::count()
+    }
+
+    fn core(&self) -> u32 {
+        cpu::current().id()
+    }
+
+    fn spawn(&self, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
+        thread::spawn(core, run)
+    }
+
+    fn join(&self, thread: u32) -> Result<()> {
+        thread::join(thread)
+    }
+
+    /// If every thread of the machine waits, a panic.
+    fn park(&self) {
+        thread::park();
+    }
+
+    fn unpark(&self, thread: u32) {
+        thread::unpark(thread);
     }
 
     fn exit(&self, status: i32) -> ! {

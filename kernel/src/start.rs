@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use anchorite_interface::FORWARD;
 use anchorite_programs::{Context, Program};
-use anchorite_syscalls::{Limits, Platform, System, c, declare_alone};
+use anchorite_syscalls::{Limits, Platform, System, c, declare_alone, declare_cores};
 
 use crate::boot::{HANDOVER, Handover, fail};
 use crate::cmdline::{self, CommandLine, LogLevel};
@@ -14,7 +14,7 @@ use crate::cpu::{self, MAX_CORES};
 use crate::host_files::UhyveFiles;
 use crate::machine::{self, Machine};
 use crate::platform::{self, BareMetal};
-use crate::{heap, output};
+use crate::{heap, output, thread};
 
 /// How long the other cores are waited for.
 const CORES_WAIT_NS: u64 = 500_000_000;
@@ -26,6 +26,7 @@ unsafe extern "Rust" {
 
 /// The first function on the program's stack.
 pub extern "C" fn start() -> ! {
+    thread::begin();
     let handover = HANDOVER.lock().take();
     let (Some(machine), Some(handover)) = (machine::get(), handover) else {
         fail(format_args!("the boot left nothing to start with"));
@@ -45,6 +46,7 @@ pub extern "C" fn start() -> ! {
         user_memory.push(reclaimable);
     }
 
+    declare_cores(|| cpu::current().id() as usize);
     // SAFETY: the other cores run nothing that uses the call layer.
     unsafe { declare_alone() };
     let platform = Arc::new(BareMetal::new(user_memory));

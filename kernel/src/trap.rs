@@ -159,11 +159,13 @@ pub(crate) extern "C" fn report(frame: &Frame, core: &Core) -> ! {
     let (name, signal) = exception::describe(frame.vector);
     let address = frame.cr2 as usize;
     let rsp = frame.rsp as usize;
-    let guard = core.guard();
+    let guard = core.scheduler.guard();
+    output::claim_end();
     if frame.vector == PAGE_FAULT && (guard.contains(&address) || guard.contains(&rsp)) {
         output::report(format_args!(
-            "anchorite: {} ({name}): stack overflow: the stack of core {} is full\n",
+            "anchorite: {} ({name}): stack overflow: the stack of thread {} on core {} is full\n",
             signal.name,
+            core.scheduler.thread_id(),
             core.id(),
         ));
     } else if frame.vector == PAGE_FAULT {

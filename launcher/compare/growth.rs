@@ -3,11 +3,20 @@
 //!
 //! The program is `microbench --growth`. The native way has a tmpfs of its own, where one
 //! can be mounted, since `/dev/shm` does not hold ten million files.
+//!
+//! The rule: from the least size to the greatest, a cost may grow by what the logarithm of
+//! size + 1 grows by, times [`TOLERANCE`]. Reading memory does not keep to that: a place in
+//! 256 KB is in a cache, one in 2 GB is not, nor is what tells where it lies. So beside the
+//! calls are bare reads at random of as much memory, and what a cost grows by beyond the
+//! logarithm is told in such reads: by how many of them, each as much slower as they are. A
+//! call may make a number of reads that does not depend on the size: [`READS`].
 
 use std::collections::BTreeMap;
 
 use anchorite_programs::microbench::Options;
 use comfy_table::CellAlignment;
+use nix::sys::statvfs::statvfs;
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::microbench::{PRIVATE, PROGRAM};
@@ -19,18 +28,28 @@ use crate::cli::GrowthArgs;
 use crate::failure::{Failure, Result};
 use crate::machine::{Machine, available_memory_bytes};
 use crate::order::Word;
+use crate::size::{DEFAULT_BYTES, GIB, LIMIT_BYTES, MIB, STEP_BYTES};
 
-/// Files of the largest directory and tree.
-const FILES: u32 = 10_000_000;
-/// Bytes of the longest file.
-const BYTES: u64 = 4 << 30;
-/// Memory that a file takes natively, a little more than that.
+/// Files of the largest directory and tree, unless another number is asked for.
+const FILES: u32 = 1_000_000;
+/// Bytes of the longest file, unless another number is asked for.
+const BYTES: u64 = 1 << 30;
+/// Samples of what takes a moment.
+const SAMPLES: u64 = 5;
+/// Memory that a file takes natively, a little more than that; more than in a guest.
 const NATIVE_FILE_BYTES: u64 = 1200;
+/// Files of the tree for which there is a directory more, at least.
+const LEAF_FILES: u64 = 90;
+/// What a guest has beside its files' memory.
+const GUEST_ROOM_BYTES: u64 = 64 * MIB;
 /// How much faster than the logarithm a cost may seem to grow, since no two runs take
 /// the same time.
 const TOLERANCE: f64 = 1.25;
-/// What must be read at random, once for each file: the machine's own growth.
-const MEMORY: &str = "memory read at random, 256 B a file";
+/// Reads of memory that a call may make in places that no cache holds: for each component
+/// of the tree's paths an inode, its directory, the index, the entry.
+const READS: f64 = 12.0;
+/// How the series begin that have what memory itself takes.
+const MEMORY: &str = "memory read at random";
 
 /// A line of what the program prints.
 #[derive(Deserialize)]
@@ -77,6 +96,9 @@ struct Growth {
     logarithm: f64,
     /// Whether the ramdisk keeps to that.
     within: Option<bool>,
+    /// Reads of memory that would take what it takes beyond that, where reads of as much
+    /// memory were measured, and grow.
+    reads: Option<f64>,
 }
 
 /// Samples by series, in the order in which they came; by size; by way.
@@ -91,12 +113,13 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
         None if args.quick => quick.append_bytes,
         None => BYTES,
     };
-    check_memory(files, bytes)?;
+    let guest_bytes = guest_bytes(files, bytes)?;
+    check_memory(files, bytes, available_memory_bytes())?;
     let sample_us = if args.quick { quick.sample_ns } else { Options::full().sample_ns } / 1000;
     let options = [
         "--growth".to_owned(),
         "--samples".to_owned(),
-        quick.samples.to_string(),
+        if args.quick { quick.samples } else { SAMPLES }.to_string(),
         "--sample-us".to_owned(),
         sample_us.to_string(),
         "--files".to_owned(),
@@ -105,6 +128,7 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
         bytes.to_string(),
     ];
     let session = Session::new(args.native_dir.as_deref())?;
+    check_native_files(&session, files)?;
     let rounds = |way| if way == Way::Forwarded { 0 } else { args.runs };
     let steps = session.ways().iter().map(|way| rounds(*way)).sum();
     let mut progress = Progress::new(steps);
@@ -117,15 +141,14 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
             session.native(PROGRAM, place.into_iter().chain(options))?
         } else {
             let options = options.iter().map(|option| Word::from(option.as_str()));
-            session.guest(PROGRAM, options, Vec::new())?
+            session.guest_with(PROGRAM, options, guest_bytes)?
         };
         push(&mut told, way, said.output(PROGRAM, way)?)
     })?;
     drop(progress);
 
     let machine = session.machine();
-    let series: Vec<Series> =
-        told.into_iter().map(|(name, sizes)| Series::new(name, &sizes)).collect();
+    let series = all_series(told);
     if args.json {
         return super::print_json(&Document { machine: &machine, series: &series });
     }
@@ -134,19 +157,63 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
     Ok(0)
 }
 
+/// Memory of a guest whose ramdisk holds all that: of that half is for data, and there may
+/// be an inode for each KiB. The host gives what is used.
+///
 /// # Errors
-/// The host has not the memory for what is asked for.
-fn check_memory(files: u32, bytes: u64) -> Result<()> {
-    let wanted = (u64::from(files) * NATIVE_FILE_BYTES).max(bytes);
-    match available_memory_bytes() {
+/// No guest can have so much.
+fn guest_bytes(files: u32, bytes: u64) -> Result<u64> {
+    let inodes = u64::from(files) + u64::from(files) / LEAF_FILES;
+    let wanted = (inodes * 1024).max(bytes * 2) + GUEST_ROOM_BYTES;
+    let wanted = wanted.max(DEFAULT_BYTES).next_multiple_of(STEP_BYTES);
+    if wanted < LIMIT_BYTES {
+        return Ok(wanted);
+    }
+    Err(Failure::usage(format!(
+        "{} files and {} MiB take a guest with {} GiB of memory, and a guest's stays under {} GiB: \
+         take less by --files and --mib",
+        thousands(files.into()),
+        bytes / MIB,
+        wanted.div_ceil(GIB),
+        LIMIT_BYTES / GIB
+    )))
+}
+
+/// # Errors
+/// What is `available`, if that is known, is not enough for what is asked for.
+fn check_memory(files: u32, bytes: u64, available: Option<u64>) -> Result<()> {
+    let wanted = (u64::from(files) * NATIVE_FILE_BYTES).max(bytes) + GUEST_ROOM_BYTES;
+    match available {
         Some(available) if available < wanted => Err(Failure::usage(format!(
             "{} files and {} MiB take {} MiB of memory, and {} MiB are free: take less by --files \
              and --mib",
             thousands(files.into()),
-            bytes >> 20,
-            wanted >> 20,
-            available >> 20
+            bytes / MIB,
+            wanted / MIB,
+            available / MIB
         ))),
+        _ => Ok(()),
+    }
+}
+
+/// # Errors
+/// No tmpfs can be mounted, and the one that there is does not hold so many files.
+fn check_native_files(session: &Session, files: u32) -> Result<()> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
+    let directory = session.scratch.native_parent();
+    let wanted = u64::from(files) + u64::from(files) / LEAF_FILES;
+    match statvfs(directory) {
+        // Where files are not counted, there are none.
+        Ok(room) if room.files() > 0 && room.files_available() < wanted => {
+            Err(Failure::usage(format!(
+                "{} has room for {} files: run this as root, so that it can mount a tmpfs of its \
+                 own, or take less by --files",
+                directory.display(),
+                thousands(room.files_available())
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -178,7 +245,36 @@ fn push(told: &mut Told, way: Way, output: &str) -> Result<()> {
     Ok(())
 }
 
+/// The series, each held against the one of memory that has the same sizes.
+fn all_series(told: Told) -> Vec<Series> {
+    let mut all: Vec<Series> =
+        told.into_iter().map(|(name, sizes)| Series::new(name, &sizes)).collect();
+    let of_memory: Vec<_> =
+        all.iter().filter(|series| series.is_memory()).filter_map(Series::ends).collect();
+    for series in all.iter_mut().filter(|series| !series.is_memory()) {
+        let Some(([least, greatest], [first, last])) = series.ends() else { continue };
+        let memory = of_memory.iter().find(|(sizes, _)| *sizes == [least, greatest]);
+        let Some((_, [fast, slow])) = memory.filter(|(_, [fast, slow])| slow > fast) else {
+            continue;
+        };
+        let beyond = last - first * series.growth.logarithm * TOLERANCE;
+        series.growth.reads = Some(beyond.max(0.0) / (slow - fast));
+    }
+    all
+}
+
 impl Series {
+    /// Whether it tells what memory takes, not a call.
+    fn is_memory(&self) -> bool {
+        self.name.starts_with(MEMORY)
+    }
+
+    /// The least and the greatest size, and what they cost on the ramdisk.
+    fn ends(&self) -> Option<([u64; 2], [f64; 2])> {
+        let (first, last) = (self.points.first()?, self.points.last()?);
+        Some(([first.size, last.size], [first.ramdisk?, last.ramdisk?]))
+    }
+
     fn new(name: String, sizes: &BTreeMap<u64, BTreeMap<Way, Vec<f64>>>) -> Series {
         let value = |ways: &BTreeMap<Way, Vec<f64>>, way| {
             let spread = Spread::of(ways.get(&way)?)?;
@@ -214,7 +310,13 @@ impl Growth {
             native: times(&|point| point.native),
             logarithm,
             within: ramdisk.map(|times| times <= logarithm * TOLERANCE),
+            reads: None,
         }
+    }
+
+    /// Whether what is beyond the logarithm are reads of memory, no more than a call makes.
+    fn is_of_memory(&self) -> bool {
+        self.within == Some(false) && self.reads.is_some_and(|reads| reads <= READS)
     }
 }
 
@@ -234,79 +336,139 @@ fn render(style: Style, machine: &Machine, series: &[Series]) -> String {
         }
     }
     let mut growths = style.table();
-    growths.set_header(["growth", "ramdisk", "native", "logarithm", "within"]);
+    growths.set_header(["growth", "ramdisk", "native", "logarithm", "reads", "within"]);
     for series in series {
-        let Growth { ramdisk, native, logarithm, within } = &series.growth;
+        let growth = &series.growth;
+        let times =
+            |growth: Option<f64>| growth.map_or_else(dash, |times| format!("{}x", number(times)));
+        let within = match growth.within {
+            _ if series.is_memory() => "",
+            Some(false) if growth.is_of_memory() => "memory",
+            within => met(within),
+        };
         growths.add_row([
             series.name.clone(),
-            ramdisk.map_or_else(dash, |times| format!("{}x", number(times))),
-            native.map_or_else(dash, |times| format!("{}x", number(times))),
-            format!("{}x", number(*logarithm)),
-            met(*within).to_owned(),
+            times(growth.ramdisk),
+            times(growth.native),
+            times(Some(growth.logarithm)),
+            growth.reads.map_or_else(dash, number),
+            within.to_owned(),
         ]);
     }
     for column in table.column_iter_mut().skip(1).chain(growths.column_iter_mut().skip(1)) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut lines = vec![verdict(series)];
-    lines.extend(notes(machine));
+    let mut lines = notes(machine);
+    lines.push(format!(
+        "The rule: from the least size to the greatest, a cost grows at most {TOLERANCE} times as \
+         much as the logarithm of size + 1; what it grows by beyond that are at most {READS} reads \
+         at random of as much memory, four for each component of a path, since caches hold little."
+    ));
+    lines.push(verdict(series));
     format!("{table}\n\n{growths}\n\n{}", style.paragraph(&lines))
 }
 
 /// Whether anything grows faster than the logarithm.
 fn verdict(series: &[Series]) -> String {
-    let calls = series.iter().filter(|series| series.name != MEMORY);
-    let faster: Vec<_> = calls
-        .filter(|series| series.growth.within == Some(false))
-        .map(|series| series.name.as_str())
-        .collect();
-    if faster.is_empty() {
-        return "Nothing grows faster than the logarithm.".to_owned();
+    let named = |is_wanted: &dyn Fn(&Growth) -> bool| {
+        let calls = series.iter().filter(|series| !series.is_memory());
+        let names = calls.filter(|series| is_wanted(&series.growth)).map(|it| it.name.as_str());
+        names.collect::<Vec<_>>().join("; ")
+    };
+    let faster = named(&|growth| growth.within == Some(false) && !growth.is_of_memory());
+    let of_memory = named(&Growth::is_of_memory);
+    let but = match of_memory.as_str() {
+        "" => String::new(),
+        names => format!(" By reads of memory, no more than {READS}: {names}."),
+    };
+    match faster.as_str() {
+        "" if of_memory.is_empty() => "Nothing grows faster than the logarithm.".to_owned(),
+        "" => format!("Nothing but reads of memory grows faster than the logarithm.{but}"),
+        names => format!("Faster than the logarithm: {names}.{but}"),
     }
-    let memory = series.iter().find(|series| series.name == MEMORY);
-    let memory = memory.and_then(|series| series.growth.ramdisk).map(|times| {
-        format!(
-            " Reading one place of memory for each file grows {}x: a cache does not hold what they \
-             take.",
-            number(times)
-        )
-    });
-    format!("Faster than the logarithm: {}.{}", faster.join("; "), memory.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use anchorite_syscalls::Limits;
+
     use super::*;
 
-    fn series(name: &str, points: &[(u64, f64)]) -> Series {
-        let mut told = Told::new();
+    fn told(told: &mut Told, name: &str, points: &[(u64, f64)]) {
         let lines = points.iter().map(|(size, value)| {
             format!("{{\"series\":\"{name}\",\"size\":{size},\"samples\":[{value}]}}\n")
         });
         let output: String = lines.chain([format!("{{\"done\":{}}}", points.len())]).collect();
-        push(&mut told, Way::Ramdisk, &output).unwrap();
-        let (name, sizes) = told.remove(0);
-        Series::new(name, &sizes)
+        push(told, Way::Ramdisk, &output).unwrap();
     }
 
     #[test]
     fn growth_is_held_against_the_logarithm() {
-        let constant = series("a", &[(1000, 50.0), (10_000, 51.0), (10_000_000, 55.0)]);
-        assert_eq!(constant.growth.within, Some(true));
-        assert!((constant.growth.logarithm - 7.0 / 3.0).abs() < 0.001, "{constant:?}");
-        let logarithmic = series("b", &[(1000, 30.0), (10_000_000, 70.0)]);
-        assert_eq!(logarithmic.growth.within, Some(true));
-        let root = series("c", &[(1000, 30.0), (10_000_000, 3000.0)]);
-        assert_eq!((root.growth.ramdisk, root.growth.within), (Some(100.0), Some(false)));
+        let mut samples = Told::new();
+        told(&mut samples, "constant", &[(1000, 50.0), (10_000, 51.0), (10_000_000, 55.0)]);
+        told(&mut samples, "logarithmic", &[(1000, 30.0), (10_000_000, 70.0)]);
         // From one component to 64.
-        let components = series("d", &[(1, 60.0), (64, 20.0)]);
-        assert_eq!(components.growth.within, Some(true));
-        assert!(components.growth.logarithm > 6.0, "{components:?}");
+        told(&mut samples, "components", &[(1, 60.0), (64, 20.0)]);
+        let mut slow = samples.clone();
+        let series = all_series(samples);
+        assert!(series.iter().all(|series| series.growth.within == Some(true)), "{series:?}");
+        assert!((series[0].growth.logarithm - 7.0 / 3.0).abs() < 0.001, "{series:?}");
+        assert!(series[2].growth.logarithm > 6.0, "{series:?}");
+        assert_eq!(verdict(&series), "Nothing grows faster than the logarithm.");
 
-        assert_eq!(verdict(&[constant, logarithmic]), "Nothing grows faster than the logarithm.");
-        let memory = series(MEMORY, &[(1000, 1.0), (10_000_000, 90.0)]);
-        let told = verdict(&[root, memory]);
-        assert!(told.starts_with("Faster than the logarithm: c. Reading"), "{told}");
+        told(&mut slow, "root", &[(1000, 30.0), (10_000_000, 3000.0)]);
+        let series = all_series(slow.clone());
+        let Growth { ramdisk, within, reads, .. } = series[3].growth;
+        assert_eq!((ramdisk, within, reads), (Some(100.0), Some(false), None));
+        assert_eq!(verdict(&series), "Faster than the logarithm: root.");
+
+        // Memory of other sizes is no measure; of the same it is.
+        told(&mut slow, "memory read at random, a", &[(1000, 1.0), (1_000_000, 901.0)]);
+        told(&mut slow, "memory read at random, b", &[(1000, 1.0), (10_000_000, 101.0)]);
+        told(&mut slow, "looks", &[(1000, 96.0), (10_000_000, 880.0)]);
+        let series = all_series(slow.clone());
+        assert!((series[3].growth.reads.unwrap() - 29.1).abs() < 0.1, "{series:?}");
+        assert_eq!(series[0].growth.reads, Some(0.0));
+        assert!((series[6].growth.reads.unwrap() - 6.0).abs() < 0.1, "{series:?}");
+        let end = "By reads of memory, no more than 12: looks.";
+        assert_eq!(verdict(&series), format!("Faster than the logarithm: root. {end}"));
+        slow.retain(|(name, _)| name != "root");
+        assert_eq!(
+            verdict(&all_series(slow)),
+            format!("Nothing but reads of memory grows faster than the logarithm. {end}")
+        );
+    }
+
+    #[test]
+    fn a_guest_has_room_for_what_it_makes() {
+        assert_eq!(guest_bytes(1000, MIB).unwrap(), DEFAULT_BYTES);
+        for (files, bytes) in [(10_000_000, 4 * GIB), (1_000_000, 8 * GIB), (55_000_000, GIB)] {
+            let memory = guest_bytes(files, bytes).unwrap();
+            let limits = Limits::of_memory(memory);
+            // With the directories of the tree.
+            let inodes = u64::from(files) + u64::from(files).div_ceil(100) + 1000;
+            assert!(limits.inodes > inodes && limits.size_bytes > bytes, "{files} {limits:?}");
+            assert!(memory.is_multiple_of(STEP_BYTES) && memory < LIMIT_BYTES, "{memory}");
+        }
+        for (files, bytes) in [(100_000_000, MIB), (1000, 30 * GIB), (1000, 1 << 40)] {
+            let failure = guest_bytes(files, bytes).unwrap_err();
+            assert!(
+                failure.sentence.unwrap().contains("take less by --files and --mib"),
+                "{files}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_host_has_no_memory_for_is_refused() {
+        for (files, bytes, enough) in [(10_000_000, GIB, 13 * GIB), (1000, 4 * GIB, 5 * GIB)] {
+            for available in [Some(enough), None] {
+                check_memory(files, bytes, available).unwrap();
+            }
+            let failure = check_memory(files, bytes, Some(enough - 2 * GIB)).unwrap_err();
+            assert_eq!(failure.status, 2);
+            assert!(failure.sentence.unwrap().contains("take less by --files and --mib"));
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Comparisons of the ways that a program's calls can go: to the ramdisk inside the
 //! unikernel, out of it to the host, to Linux.
 //!
-//! [`session`] is how all of them measure; [`statistics`] what is told of samples;
+//! [`session`] is how all of them measure, in memory that is [`warm`]; [`statistics`] what is
+//! told of samples;
 //! [`scratch`] holds the directories that a comparison needs and removes them however it
 //! ends; [`progress`] tells how far it is; [`tables`] has what all
 //! tables share. Then each benchmark:
@@ -17,6 +18,7 @@ mod scratch;
 mod session;
 mod statistics;
 mod tables;
+mod warm;
 
 use serde::Serialize;
 

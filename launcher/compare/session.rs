@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::scratch::Scratch;
+use super::warm::warm;
 use super::{microbench, postmark};
 use crate::complain;
 use crate::failure::{Failure, Result};
@@ -142,7 +143,7 @@ impl Session {
     }
 
     /// Does `run` for each way as often as `rounds` says, interleaved, so that a slow
-    /// moment of the host's meets every way.
+    /// moment of the host's meets every way, and in warm memory.
     ///
     /// # Errors
     /// Those of `run`.
@@ -157,6 +158,7 @@ impl Session {
         for round in 0..most.unwrap_or(0) {
             for way in self.ways().iter().filter(|way| round < rounds(**way)) {
                 progress.begin(&format!("{title}, {}", way.title()));
+                warm();
                 let start = Instant::now();
                 run(*way)?;
                 progress.end(start.elapsed().as_secs_f64());
@@ -175,7 +177,22 @@ impl Session {
         args: impl IntoIterator<Item = Word>,
         forwards: Vec<Forward>,
     ) -> Result<Said> {
+        self.guest_on(program, 1, args, forwards)
+    }
+
+    /// Runs `program` once in a guest with `cpus` cores.
+    ///
+    /// # Errors
+    /// The isle's.
+    pub fn guest_on(
+        &self,
+        program: &str,
+        cpus: u32,
+        args: impl IntoIterator<Item = Word>,
+        forwards: Vec<Forward>,
+    ) -> Result<Said> {
         let mut order = Order::new(program);
+        order.cpus = cpus;
         order.memory_bytes = guest_memory_bytes();
         order.args = args.into_iter().collect();
         order.forwards = forwards;
@@ -186,8 +203,14 @@ impl Session {
     ///
     /// # Errors
     /// The isle's.
-    pub fn guest_with(&self, program: &str, memory_bytes: u64) -> Result<Said> {
-        self.run(Order { memory_bytes, ..Order::new(program) })
+    pub fn guest_with(
+        &self,
+        program: &str,
+        args: impl IntoIterator<Item = Word>,
+        memory_bytes: u64,
+    ) -> Result<Said> {
+        let args = args.into_iter().collect();
+        self.run(Order { memory_bytes, args, ..Order::new(program) })
     }
 
     fn run(&self, mut order: Order) -> Result<Said> {

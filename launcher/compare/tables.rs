@@ -61,6 +61,7 @@ pub fn goals<'a>(rows: impl Iterator<Item = (&'a str, Option<bool>)>) -> String 
 pub fn goal(number: Option<f64>, is: Option<&str>) -> String {
     match (number, is) {
         (Some(most), Some("at_most")) => format!("≤ {most}"),
+        (Some(least), Some("at_least")) => format!("≥ {least}"),
         (Some(times), _) => format!("{times}x"),
         (None, _) => String::new(),
     }

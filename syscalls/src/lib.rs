@@ -17,7 +17,8 @@
 //! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
-//! * [`api`], [`c`]: the calls for Rust and for C.
+//! * [`api`], [`c`]: the calls for Rust and for C; [`thread`]: threads on cores.
+//! * `hosted` (feature `std`): threads for platforms in a process of a host.
 //!
 //! # Calls
 //!
@@ -62,6 +63,9 @@ mod file;
 mod forward;
 #[allow(unsafe_code)]
 pub mod host;
+#[cfg(feature = "std")]
+#[allow(unsafe_code)]
+pub mod hosted;
 mod identity;
 mod limits;
 mod mounts;
@@ -70,10 +74,11 @@ pub mod platform;
 mod ramdisk;
 mod system;
 #[allow(unsafe_code)]
+pub mod thread;
+#[allow(unsafe_code)]
 mod user;
 mod walk;
 
-#[cfg(not(anchorite_model))]
 pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
 pub use anchorite_fs::{Errno, Limits, Result, Usage, check};
 pub use host::{HostFd, HostFiles};

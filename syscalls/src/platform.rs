@@ -1,6 +1,7 @@
 //! [`Platform`]: the one door through which the call layer reaches the ground
-//! below it — console, clocks, entropy, the end of the program.
+//! below it — console, clocks, entropy, threads, the end of the program.
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 use libc::timespec;
@@ -65,11 +66,55 @@ pub trait Platform: Send + Sync {
     /// ENOSYS where the machine has no source of entropy.
     fn fill_random(&self, buf: &mut [u8]) -> Result<()>;
 
-    /// Lets another thread on this core run.
+    /// Lets the other threads on this core run, if there are any.
     fn yield_now(&self);
 
     /// The calling thread's number, from 1 for the first.
     fn thread_id(&self) -> u32;
+
+    /// How many cores there are to start threads on; 1 by default.
+    fn cores(&self) -> u32 {
+        1
+    }
+
+    /// The core that the calling thread runs on, from 0; 0 by default.
+    fn core(&self) -> u32 {
+        0
+    }
+
+    /// Starts a thread that runs `run` on core `core`, and stays there; its number. All
+    /// that was done before is seen by it.
+    ///
+    /// # Errors
+    /// `run` is dropped. EINVAL: there is no such core. ENOMEM, EAGAIN: there is no room
+    /// for another thread. ENOSYS, by default: no thread can be started here.
+    fn spawn(&self, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
+        let _ = (core, run);
+        Err(Errno::ENOSYS)
+    }
+
+    /// Waits until thread `thread` has ended and what it took is given back; at once if
+    /// there is none. All that it did is seen after that.
+    ///
+    /// # Errors
+    /// EDEADLK for the calling thread, and for the first, which ends with the program.
+    /// ENOSYS, by default.
+    fn join(&self, thread: u32) -> Result<()> {
+        let _ = thread;
+        Err(Errno::ENOSYS)
+    }
+
+    /// Waits until the calling thread's token is there, and takes it. May return without
+    /// it too, as it does by default, after [`yield_now`](Platform::yield_now).
+    fn park(&self) {
+        self.yield_now();
+    }
+
+    /// Gives thread `thread` its token, if it is there and has none. All that was done
+    /// before is seen by it when it has taken the token. Nothing, by default.
+    fn unpark(&self, thread: u32) {
+        let _ = thread;
+    }
 
     /// Ends the program with `status` (0 to 255).
     fn exit(&self, status: i32) -> !;

@@ -220,7 +220,8 @@ impl System {
         if at == libc::AT_FDCWD {
             let place = self.working_directory.read();
             return Ok(match &place.node {
-                Node::Ramdisk(_) => At::WorkingDirectory(place),
+                Node::Ramdisk(_) if !alone() => At::WorkingDirectory(place),
+                Node::Ramdisk(_) => At::Place(place.clone()),
                 // A host may take its time, in which others can change the directory.
                 Node::Host(_) => At::Place(place.clone()),
             });

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use anchorite_syscalls::{Errno, HostFd, HostFiles, Result, System};
+use anchorite_syscalls::{Errno, HostFd, HostFiles, Result, System, api};
 use host_fs_sim::worlds::{ROOMY, system};
 
 /// How a host behaves.
@@ -416,4 +416,31 @@ fn mounts_are_made_where_a_directory_can_be() {
     system.chdir(b"/new/deep").unwrap();
     assert_eq!(system.stat(b"/mnt").map(|stat| stat.st_mode & libc::S_IFMT), Ok(libc::S_IFDIR));
     assert!(mount(b"/mnt/below").is_err(), "no mount below a mount");
+}
+
+/// Each directory of the path that is missing is made, and no other.
+#[test]
+fn mounts_make_the_parents_that_are_missing() {
+    let (system, host) = (system(ROOMY), Host::new());
+    system.mkdir(b"/there", 0o700).unwrap();
+    for dir in [&b"/there//new/deep/mnt"[..], b"/a/./b", b"/there/new/mnt"] {
+        system.mount_host(dir, host.clone()).unwrap();
+    }
+    let names = |dir: &str| {
+        let entries = api::read_dir(&system, dir).unwrap();
+        let mut names: Vec<Vec<u8>> = entries.map(|entry| entry.unwrap().name().to_vec()).collect();
+        names.sort();
+        names.join(&b' ')
+    };
+    for (dir, mode, inside) in [
+        ("/", 0o1777, &b"a there"[..]),
+        ("/there", 0o700, b"new"),
+        ("/there/new", 0o755, b"deep mnt"),
+        ("/there/new/deep", 0o755, b"mnt"),
+        ("/a", 0o755, b"b"),
+    ] {
+        let stat = system.stat(dir.as_bytes()).unwrap();
+        assert_eq!(stat.st_mode, libc::S_IFDIR | mode, "{dir}");
+        assert_eq!(names(dir).escape_ascii().to_string(), inside.escape_ascii().to_string());
+    }
 }

@@ -12,6 +12,8 @@ use anchorite_syscalls::{Errno, System};
 use host_fs_sim::worlds::{ROOMY, assert_whole, system};
 
 const RACE: Duration = Duration::from_millis(400);
+/// Rounds of each racer, however long they take: under a sanitizer some do.
+const ROUNDS: usize = 12;
 /// A race that takes longer hangs.
 const WATCHDOG: Duration = Duration::from_secs(50);
 const RW: i32 = libc::O_RDWR | libc::O_CREAT;
@@ -30,21 +32,19 @@ fn race(system: System, racers: &[Racer<'_>]) -> System {
             std::process::abort();
         }
     });
-    let (start, rounds) = (Instant::now(), AtomicUsize::new(0));
+    let start = Instant::now();
     std::thread::scope(|scope| {
         for racer in racers {
             scope.spawn(|| {
                 let mut round = 0;
-                while start.elapsed() < RACE {
+                while start.elapsed() < RACE || round < ROUNDS {
                     racer(&system, round);
                     round += 1;
                 }
-                rounds.fetch_add(round, Ordering::Relaxed);
             });
         }
     });
     finished.store(true, Ordering::Relaxed);
-    assert!(rounds.into_inner() > racers.len() * 10, "the race was run");
     assert_whole(&system);
     check_tree(&system);
     system

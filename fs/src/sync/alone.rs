@@ -8,16 +8,13 @@
 
 use super::{AtomicU64, AtomicUsize, Ordering};
 
-#[cfg(not(anchorite_model))]
+/// Not a model's: a model has several threads, whatever is declared.
 static ALONE: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
 
 /// Whether one thread alone uses this crate.
 #[inline(always)]
 pub fn alone() -> bool {
-    #[cfg(not(anchorite_model))]
-    return ALONE.load(Ordering::Relaxed);
-    #[cfg(anchorite_model)]
-    return false;
+    !cfg!(anchorite_model) && ALONE.load(Ordering::Relaxed)
 }
 
 /// Declares that no other thread uses anything of this crate or of one above it, from now on
@@ -26,7 +23,6 @@ pub fn alone() -> bool {
 /// # Safety
 /// That is so. Threads that take turns on one processor, and never within a call, count
 /// as one.
-#[cfg(not(anchorite_model))]
 #[allow(unsafe_code)]
 pub unsafe fn declare_alone() {
     ALONE.store(true, Ordering::Relaxed);
@@ -34,7 +30,6 @@ pub unsafe fn declare_alone() {
 
 /// Declares that there may be other threads, as is so to begin with. To be called before one
 /// is started.
-#[cfg(not(anchorite_model))]
 pub fn declare_shared() {
     ALONE.store(false, Ordering::Release);
 }

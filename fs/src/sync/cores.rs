@@ -1,7 +1,6 @@
 //! Which core a thread runs on.
 
-/// Tells the number of the core; 0 where nobody knows.
-#[cfg(not(anchorite_model))]
+/// Tells the number of the core; null where nobody knows.
 static CORE: core::sync::atomic::AtomicPtr<()> =
     core::sync::atomic::AtomicPtr::new(core::ptr::null_mut());
 
@@ -19,10 +18,10 @@ pub(crate) fn this_line() -> usize {
 /// and is best near.
 #[inline(always)]
 fn this_core() -> usize {
-    #[cfg(not(anchorite_model))]
-    return of_declared();
     #[cfg(anchorite_model)]
     return MODEL.with(core::cell::Cell::get);
+    #[cfg(not(anchorite_model))]
+    of_declared()
 }
 
 #[cfg(not(anchorite_model))]
@@ -40,8 +39,7 @@ fn of_declared() -> usize {
 
 /// Declares how to learn which core a thread runs on: numbers from 0 on. With that, cores stay
 /// out of one another's way. A wrong number makes nothing wrong, only slow; it must cost next
-/// to nothing.
-#[cfg(not(anchorite_model))]
+/// to nothing. A model's threads say it themselves.
 pub fn declare_cores(core: fn() -> usize) {
     CORE.store(core as *mut (), core::sync::atomic::Ordering::Relaxed);
 }

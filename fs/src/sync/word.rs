@@ -29,7 +29,16 @@ const SHARERS: u32 = ONE_LINE - 1;
 pub struct Word(AtomicU32);
 
 /// How a lock is shared: what [`Word::share`] gives and [`Word::leave`] takes.
-pub struct Share(Option<Note>);
+pub struct Share(How);
+
+enum How {
+    /// By who is alone.
+    Alone,
+    /// Counted in the word.
+    Counted,
+    /// Noted elsewhere.
+    Noted(Note),
+}
 
 impl Word {
     /// The word of a lock that nobody has.
@@ -38,17 +47,16 @@ impl Word {
         Word(AtomicU32::new(0))
     }
 
-    /// Waits for the lock.
+    /// Waits for the lock. Who is alone need not say that he has it.
     #[inline]
     pub fn take(&self) {
-        if alone() {
-            let word = self.0.load(Ordering::Relaxed);
-            self.0.store(word | TAKEN, Ordering::Relaxed);
-            if word & (TAKEN | SHARERS) != 0 {
-                self.wait_to_take(word);
-            }
-            return;
+        if !alone() {
+            self.take_from_others();
         }
+    }
+
+    #[inline]
+    fn take_from_others(&self) {
         // Without a look at it before: that would fetch the word's cache line once more.
         let is_free = self.0.compare_exchange(0, TAKEN, Ordering::SeqCst, Ordering::Relaxed);
         if is_free.is_err() {
@@ -68,41 +76,26 @@ impl Word {
     /// Waits for the lock to share it.
     #[inline]
     pub fn share(&self) -> Share {
-        if alone() {
-            let word = self.0.load(Ordering::Relaxed);
-            if word < TAKEN {
-                self.0.store(word + 1, Ordering::Relaxed);
-                return Share(None);
-            }
-        }
-        self.share_with_others()
+        if alone() { Share(How::Alone) } else { self.share_with_others() }
     }
 
     /// Lets go of a lock that was shared.
     #[inline]
     pub fn leave(&self, share: Share) {
-        if alone() {
-            // Nothing is noted elsewhere by who is alone.
-            debug_assert!(share.0.is_none());
-            core::mem::forget(share);
-            self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        } else {
-            self.leave_with_others(share);
+        match share.0 {
+            How::Alone => {}
+            How::Counted => {
+                self.0.fetch_sub(1, Ordering::Release);
+            }
+            How::Noted(note) => drop(note),
         }
     }
 
-    /// Out of line, as its counterpart: who is alone is to have short code.
+    /// Out of line: who is alone is to have short code.
     #[inline(never)]
     fn share_with_others(&self) -> Share {
         let word = self.0.load(Ordering::Relaxed);
         self.try_share(word).unwrap_or_else(|| self.wait_to_share())
-    }
-
-    #[inline(never)]
-    fn leave_with_others(&self, share: Share) {
-        if share.0.is_none() {
-            self.0.fetch_sub(1, Ordering::Release);
-        }
     }
 
     #[inline]
@@ -111,26 +104,19 @@ impl Word {
             return None;
         }
         if word & NOTED == 0 {
-            return self.exchange(word, with_change(word) + 1).then_some(Share(None));
+            return self.count(word, with_change(word) + 1);
         }
-        let Some(note) = Note::take(self.address()) else {
-            return self.exchange(word, word + 1).then_some(Share(None));
-        };
+        let Some(note) = Note::take(self.address()) else { return self.count(word, word + 1) };
         // Who takes the lock from here on sees the note; who did before is seen.
         let now = self.0.load(Ordering::SeqCst);
-        (now & (TAKEN | NOTED) == NOTED).then_some(Share(Some(note)))
+        (now & (TAKEN | NOTED) == NOTED).then_some(Share(How::Noted(note)))
     }
 
-    #[inline(always)]
-    fn exchange(&self, from: u32, to: u32) -> bool {
-        if alone() {
-            let same = self.0.load(Ordering::Relaxed) == from;
-            if same {
-                self.0.store(to, Ordering::Relaxed);
-            }
-            return same;
-        }
-        self.0.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    #[inline]
+    fn count(&self, from: u32, to: u32) -> Option<Share> {
+        let (taken, lost) = (Ordering::Acquire, Ordering::Relaxed);
+        let is_done = self.0.compare_exchange(from, to, taken, lost).is_ok();
+        is_done.then_some(Share(How::Counted))
     }
 
     /// Waits after [`take`](Word::take) found `word`.
@@ -188,7 +174,7 @@ impl Pause {
     const LONGEST: u32 = 32;
 
     fn new() -> Pause {
-        Pause(1)
+        Pause(16)
     }
 
     #[cfg(not(anchorite_model))]

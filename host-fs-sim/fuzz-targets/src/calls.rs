@@ -12,7 +12,7 @@ use std::fmt;
 use anchorite_syscalls::Errno;
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use crate::ground::{Ground, Memory, Tight, check_limits, end, system};
+use crate::ground::{Memory, Tight, check_limits, end, system};
 use crate::path::Path;
 use table::CALLS;
 
@@ -223,8 +223,8 @@ fn any_of(known: &[i32], chosen: u32) -> Word {
 /// Does the calls of an input.
 pub fn run(input: Input) {
     let memory = Memory::new();
-    let ground = Ground::new(memory.ranges().to_vec(), b"typed\n".repeat(20));
-    let system = system(ground, input.limits.into());
+    let typed = b"typed\n".repeat(20);
+    let system = system(memory.ranges().to_vec(), typed, input.limits.into());
     for call in &input.calls {
         let mut addresses = Addresses { memory: &memory, used: 0 };
         let words = call.words.each_ref().map(|word| addresses.of(word));

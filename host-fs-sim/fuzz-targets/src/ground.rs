@@ -1,12 +1,12 @@
-//! [`Ground`]: a machine without a machine, and what must hold in the end.
+//! Where inputs are done: a process, its memory, and what must hold in the end.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
-use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System, api};
+use anchorite_syscalls::{Errno, Limits, Result, System, api};
 use arbitrary::Arbitrary;
+use host_fs_sim::worlds::TestPlatform;
 
 /// Bytes of a page of file data.
 pub const PAGE_BYTES: u64 = 4096;
@@ -28,70 +28,10 @@ impl From<Tight> for Limits {
     }
 }
 
-/// The machine: memory, a console, a clock that moves by a millisecond whenever it is
-/// looked at, and no entropy.
-pub struct Ground {
-    memory: Vec<Range<usize>>,
-    /// What is read from the console.
-    input: Vec<u8>,
-    input_at: AtomicUsize,
-    written: AtomicUsize,
-    milliseconds: AtomicI64,
-}
-
-impl Ground {
-    /// A machine whose program may name `memory`, and reads `input` from the console.
-    pub fn new(memory: Vec<Range<usize>>, input: Vec<u8>) -> Ground {
-        let (input_at, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ground { memory, input, input_at, written, milliseconds: AtomicI64::new(1_000_000) }
-    }
-}
-
-impl Platform for Ground {
-    fn user_memory(&self) -> &[Range<usize>] {
-        &self.memory
-    }
-
-    fn write_console(&self, _: Stream, bytes: &[u8]) -> Result<()> {
-        let written = self.written.fetch_add(bytes.len(), Ordering::Relaxed);
-        if written < CONSOLE_BYTES { Ok(()) } else { Err(Errno::EIO) }
-    }
-
-    fn read_console(&self, buf: &mut [u8]) -> Result<usize> {
-        let left = &self.input[self.input_at.load(Ordering::Relaxed)..];
-        let len = left.len().min(buf.len());
-        buf[..len].copy_from_slice(&left[..len]);
-        self.input_at.fetch_add(len, Ordering::Relaxed);
-        Ok(len)
-    }
-
-    fn realtime(&self) -> libc::timespec {
-        let now = self.milliseconds.fetch_add(1, Ordering::Relaxed);
-        libc::timespec { tv_sec: now / 1000, tv_nsec: now % 1000 * 1_000_000 }
-    }
-
-    fn monotonic(&self) -> libc::timespec {
-        self.realtime()
-    }
-
-    fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
-        buf.fill(4);
-        Ok(())
-    }
-
-    fn yield_now(&self) {}
-
-    fn thread_id(&self) -> u32 {
-        1
-    }
-
-    fn exit(&self, status: i32) -> ! {
-        panic!("the program ended with {status}")
-    }
-}
-
-/// A process on `ground`.
-pub fn system(ground: Ground, limits: Limits) -> System {
+/// A process on a machine without a machine; it may name `memory`, and reads `input` from the
+/// console.
+pub fn system(memory: Vec<Range<usize>>, input: Vec<u8>, limits: Limits) -> System {
+    let ground = TestPlatform::new(memory).with_console(input, CONSOLE_BYTES);
     System::new(Arc::new(ground), limits).expect("there is room for a root directory")
 }
 

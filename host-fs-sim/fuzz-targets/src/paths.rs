@@ -5,7 +5,7 @@
 use anchorite_syscalls::{Errno, Result, System};
 use arbitrary::Arbitrary;
 
-use crate::ground::{Ground, Tight, check_limits, end, system};
+use crate::ground::{Tight, check_limits, end, system};
 use crate::path::Path;
 
 /// Steps of one input, at most.
@@ -38,7 +38,7 @@ enum Step {
 
 /// Does the steps of an input.
 pub fn run(input: Input) {
-    let system = system(Ground::new(Vec::new(), Vec::new()), input.limits.into());
+    let system = system(Vec::new(), Vec::new(), input.limits.into());
     for step in input.steps.iter().take(MOST_STEPS) {
         step.run(&system);
         check_limits(&system);
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn both_walks_follow_forty_links() {
         let limits = anchorite_syscalls::Limits { size_bytes: 0, inodes: 2 };
-        let system = system(Ground::new(Vec::new(), Vec::new()), limits);
+        let system = system(Vec::new(), Vec::new(), limits);
         system.symlink(b".", b"a").unwrap();
         for links in [39, 40, 41] {
             let path = b"a/".repeat(links);

@@ -12,7 +12,7 @@ use anchorite_postmark::{Calls, Stat};
 use anchorite_syscalls::{Limits, Result, System};
 use arbitrary::Arbitrary;
 
-use crate::ground::{Ground, PAGE_BYTES, end, system};
+use crate::ground::{PAGE_BYTES, end, system};
 
 /// Calls that one benchmark makes, at most.
 const MOST_CALLS: u32 = 600;
@@ -70,8 +70,7 @@ impl fmt::Debug for Input<'_> {
 pub fn run(input: Input<'_>) {
     let [typed, files @ ..] = input.texts();
     let limits = Limits { size_bytes: 4096 * PAGE_BYTES, inodes: 4096 };
-    let ground = Ground::new(Vec::new(), typed);
-    let system = system(ground, limits);
+    let system = system(Vec::new(), typed, limits);
     system.mkdir(b"/d", 0o755).expect("there is room for a directory");
     for (path, text) in FILES.iter().zip(&files) {
         let fd = system.creat(path.as_bytes(), 0o644).expect("there is room for a file");

@@ -1,5 +1,6 @@
 //! The command: builds explorers, runs them on scenarios, tells what they found.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,9 +8,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crate::sanitizers::sanitizers;
 use crate::scenario::{self, Scenario};
 
 const USAGE: &str = "usage: interleavings shuttle|loom|plants [OPTIONS]
+       interleavings sanitizers
   --schedules N   schedules of each scenario by each scheduler (shuttle: 300)
   --seed S        the first seed (1)
   --scenario NAME only this one; random:S is made from a seed
@@ -117,6 +120,9 @@ pub struct Outcome {
 /// A sentence, for words that are no command, and for explorers that do not build.
 pub fn command(words: &[String]) -> Result<bool, String> {
     let [what, words @ ..] = words else { return Err(USAGE.to_owned()) };
+    if what == "sanitizers" && words.is_empty() {
+        return sanitizers();
+    }
     let mut options = Options::default();
     let mut words = words.iter();
     while let Some(option) = words.next() {
@@ -328,15 +334,8 @@ fn build(model: Model) -> Result<PathBuf, String> {
     let flags = format!(
         "--cfg\x1fanchorite_model\x1f--cfg\x1fanchorite_model=\"{name}\"\x1f--cfg\x1fanchorite_plants"
     );
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-    let target = target.join("interleavings").join(name);
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    for (variable, _) in std::env::vars_os() {
-        if is_outer(&variable.to_string_lossy()) {
-            cargo.env_remove(variable);
-        }
-    }
-    let output = cargo
+    let target = target_directory(&root).join("interleavings").join(name);
+    let output = nested_cargo(std::env::var_os("CARGO").unwrap_or("cargo".into()))
         .env("CARGO_ENCODED_RUSTFLAGS", flags)
         .args(["build", "--locked", "--quiet", "--package", "anchorite-interleavings", "--bins"])
         // Fast, and with the assertions of debug builds.
@@ -352,6 +351,22 @@ fn build(model: Model) -> Result<PathBuf, String> {
         return Err(format!("the explorer with {name} does not build:\n{why}"));
     }
     Ok(target.join("debug/interleavings"))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from)
+}
+
+/// A cargo that an outer one does not change.
+pub(crate) fn nested_cargo(program: impl AsRef<OsStr>) -> Command {
+    let mut cargo = Command::new(program);
+    for (variable, _) in std::env::vars_os() {
+        if is_outer(&variable.to_string_lossy()) {
+            cargo.env_remove(variable);
+        }
+    }
+    cargo
 }
 
 /// Whether a variable is an outer cargo's and would change the nested one: all but where

@@ -10,6 +10,8 @@
 //!   on every planted bug ([`anchorite_fs::plants`]), which must be caught.
 //! * [`linear`]: whether the history of real threads could have come from calls in some
 //!   order; `tests/linearizability.rs` makes such histories.
+//! * [`sanitizers`]: those histories and the stress run of the call layer, under the nightly
+//!   compiler's sanitizers.
 
 #![forbid(unsafe_code)]
 
@@ -17,4 +19,6 @@
 pub mod driver;
 pub mod ground;
 pub mod linear;
+#[cfg(not(anchorite_model))]
+pub mod sanitizers;
 pub mod scenario;

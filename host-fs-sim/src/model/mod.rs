@@ -34,7 +34,9 @@ use arguments::Arguments;
 use descriptors::{Description, Descriptors, Object};
 use permission::Identity;
 use tree::{Id, ROOT, Time, Tree};
-use walk::{Last, LastLink, Walk, check_path};
+use walk::{Last, LastLink, PATH_MAX, Walk, check_path};
+
+use crate::worlds;
 
 /// How many resources have limits: RLIM_NLIMITS.
 const RESOURCES: usize = 16;
@@ -177,9 +179,42 @@ impl Model {
 impl World for Model {
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Reply> {
         self.tick();
+        if let Err(errno) = check_strings(name, arguments) {
+            return Some(Reply::Failed(errno));
+        }
         let done = calls::call(self, name, Arguments(arguments))?;
         Some(done.unwrap_or_else(Reply::Failed))
     }
+}
+
+/// Strings are looked at before anything else, in their order; but before them flags of opening,
+/// times, sizes, and whether there is room at all.
+///
+/// # Errors
+/// EFAULT where one is missing; ENAMETOOLONG for one that is longer than a path can be.
+fn check_strings(name: &str, arguments: &[Value]) -> Result<(), Errno> {
+    const LATER: [&str; 8] =
+        ["open", "openat", "utime", "utimes", "futimesat", "readlink", "readlinkat", "truncate"];
+    let omits_both = |times: &[Value]| {
+        name == "utimensat"
+            && matches!(times, [_, Value::Word(libc::UTIME_OMIT), _, Value::Word(libc::UTIME_OMIT)])
+    };
+    let is_done = matches!(arguments.get(2), Some(Value::List(times)) if omits_both(times));
+    if LATER.contains(&name) || is_done {
+        return Ok(());
+    }
+    // Of these, no path means the descriptor.
+    let is_optional = matches!(name, "newfstatat" | "statx" | "utimensat");
+    for (letter, value) in worlds::arguments_of(name).into_iter().flatten().zip(arguments) {
+        match value {
+            Value::Null if letter == 's' && !is_optional => return Err(Errno::EFAULT),
+            Value::Text(text) if letter == 's' && text.len() >= PATH_MAX => {
+                return Err(Errno::ENAMETOOLONG);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a flag says that a symbolic link in last place stays one.

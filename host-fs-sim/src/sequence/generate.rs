@@ -10,7 +10,7 @@ use anchorite_programs::posix::script::{Reply, Run, Statement, Value};
 use libc::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 use super::{ROW, Sequences};
-use crate::campaign::deviations::Judge;
+use crate::campaign::judge::Judge;
 use crate::worlds::{Numbers, system_by_numbers};
 
 /// The calls, and how often each comes, relative to the others.
@@ -104,7 +104,7 @@ impl Generator<'_> {
 
     fn perform(&mut self) {
         let Some(statement) = self.statements.last() else { return };
-        self.judge.note(statement);
+        self.judge.note(self.run.world(), statement);
         let changes =
             ["open", "openat", "creat", "close", "close_range", "dup", "dup2", "dup3", "fcntl"];
         let changes = changes.contains(&&*statement.name);

@@ -40,7 +40,16 @@ fn enter_empty_tmpfs() -> Result<(), &'static str> {
         done("private mounts", libc::mount(null, c"/".as_ptr(), null, private, null.cast()))?;
         let (kind, at) = (c"tmpfs".as_ptr(), c"/tmp".as_ptr());
         done("tmpfs", libc::mount(kind, at, kind, 0, c"mode=1777,size=1g".as_ptr().cast()))?;
-        done("chroot", libc::chroot(at))?;
+        done("chdir", libc::chdir(at))?;
+        let here = c".".as_ptr();
+        if libc::syscall(libc::SYS_pivot_root, here, here) == 0 {
+            // The former root lies over the new one, with copies of all mounts: let go of
+            // them, so that others can unmount what they mounted.
+            done("umount", libc::umount2(here, libc::MNT_DETACH))?;
+        } else {
+            // Not where the former root is the first file system of all.
+            done("chroot", libc::chroot(here))?;
+        }
         done("chdir", libc::chdir(c"/".as_ptr()))?;
         done("close_range", libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) as i32)?;
         let limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };

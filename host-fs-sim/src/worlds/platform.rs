@@ -1,9 +1,9 @@
 //! [`TestPlatform`]: a [`Platform`] without a machine.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
-use anchorite_syscalls::{Memory, Platform, Result, Stream};
+use anchorite_syscalls::{Errno, Memory, Platform, Result, Stream};
 
 /// Where clocks begin, in milliseconds since 1970: in the 21st century, as everybody's do, so
 /// that times which tests set are before or after it alike.
@@ -13,12 +13,30 @@ const START: i64 = 1_700_000_000_000;
 pub struct TestPlatform {
     memory: Vec<Range<usize>>,
     milliseconds: AtomicI64,
+    /// What is read from the console, and how much of it was.
+    input: Vec<u8>,
+    read: AtomicUsize,
+    /// Bytes that the console takes before it fails, and how many it was given.
+    room: usize,
+    written: AtomicUsize,
 }
 
 impl TestPlatform {
     /// A platform whose programs may name `memory`.
     pub fn new(memory: Vec<Range<usize>>) -> TestPlatform {
-        TestPlatform { memory, milliseconds: AtomicI64::new(START) }
+        TestPlatform {
+            memory,
+            milliseconds: AtomicI64::new(START),
+            input: Vec::new(),
+            read: AtomicUsize::new(0),
+            room: usize::MAX,
+            written: AtomicUsize::new(0),
+        }
+    }
+
+    /// The same, but from its console `input` is read, and after `room` bytes it fails.
+    pub fn with_console(self, input: Vec<u8>, room: usize) -> TestPlatform {
+        TestPlatform { input, room, ..self }
     }
 }
 
@@ -27,12 +45,17 @@ impl Platform for TestPlatform {
         &self.memory
     }
 
-    fn write_console(&self, _: Stream, _: &[u8]) -> Result<()> {
-        Ok(())
+    fn write_console(&self, _: Stream, bytes: &[u8]) -> Result<()> {
+        let written = self.written.fetch_add(bytes.len(), Ordering::Relaxed);
+        if written < self.room { Ok(()) } else { Err(Errno::EIO) }
     }
 
-    fn read_console(&self, _: &mut [u8]) -> Result<usize> {
-        Ok(0)
+    fn read_console(&self, buf: &mut [u8]) -> Result<usize> {
+        let read = self.read.fetch_add(buf.len(), Ordering::Relaxed).min(self.input.len());
+        let left = &self.input[read..];
+        let len = left.len().min(buf.len());
+        buf[..len].copy_from_slice(&left[..len]);
+        Ok(len)
     }
 
     fn realtime(&self) -> libc::timespec {

@@ -5,6 +5,7 @@
 //! * `tree`: a directory with a few files, listed, renamed, linked.
 //! * `many`: thousands of files and directories, each step timed.
 //! * `microbench`: what each call costs.
+//! * `threads`: threads on every core, which wait for one another and share files.
 //! * `posix`: rows of calls, each compared with its outcome on Linux.
 //!
 //! [`io`] has what they share: text to the console, and sentences for errors.
@@ -19,6 +20,7 @@ mod many;
 pub mod microbench;
 pub mod posix;
 mod postmark;
+mod threads;
 mod tree;
 
 use anchorite_syscalls::System;
@@ -28,10 +30,11 @@ pub use many::MANY;
 pub use microbench::MICROBENCH;
 pub use posix::POSIX;
 pub use postmark::POSTMARK;
+pub use threads::THREADS;
 pub use tree::TREE;
 
 /// All programs, in alphabetical order.
-pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &MICROBENCH, &POSIX, &POSTMARK, &TREE];
+pub const PROGRAMS: &[&Program] = &[&HELLO, &MANY, &MICROBENCH, &POSIX, &POSTMARK, &THREADS, &TREE];
 
 /// What a program is started with.
 #[derive(Clone, Copy)]

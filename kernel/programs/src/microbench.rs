@@ -8,8 +8,9 @@
 //! ```text
 //! {"name":"lseek","unit":"ns","samples":[5.214,…],"cycles":[13.6,…]}
 //! {"name":"two renames","absent":"Function not implemented"}
+//! {"name":"create, one directory, all cores",…,"threads":2}
 //! {"name":"hourglass","gaps":[[5,31415],…]}
-//! {"done":2}
+//! {"done":3}
 //! ```
 //!
 //! How it measures: a call is repeated so often that one sample takes
@@ -22,12 +23,14 @@
 //! * [`options`], [`rows`]: what is asked for, what there is.
 //! * [`bench`]: takes samples and prints them; [`time_stamp`]: the counter.
 //! * [`single`]: calls repeated; [`many`], [`append`]: calls among many files, and to a
-//!   growing one; [`memory`]: blocks and pages; [`hourglass`]: gaps in time.
+//!   growing one; [`memory`]: blocks and pages; [`hourglass`]: gaps in time;
+//!   [`cores`]: work on several cores.
 //! * [`growth`]: something else, on demand: how costs grow with what there is.
 
 mod append;
 mod bench;
 pub mod calls;
+mod cores;
 mod growth;
 mod guest;
 mod hourglass;
@@ -88,5 +91,6 @@ fn measure(calls: &impl Calls, args: &[&[u8]]) -> Result<(), Failure> {
     single::machine(&mut bench)?;
     single::files(&mut bench)?;
     hourglass::hourglass(&mut bench)?;
+    cores::cores(&mut bench)?;
     bench.finish()
 }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use anchorite_programs::microbench::ROWS;
 use anchorite_programs::{Context, PROGRAMS};
-use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System};
+use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System, hosted};
+
+/// Cores to start threads on, whatever the host has.
+const CORES: u32 = 3;
 
 /// A console in memory, and the host's clock.
 #[derive(Default)]
@@ -45,10 +48,36 @@ impl Platform for Recorder {
         Err(Errno::ENOSYS)
     }
 
-    fn yield_now(&self) {}
+    fn yield_now(&self) {
+        std::thread::yield_now();
+    }
 
     fn thread_id(&self) -> u32 {
-        1
+        hosted::thread_id()
+    }
+
+    fn cores(&self) -> u32 {
+        CORES
+    }
+
+    fn core(&self) -> u32 {
+        hosted::core()
+    }
+
+    fn spawn(&self, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
+        hosted::spawn(CORES, core, run)
+    }
+
+    fn join(&self, thread: u32) -> Result<()> {
+        hosted::join(thread)
+    }
+
+    fn park(&self) {
+        hosted::park();
+    }
+
+    fn unpark(&self, thread: u32) {
+        hosted::unpark(thread);
     }
 
     fn exit(&self, status: i32) -> ! {
@@ -106,9 +135,14 @@ fn posix_finds_every_row_as_on_linux() {
 
 #[test]
 fn many_removes_all_that_it_made() {
-    for args in
-        [&["many", "10000"][..], &["many", "1"], &["many", "3000", "7"], &["many", "5", "50"]]
-    {
+    for args in [
+        &["many", "10000"][..],
+        &["many", "1"],
+        &["many", "3000", "7"],
+        &["many", "5", "50"],
+        &["many", "--threads", "3", "10000"],
+        &["many", "--threads", "2", "1"],
+    ] {
         let ended = run(args, LIMITS);
         assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{args:?}");
         assert!(ended.out.ends_with("all removed.\n"), "{}", ended.out);
@@ -118,11 +152,18 @@ fn many_removes_all_that_it_made() {
 
 #[test]
 fn many_says_how_it_is_called() {
-    for args in [&["many", "x"][..], &["many", "0"], &["many", "1", "0"], &["many", "1", "2", "3"]]
-    {
+    for args in [
+        &["many", "x"][..],
+        &["many", "0"],
+        &["many", "1", "0"],
+        &["many", "1", "2", "3"],
+        &["many", "--threads"],
+        &["many", "--threads", "0"],
+        &["many", "--threads", "4", "100"],
+    ] {
         let ended = run(args, LIMITS);
         assert_eq!(ended.status, 2, "{args:?}");
-        assert!(ended.err.starts_with("many: usage: many [FILES"), "{}", ended.err);
+        assert!(ended.err.starts_with("many: usage: many [--threads N] [FILES"), "{}", ended.err);
     }
 }
 
@@ -131,6 +172,18 @@ fn many_says_when_the_ramdisk_is_full() {
     let ended = run(&["many", "1000"], Limits { inodes: 500, ..LIMITS });
     assert_eq!(ended.status, 1);
     assert_eq!(ended.err, "many: cannot make a file: No space left on device\n");
+}
+
+#[test]
+fn threads_wait_and_share_files_and_leave_nothing() {
+    let ended = run(&["threads", "50"], LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    assert!(ended.out.starts_with("3 cores, 50 rounds\n"), "{}", ended.out);
+    assert!(ended.out.ends_with("the ramdisk is whole.\n"), "{}", ended.out);
+    assert_eq!(ended.inodes_left, 1);
+    for args in [&["threads", "0"][..], &["threads", "x"], &["threads", "1", "1"]] {
+        assert_eq!(run(args, LIMITS).status, 2, "{args:?}");
+    }
 }
 
 /// The arguments that make `microbench` as short as can be.
@@ -176,10 +229,29 @@ fn microbench_does_what_is_asked_for() {
         let lines = ended.out.lines().filter(|line| line.contains("unit"));
         lines.map(|line| line.split('"').nth(3).unwrap().to_owned()).collect()
     };
-    assert_eq!(names(&["pread 4"]), ["pread 4 KiB"]);
+    assert_eq!(names(&["pread 51"]), ["pread 512 B"]);
     assert_eq!(names(&["last tenth", "readlink"]), ["append 4 KiB, last tenth", "readlink"]);
     assert_eq!(names(&["an entry"]), ["getdents64, an entry"]);
     assert_eq!(names(&["getpid"]), ["getpid"]);
+    let one_file = ["pread 4 KiB, one file, one core", "pread 4 KiB, one file, all cores"];
+    assert_eq!(names(&["one file"]), one_file);
+}
+
+#[test]
+fn microbench_works_on_as_many_cores_as_are_asked_for() {
+    for (threads, told) in [
+        ("1", "\"absent\":\"there is one core only\""),
+        ("2", "],\"threads\":2}"),
+        ("64", "],\"threads\":3}"),
+    ] {
+        let args = [&TINY[..], &["--filter", "all cores", "--threads", threads]].concat();
+        let ended = run(&args, LIMITS);
+        assert_eq!((ended.status, ended.inodes_left), (0, 1), "{}{}", ended.out, ended.err);
+        assert_eq!(ended.out.lines().count(), 6, "{}", ended.out);
+        let rows = ended.out.lines().filter(|line| line.contains("all cores"));
+        assert!(rows.clone().all(|line| line.contains(told)), "{}", ended.out);
+        assert_eq!(rows.count(), 5, "{}", ended.out);
+    }
 }
 
 #[test]
@@ -189,6 +261,7 @@ fn microbench_tells_how_costs_grow_and_leaves_nothing() {
     assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
     for (series, size) in [
         ("memory read at random, 256 B a file", 10_000),
+        ("memory read at random, of a file's length", 409_600),
         ("create in one directory", 1000),
         ("stat in one directory", 10_000),
         ("unlink in one directory", 10_000),
@@ -214,6 +287,8 @@ fn microbench_says_what_is_wrong() {
         &["--samples"],
         &["--samples", "many"],
         &["--sample-us", "0"],
+        &["--threads", "0"],
+        &["--threads", "65"],
         &["--no", "1"],
         &["x"],
         &["--directory", "a\0b"],

@@ -5,13 +5,14 @@
 
 extern crate alloc;
 
-use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::hint::black_box;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use anchorite_kernel::cpu::{self, Job};
 use anchorite_programs::{Context, Program};
+use anchorite_syscalls::{Errno, thread};
 
 anchorite_kernel::image!(Program {
     name: "fault",
@@ -38,7 +39,12 @@ fn fault(ctx: &Context<'_>) -> i32 {
         b"privileged" => raise(Trap::Privileged),
         b"simd" => raise(Trap::Simd),
         b"bus" => raise(Trap::Alignment),
-        b"other-core" => other_core(),
+        b"other-core" => return on_other_core(ctx, |_| _ = overflow(black_box(1))),
+        b"other-core-panic" => return on_other_core(ctx, |_| panic!("asked to panic elsewhere")),
+        b"other-core-exit" => return on_other_core(ctx, |ctx| ctx.sys.exit_group(42)),
+        b"other-core-out-of-memory" => return on_other_core(ctx, |_| exhaust(40)),
+        b"thread-overflow" => return in_thread(ctx, 0, |_| _ = overflow(black_box(1))),
+        b"all-wait" => return all_wait(ctx),
         b"in-reporter" => {
             anchorite_kernel::trap::pretend_reporting();
             write_to(0x5ead_beef_f000);
@@ -49,6 +55,7 @@ fn fault(ctx: &Context<'_>) -> i32 {
         b"out-of-memory-small" => exhaust(40),
         b"out-of-memory-large" => drop(black_box(Vec::<u8>::with_capacity(1 << 46))),
         b"fallible" => return fallible(ctx),
+        b"fallible-threads" => return fallible_threads(ctx),
         b"hang" => loop {
             core::hint::spin_loop();
         },
@@ -124,15 +131,35 @@ fn raise(trap: Trap) {
     }
 }
 
-/// Lets the second core overflow its stack.
-fn other_core() {
-    let run = |depth| {
-        overflow(depth as u64);
-    };
-    let _ = cpu::hand(1, Box::new(Job { run, argument: 1 }));
-    loop {
-        core::hint::spin_loop();
+/// Lets a thread on the last core end the machine by `deed`, and waits for it.
+fn on_other_core(ctx: &Context<'_>, deed: fn(&Context<'_>)) -> i32 {
+    let last = thread::cores(ctx.sys) - 1;
+    if last == 0 {
+        let _ = ctx.sys.write(2, b"fault: there is no other core: run it with --cpus 2\n");
+        return 2;
     }
+    in_thread(ctx, last, deed)
+}
+
+/// Lets a thread on core `core` do `deed`, and waits for it.
+fn in_thread(ctx: &Context<'_>, core: u32, deed: fn(&Context<'_>)) -> i32 {
+    thread::scope(ctx.sys, |scope| match scope.spawn(core, || deed(ctx)) {
+        Ok(_) => 0,
+        Err(errno) => {
+            let _ = ctx.sys.write(2, format!("fault: no thread: {errno}\n").as_bytes());
+            1
+        }
+    })
+}
+
+/// Lets every core wait for ever.
+fn all_wait(ctx: &Context<'_>) -> i32 {
+    thread::scope(ctx.sys, |scope| {
+        for core in 0..thread::cores(ctx.sys) {
+            let _ = scope.spawn(core, || thread::park(ctx.sys));
+        }
+    });
+    0
 }
 
 fn exhaust(bytes: usize) {
@@ -157,6 +184,67 @@ fn fallible(ctx: &Context<'_>) -> i32 {
     }
     let _ = ctx.sys.write(1, alloc::format!("\n{counts:?} blocks of 64 KiB\n").as_bytes());
     i32::from(counts[0] == 0 || counts[1] + 1 < counts[0])
+}
+
+/// Takes all memory on every core at once, and all of it for threads; both twice. As much
+/// is free afterwards as before.
+fn fallible_threads(ctx: &Context<'_>) -> i32 {
+    let free = || ctx.sys.sysinfo().map_or(0, |info| info.freeram);
+    let cores = thread::cores(ctx.sys);
+    let mut left = [0; 2];
+    let mut counts = [(0, 0); 2];
+    for (left, (blocks, threads)) in left.iter_mut().zip(&mut counts) {
+        let taken = AtomicUsize::new(0);
+        thread::scope(ctx.sys, |scope| {
+            for core in 0..cores {
+                // Without memory for one, the others take what there is.
+                let _ = scope.spawn(core, || taken.fetch_add(take_all(), Ordering::Relaxed));
+            }
+        });
+        *blocks = taken.into_inner();
+        let (count, errno) = start_all(ctx, cores);
+        if errno != Some(Errno::ENOMEM) {
+            let _ = ctx.sys.write(1, format!("\nno thread: {errno:?}\n").as_bytes());
+            return 1;
+        }
+        *threads = count;
+        *left = free();
+    }
+    let text = format!("\n{counts:?} blocks and threads, {left:?} bytes free\n");
+    let _ = ctx.sys.write(1, text.as_bytes());
+    let few = |(blocks, threads)| blocks < 100 || threads < 10;
+    i32::from(left[0] != left[1] || left[0] == 0 || counts.into_iter().any(few))
+}
+
+/// Takes blocks of many sizes until there are no more, and frees them; tells how many.
+fn take_all() -> usize {
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    loop {
+        let mut block = Vec::new();
+        let bytes = 1 << (blocks.len() % 16);
+        if blocks.try_reserve(1).is_err() || block.try_reserve_exact(bytes).is_err() {
+            return blocks.len();
+        }
+        blocks.push(block);
+    }
+}
+
+/// Starts threads that wait until there is no room for another, and lets them end.
+fn start_all(ctx: &Context<'_>, cores: u32) -> (usize, Option<Errno>) {
+    thread::scope(ctx.sys, |scope| {
+        let mut started = Vec::with_capacity(1 << 16);
+        let refused = loop {
+            match scope.spawn(started.len() as u32 % cores, || thread::park(ctx.sys)) {
+                Ok(handle) => started.push(handle.id()),
+                Err(errno) => break Some(errno),
+            }
+            if started.len() == started.capacity() {
+                break None;
+            }
+        };
+        started.iter().for_each(|id| thread::unpark(ctx.sys, *id));
+        (started.len(), refused)
+    })
 }
 
 fn status(ctx: &Context<'_>) -> i32 {

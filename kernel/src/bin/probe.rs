@@ -5,19 +5,17 @@
 
 extern crate alloc;
 
-use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use anchorite_kernel::cpu::{self, Job};
 use anchorite_kernel::host_files::UhyveFiles;
 use anchorite_kernel::platform::BareMetal;
-use anchorite_kernel::{anchorite_programs, machine};
+use anchorite_kernel::{anchorite_programs, cpu, machine};
 use anchorite_programs::{Context, Program};
-use anchorite_syscalls::{HostFiles, Platform};
+use anchorite_syscalls::{HostFiles, Platform, thread};
 
 anchorite_kernel::image!(Program {
     name: "probe",
@@ -82,26 +80,23 @@ fn random(ctx: &Context<'_>) {
     print(ctx, &format!("{got:?} {bytes:02x?}\n"));
 }
 
-/// Gives every other core a job.
+/// Starts a thread on each core.
 fn cores(ctx: &Context<'_>) {
-    static DONE: AtomicUsize = AtomicUsize::new(0);
-    let online = cpu::online() as usize;
-    let run = |argument| {
-        // The core is the one that the job was for, and it can allocate.
-        let boxed = Box::new(cpu::current().id() as usize);
-        if *boxed == argument {
-            DONE.fetch_add(argument, Ordering::Release);
+    let sum = AtomicU32::new(0);
+    thread::scope(ctx.sys, |scope| {
+        for core in 0..thread::cores(ctx.sys) {
+            let started =
+                scope.spawn(core, || sum.fetch_add(thread::core(ctx.sys), Ordering::Relaxed));
+            if let Err(errno) = started {
+                print(ctx, &format!("core {core}: {errno}\n"));
+            }
         }
-    };
-    for id in 1..online {
-        let _ = cpu::hand(id, Box::new(Job { run, argument: id }));
-    }
-    let wanted = (1..online).sum();
-    let start = machine::uptime_ns();
-    while DONE.load(Ordering::Acquire) != wanted && machine::uptime_ns() - start < 1_000_000_000 {
-        core::hint::spin_loop();
-    }
-    print(ctx, &format!("{online} cores, sum {} of {wanted}\n", DONE.load(Ordering::Acquire)));
+    });
+    let online = cpu::online();
+    print(
+        ctx,
+        &format!("{online} cores, sum {} of {}\n", sum.into_inner(), online * (online - 1) / 2),
+    );
 }
 
 /// Writes to and checks nearly all memory, a page at a time.

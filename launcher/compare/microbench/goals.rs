@@ -1,8 +1,13 @@
 //! What is to be reached: [`GOALS`], and the rows that are only reckoned from others.
 
 use anchorite_programs::microbench::rows::{
-    APPEND_FIRST, APPEND_LAST, MEMCPY, PREAD_64K, PWRITE_64K,
+    APART_CREATE_ALL, APART_CREATE_ONE, APART_READ_ALL, APART_READ_ONE, APART_WRITE_ALL,
+    APART_WRITE_ONE, APPEND_FIRST, APPEND_LAST, MEMCPY, PREAD_64K, PWRITE_64K, TOGETHER_CREATE_ALL,
+    TOGETHER_CREATE_ONE, TOGETHER_READ_ALL, TOGETHER_READ_ONE,
 };
+
+/// Cores that work at once where one is compared with several.
+pub const CORES: u32 = 2;
 
 /// What a row's value on the ramdisk is to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,6 +16,8 @@ pub enum Goal {
     TimesNative(f64),
     /// At most this much, in the row's unit.
     AtMost(f64),
+    /// At least this much, in the row's unit.
+    AtLeast(f64),
 }
 
 impl Goal {
@@ -19,6 +26,7 @@ impl Goal {
         match self {
             Goal::TimesNative(times) => (times, "times_native"),
             Goal::AtMost(most) => (most, "at_most"),
+            Goal::AtLeast(least) => (least, "at_least"),
         }
     }
 
@@ -27,6 +35,7 @@ impl Goal {
         match self {
             Goal::TimesNative(times) => Some(ratio(ramdisk, native)? >= times),
             Goal::AtMost(most) => Some(ramdisk? <= most),
+            Goal::AtLeast(least) => Some(ramdisk? >= least),
         }
     }
 }
@@ -53,12 +62,24 @@ const PREAD_TO_MEMCPY: &str = "pread 64 KiB to memcpy";
 const PWRITE_TO_MEMCPY: &str = "pwrite 64 KiB to memcpy";
 /// An append to a long file beside one to a short file.
 const APPEND_GROWTH: &str = "append 4 KiB, last tenth to first";
+/// What two cores do beside what one does, each in a directory of its own …
+const APART_CREATE: &str = "create, a directory each, two cores to one";
+const APART_READ: &str = "pread 4 KiB, a file each, two cores to one";
+const APART_WRITE: &str = "pwrite 4 KiB, a file each, two cores to one";
+/// … and on the same.
+const TOGETHER_CREATE: &str = "create, one directory, two cores to one";
+const TOGETHER_READ: &str = "pread 4 KiB, one file, two cores to one";
 
 /// All reckoned rows.
-pub const RECKONED: [Reckoned; 3] = [
+pub const RECKONED: [Reckoned; 8] = [
     Reckoned { name: PREAD_TO_MEMCPY, dividend: PREAD_64K, divisor: MEMCPY },
     Reckoned { name: PWRITE_TO_MEMCPY, dividend: PWRITE_64K, divisor: MEMCPY },
     Reckoned { name: APPEND_GROWTH, dividend: APPEND_LAST, divisor: APPEND_FIRST },
+    Reckoned { name: APART_CREATE, dividend: APART_CREATE_ONE, divisor: APART_CREATE_ALL },
+    Reckoned { name: APART_READ, dividend: APART_READ_ONE, divisor: APART_READ_ALL },
+    Reckoned { name: APART_WRITE, dividend: APART_WRITE_ONE, divisor: APART_WRITE_ALL },
+    Reckoned { name: TOGETHER_CREATE, dividend: TOGETHER_CREATE_ONE, divisor: TOGETHER_CREATE_ALL },
+    Reckoned { name: TOGETHER_READ, dividend: TOGETHER_READ_ONE, divisor: TOGETHER_READ_ALL },
 ];
 
 /// Rows of HermitCore's own table, which has them in cycles.
@@ -66,7 +87,7 @@ pub const IN_CYCLES: [&str; 5] =
     ["getpid", "sched_yield", "pwrite 1 B", "malloc 4 KiB", "first write to a page"];
 
 /// All goals, by row.
-pub const GOALS: [(&str, Goal); 28] = [
+pub const GOALS: [(&str, Goal); 33] = [
     ("getpid", Goal::TimesNative(30.0)),
     ("sched_yield", Goal::TimesNative(15.0)),
     ("lseek", Goal::TimesNative(12.0)),
@@ -96,6 +117,11 @@ pub const GOALS: [(&str, Goal); 28] = [
     ("append 4 KiB", Goal::TimesNative(4.0)),
     // Constant, within what one run differs from the next by.
     (APPEND_GROWTH, Goal::AtMost(1.25)),
+    (APART_CREATE, Goal::AtLeast(1.8)),
+    (APART_READ, Goal::AtLeast(1.8)),
+    (APART_WRITE, Goal::AtLeast(1.8)),
+    (TOGETHER_CREATE, Goal::AtLeast(1.3)),
+    (TOGETHER_READ, Goal::AtLeast(1.8)),
 ];
 
 /// The goal of the row called `name`.
@@ -140,6 +166,10 @@ mod tests {
         assert_eq!(at_most.is_met(Some(256.0), None), Some(true));
         assert_eq!(at_most.is_met(Some(257.0), Some(1.0)), Some(false));
         assert_eq!(at_most.is_met(None, Some(1.0)), None);
+        let at_least = Goal::AtLeast(1.8);
+        assert_eq!(at_least.is_met(Some(1.8), None), Some(true));
+        assert_eq!(at_least.is_met(Some(1.7), Some(2.0)), Some(false));
+        assert_eq!(at_least.is_met(None, Some(2.0)), None);
         assert_eq!(ratio(Some(2.0), Some(5.0)), Some(2.5));
         assert_eq!(ratio(Some(-2.0), Some(5.0)), None);
     }

@@ -23,6 +23,7 @@ use crate::failure::{Failure, Result};
 use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
 use crate::machine::Machine;
 use crate::order::Word;
+use goals::CORES;
 use native::Native;
 use results::{Compared, Histogram, Told};
 
@@ -60,6 +61,8 @@ struct Asked {
     files: u32,
     append_bytes: u64,
     hourglass_ms: u64,
+    /// Cores that work at once where several do.
+    threads: u32,
 }
 
 impl Asked {
@@ -71,6 +74,7 @@ impl Asked {
             files: args.files.unwrap_or(options.files),
             append_bytes: args.append_mib.map_or(options.append_bytes, |mib| u64::from(mib) << 20),
             hourglass_ms: options.hourglass_ns / 1_000_000,
+            threads: CORES,
         }
     }
 
@@ -92,6 +96,7 @@ impl Asked {
             ("--files", self.files.into()),
             ("--append", self.append_bytes),
             ("--hourglass-ms", self.hourglass_ms),
+            ("--threads", self.threads.into()),
         ];
         let numbers = numbers.map(|(option, number)| [option.to_owned(), number.to_string()]);
         let rows = rows.iter().map(|row| ["--filter".to_owned(), row.name.to_owned()]);
@@ -179,7 +184,11 @@ fn run(session: &Session, way: Way, asked: Asked, rows: &[Row], told: &mut Told)
     let said = match way {
         Way::Ramdisk => {
             let args = asked.options(rows);
-            session.guest(PROGRAM, args.iter().map(|arg| Word::from(arg.as_str())), Vec::new())?
+            // A core more would be one that polls beside what is measured.
+            let is_about_cores = rows.iter().any(|row| row.group == Group::Cores);
+            let cpus = if is_about_cores { asked.threads } else { 1 };
+            let args = args.iter().map(|arg| Word::from(arg.as_str()));
+            session.guest_on(PROGRAM, cpus, args, Vec::new())?
         }
         Way::Forwarded => {
             let files = session.scratch.fresh()?;

@@ -2,10 +2,17 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
+use std::panic::resume_unwind;
+use std::thread::{self, Builder, ScopedJoinHandle};
 use std::{fs, io, mem, ptr};
 
+use anchorite_programs::io::{Failure, ToDo};
 use anchorite_programs::microbench::Calls;
-use anchorite_syscalls::{Errno, Result};
+use anchorite_programs::microbench::calls::{Gate, OnCore};
+use anchorite_syscalls::{Errno, Result, hosted};
+
+/// What a thread ends with.
+type Outcome = std::result::Result<(), Failure>;
 
 /// This process's own calls.
 pub struct Native;
@@ -104,6 +111,31 @@ impl Calls for Native {
         // SAFETY: `buffer` is valid for writes of its length.
         check(unsafe {
             libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len()) as isize
+        })
+    }
+
+    fn cores(&self) -> u32 {
+        hosted::processors()
+    }
+
+    fn on_cores(&self, cores: u32, deed: OnCore<'_>) -> Outcome {
+        let gate = Gate::new(cores);
+        let on_core = &|core| {
+            hosted::pin(core).to_do("keep a thread on a core").inspect_err(|_| gate.shut())?;
+            if gate.pass() { deed(core) } else { Ok(()) }
+        };
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for core in 0..cores {
+                let thread = Builder::new().spawn_scoped(scope, move || on_core(core));
+                let thread = thread.map_err(|error| errno(&error)).to_do("start a thread");
+                threads.push(thread.inspect_err(|_| gate.shut())?);
+            }
+            let joined = |thread: ScopedJoinHandle<'_, Outcome>| match thread.join() {
+                Ok(outcome) => outcome,
+                Err(panic) => resume_unwind(panic),
+            };
+            threads.into_iter().try_for_each(joined)
         })
     }
 

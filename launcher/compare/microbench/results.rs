@@ -6,7 +6,7 @@ use anchorite_programs::microbench::rows::HOURGLASS;
 use anchorite_programs::microbench::{ROWS, Row};
 use serde::{Deserialize, Serialize};
 
-use super::goals::{IN_CYCLES, RECKONED, goal, ratio};
+use super::goals::{Goal, IN_CYCLES, RECKONED, goal, ratio};
 use crate::compare::session::Way;
 use crate::compare::statistics::{Spread, median};
 use crate::failure::{Failure, Result};
@@ -102,8 +102,11 @@ impl Told {
             let spread = |way| Spread::of(&self.samples(way, row.name).values);
             rows.push(Compared::new(row.name, row.unit, spread));
             for reckoned in RECKONED {
-                let is_told = names.contains(&reckoned.divisor);
-                if reckoned.dividend == row.name && is_told {
+                // Below the later of the two that it is reckoned of.
+                let parts = [reckoned.dividend, reckoned.divisor];
+                let later = ROWS.iter().rev().find(|row| parts.contains(&row.name));
+                let is_told = parts.iter().all(|part| names.contains(part));
+                if later == Some(row) && is_told {
                     let spread = |way| self.reckon(way, reckoned.dividend, reckoned.divisor);
                     rows.push(Compared::new(reckoned.name, "times", spread));
                 }
@@ -144,11 +147,11 @@ pub struct Compared {
     pub forwarded: Option<f64>,
     /// The median of Linux' own.
     pub native: Option<f64>,
-    /// How many times less the ramdisk takes than Linux.
+    /// How many times less the ramdisk takes than Linux; nothing where more is better.
     pub ratio: Option<f64>,
     /// What is to be reached, if anything is …
     pub goal: Option<f64>,
-    /// … and whether that is a ratio, `times_native`, or a value, `at_most`.
+    /// … and whether that is a ratio, `times_native`, or a value, `at_most` or `at_least`.
     pub goal_is: Option<&'static str>,
     /// Whether it is.
     pub met: Option<bool>,
@@ -173,7 +176,11 @@ impl Compared {
             ramdisk,
             forwarded: median(Way::Forwarded),
             native,
-            ratio: ratio(ramdisk, native),
+            ratio: match goal {
+                // More is better: that Linux has times less of it tells nothing.
+                Some(Goal::AtLeast(_)) => None,
+                _ => ratio(ramdisk, native),
+            },
             goal: goal.map(|goal| goal.parts().0),
             goal_is: goal.map(|goal| goal.parts().1),
             met: goal.and_then(|goal| goal.is_met(ramdisk, native)),

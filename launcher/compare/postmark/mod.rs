@@ -2,8 +2,9 @@
 //! each call forwarded to the host, natively on Linux.
 //!
 //! [`ground`] runs it once, one way; [`results`] holds what came of it, and the JSON;
-//! [`table`] prints.
+//! [`table`] prints; [`goals`] has the configurations with goals, and a table of their own.
 
+mod goals;
 mod ground;
 mod results;
 mod table;
@@ -18,6 +19,7 @@ pub use ground::PROGRAM;
 
 use super::progress::Progress;
 use super::session::{Session, Way};
+use super::tables::Style;
 use crate::cli::PostmarkArgs;
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
@@ -57,6 +59,13 @@ struct Document<'a> {
     ways: &'a [WayResults],
 }
 
+/// `anchorite compare postmark --goals --json`.
+#[derive(Serialize)]
+struct Goals<'a> {
+    machine: &'a Machine,
+    rows: &'a [goals::Row],
+}
+
 #[derive(Serialize)]
 struct Config<'a> {
     /// The file's path, as given; null for postmark's default.
@@ -89,8 +98,27 @@ pub fn main_job() -> Result<u8> {
     Ok(0)
 }
 
+/// `anchorite compare postmark --goals`.
+fn goals(args: &PostmarkArgs) -> Result<u8> {
+    let configurations = goals::configurations();
+    let runs = |_: &Configuration, way| if way == Way::Forwarded { 1 } else { args.runs };
+    let (machine, comparisons) = compare(&configurations, &runs, args.native_dir.as_deref())?;
+    let rows = goals::rows(&machine, &comparisons);
+    if args.json {
+        super::print_json(&Goals { machine: &machine, rows: &rows })?;
+    } else {
+        let style = if args.markdown { Style::Markdown } else { Style::Text };
+        crate::print(&goals::render(&machine, &rows, style))?;
+    }
+    comparisons.iter().try_for_each(check_counts)?;
+    Ok(0)
+}
+
 /// `anchorite compare postmark`.
 pub fn postmark(args: &PostmarkArgs) -> Result<u8> {
+    if args.goals {
+        return goals(args);
+    }
     let commands = args.config.as_deref().map(read_config).transpose()?;
     let title = match &args.config {
         Some(path) => path.display().to_string(),

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System};
+use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System, hosted};
 
 /// Bytes that the files of an example may take.
 const SIZE_BYTES: u64 = 64 << 20;
@@ -71,7 +71,31 @@ impl Platform for Ground {
     }
 
     fn thread_id(&self) -> u32 {
-        1
+        hosted::thread_id()
+    }
+
+    fn cores(&self) -> u32 {
+        hosted::processors()
+    }
+
+    fn core(&self) -> u32 {
+        hosted::core()
+    }
+
+    fn spawn(&self, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
+        hosted::spawn(hosted::processors(), core, run)
+    }
+
+    fn join(&self, thread: u32) -> Result<()> {
+        hosted::join(thread)
+    }
+
+    fn park(&self) {
+        hosted::park();
+    }
+
+    fn unpark(&self, thread: u32) {
+        hosted::unpark(thread);
     }
 
     fn exit(&self, status: i32) -> ! {

@@ -81,7 +81,7 @@ fn file_that_grows_bit_by_bit_keeps_its_content() {
 
 const MAX: i64 = i64::MAX;
 
-/// Deviation 4.
+/// A deviation: TRUNCATE_MARKS_TIMES.
 #[test]
 fn truncate_to_the_same_size_marks_times() {
     let same = || truncate("/f", 0).touches(&[("/f", "mc")]);
@@ -108,7 +108,7 @@ fn seeking_data_and_holes_at_every_edge() {
     check("seeking_data_and_holes_at_every_edge", &steps);
 }
 
-/// Deviation 5.
+/// A deviation: ALLOCATED_RANGES_ARE_DATA.
 #[test]
 fn allocated_ranges_are_data() {
     use crate::calls::Error;
@@ -121,7 +121,7 @@ fn allocated_ranges_are_data() {
     check("allocated_ranges_are_data", &steps);
 }
 
-/// Deviation 7.
+/// A deviation: HOLES_FREE_THE_LAST_PAGE.
 #[test]
 fn hole_up_to_the_end_frees_the_last_page() {
     use crate::calls::{Ignored, Stat};

@@ -42,7 +42,7 @@ fn entries_removed_while_listing_are_each_listed_once() {
     }
 }
 
-/// Deviation 3.
+/// A deviation: LISTINGS_GO_ON.
 #[test]
 fn listing_goes_on_after_its_end() {
     use crate::calls::Arg::{Room, Word};

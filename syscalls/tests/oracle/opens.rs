@@ -70,7 +70,7 @@ fn descriptors_end_at_the_limit_with_emfile() {
     check("descriptors_end_at_the_limit_with_emfile", &steps);
 }
 
-/// Deviation 6.
+/// A deviation: STICKY_DIRECTORIES_GUARD_NO_LINKS.
 #[test]
 fn sticky_directories_guard_no_links() {
     let linux = Outcome::Failed(crate::calls::Error(libc::EACCES));

@@ -83,7 +83,7 @@ fn differs(step: Step, ours: i32, linux: Outcome) -> Vec<Step> {
     [files(), vec![step.fails(ours).unlike_linux(linux)]].concat()
 }
 
-/// Deviation 1.
+/// A deviation: BUFFERS_ARE_CHECKED_WHOLE.
 #[test]
 fn buffer_that_is_only_partly_used_is_checked_whole() {
     let failed = |errno| Outcome::Failed(Error(errno));
@@ -98,7 +98,7 @@ fn buffer_that_is_only_partly_used_is_checked_whole() {
     }
 }
 
-/// Deviation 2.
+/// A deviation: STRINGS_COME_FIRST.
 #[test]
 fn rename_checks_both_pointers_first() {
     let step = raw(SYS_rename, [text("/none/x"), NULL, NONE, NONE]);

@@ -61,8 +61,8 @@ impl Step {
         }
     }
 
-    /// What Linux answers to the same, where ours differs on purpose: see the list of
-    /// deviations in `main.rs`.
+    /// What Linux answers to the same, where ours differs on purpose: see
+    /// `host_fs_sim::deviations`.
     pub fn unlike_linux(self, linux: Outcome) -> Step {
         Step { on_linux: Some(linux), ..self }
     }

@@ -50,6 +50,11 @@ impl Samples {
         self.ns.iter_mut().chain(&mut self.cycles).for_each(|sample| *sample /= parts);
     }
 
+    fn list(&self, line: &mut String) -> Result<(), Failure> {
+        list(line, "samples", &self.ns)?;
+        list(line, "cycles", &self.cycles)
+    }
+
     /// Adds a sample: `elapsed` for `operations` of them.
     pub fn push(&mut self, elapsed: Elapsed, operations: u64) {
         let operations = operations as f64;
@@ -160,13 +165,31 @@ impl<'a, C: Calls> Bench<'a, C> {
         self.tell_line(line, samples)
     }
 
+    /// Tells the samples of a row that so many threads did, if it is asked for.
+    ///
+    /// # Errors
+    /// The console's.
+    pub fn tell_threads(
+        &mut self,
+        name: &'static str,
+        threads: u32,
+        samples: &Samples,
+    ) -> Result<(), Failure> {
+        if !self.wants(name) {
+            return Ok(());
+        }
+        let mut line = self.begin(name, "ns")?;
+        samples.list(&mut line)?;
+        write!(line, ",\"threads\":{threads}")?;
+        self.end(line)
+    }
+
     /// Tells samples on a line that has begun.
     ///
     /// # Errors
     /// The console's.
     pub fn tell_line(&mut self, mut line: String, samples: &Samples) -> Result<(), Failure> {
-        list(&mut line, "samples", &samples.ns)?;
-        list(&mut line, "cycles", &samples.cycles)?;
+        samples.list(&mut line)?;
         self.end(line)
     }
 
@@ -194,11 +217,19 @@ impl<'a, C: Calls> Bench<'a, C> {
     /// `failure` if it is another; the console's.
     pub fn absent(&mut self, name: &'static str, failure: Failure) -> Result<(), Failure> {
         let Failure::Call(_, errno @ Errno::ENOSYS) = failure else { return Err(failure) };
+        self.tell_absent(name, errno.message())
+    }
+
+    /// Tells why a row is not there, if it is asked for.
+    ///
+    /// # Errors
+    /// The console's.
+    pub fn tell_absent(&mut self, name: &'static str, why: &str) -> Result<(), Failure> {
         if !self.wants(name) {
             return Ok(());
         }
         let mut line = String::new();
-        write!(line, "{{\"name\":\"{name}\",\"absent\":\"{errno}\"")?;
+        write!(line, "{{\"name\":\"{name}\",\"absent\":\"{why}\"")?;
         self.end(line)
     }
 

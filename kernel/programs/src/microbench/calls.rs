@@ -5,12 +5,54 @@
 //! call begins. Dispatch is static.
 
 use core::ffi::CStr;
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use anchorite_syscalls::Result;
 
+use crate::io::Failure;
+
+/// What is to be done on core so-and-so.
+pub type OnCore<'a> = &'a (dyn Fn(u32) -> core::result::Result<(), Failure> + Sync);
+
+/// Where threads wait for one another before they do anything, each on a core.
+pub struct Gate {
+    /// How many have not come yet; [`Gate::SHUT`] if not all will.
+    missing: AtomicU32,
+}
+
+impl Gate {
+    const SHUT: u32 = u32::MAX;
+
+    /// For so many threads.
+    pub fn new(threads: u32) -> Gate {
+        Gate { missing: AtomicU32::new(threads) }
+    }
+
+    /// Waits for all of them; false if somebody shut the gate.
+    pub fn pass(&self) -> bool {
+        let come = |missing| if missing == Gate::SHUT { None } else { Some(missing - 1) };
+        if self.missing.fetch_update(Ordering::AcqRel, Ordering::Acquire, come).is_err() {
+            return false;
+        }
+        loop {
+            match self.missing.load(Ordering::Acquire) {
+                0 => return true,
+                Gate::SHUT => return false,
+                _ => spin_loop(),
+            }
+        }
+    }
+
+    /// Lets nobody pass: not all threads will come.
+    pub fn shut(&self) {
+        self.missing.store(Gate::SHUT, Ordering::Release);
+    }
+}
+
 /// The calls that are measured; each fails as its manual page says.
 #[allow(clippy::missing_errors_doc, reason = "the manual pages have them")]
-pub trait Calls {
+pub trait Calls: Sync {
     /// `getpid(2)`.
     fn getpid(&self) -> u32;
     /// `sched_yield(2)`.
@@ -47,6 +89,16 @@ pub trait Calls {
     fn readlink(&self, path: &CStr, buffer: &mut [u8]) -> Result<usize>;
     /// `getdents64(2)`.
     fn getdents64(&self, fd: i32, buffer: &mut [u8]) -> Result<usize>;
+
+    /// How many cores there are.
+    fn cores(&self) -> u32;
+    /// Does `deed` on each core below `cores` at once, in a thread of its own that stays
+    /// there and passes a [`Gate`] first, and waits for all.
+    ///
+    /// # Errors
+    /// A failure of `deed`; or nothing is done, since a thread cannot be started, or does
+    /// not stay on its core.
+    fn on_cores(&self, cores: u32, deed: OnCore<'_>) -> core::result::Result<(), Failure>;
 
     /// Nanoseconds of the monotonic clock.
     fn now_ns(&self) -> Result<u64>;

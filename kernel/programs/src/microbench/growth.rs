@@ -2,6 +2,9 @@
 //! components of a path; with the bytes of a file. Beside them reads of memory at random,
 //! since what is spread over more memory costs more whoever reads it.
 //!
+//! Those come first: what a call costs is measured in memory that was used before (see
+//! [`many`](super::many)).
+//!
 //! Prints a line for each series and size:
 //!
 //! ```text
@@ -17,16 +20,16 @@ use core::hint::black_box;
 
 use anchorite_syscalls::Errno;
 
-use super::Calls;
 use super::bench::{Bench, Samples};
 use super::many::{self, Random};
 use super::single::{CREATE, all, create, remove_directory};
+use super::{Calls, Options};
 use crate::io::{Failure, ToDo};
 
 /// Files of the smallest directory; the next has ten times as many.
 const LEAST_FILES: u32 = 1000;
-/// Files that are looked at, at most, for one sample.
-const LOOKS: u32 = 100_000;
+/// Files that take a moment.
+const FEW_FILES: u32 = 100_000;
 /// Files in each directory of a tree.
 const LEAF_FILES: u32 = 100;
 /// Components of the longest path.
@@ -36,14 +39,20 @@ const LEAST_BYTES: u64 = 1024;
 /// Bytes that are read or written.
 const TRANSFER: usize = 512;
 /// Bytes of memory that stand for a file.
-const RECORD_BYTES: usize = 256;
+const RECORD_BYTES: u64 = 256;
+/// Bytes of memory from one place that is read to the next.
+const PLACE_BYTES: usize = 256;
+const PLACE_WORDS: usize = PLACE_BYTES / size_of::<u64>();
 
 /// All series.
 ///
 /// # Errors
 /// A call fails, or the console.
 pub fn growth<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
-    memory(bench)?;
+    let Options { files: most_files, append_bytes: most_bytes, .. } = *bench.options;
+    let numbers = files_up_to(most_files).map(u64::from);
+    memory(bench, "memory read at random, 256 B a file", numbers, RECORD_BYTES)?;
+    memory(bench, "memory read at random, of a file's length", lengths_up_to(most_bytes), 1)?;
     files(bench, &mut OneDirectory(many::Path::new()))?;
     files(bench, &mut Tree(*b"tree/000/000/00\0"))?;
     components(bench)?;
@@ -147,13 +156,25 @@ impl Layout for Tree {
     }
 }
 
-/// Ever more files: made up to each size, looked at, and in the end removed down to each.
+/// Ever more files; a few as often as there are samples, since what takes a moment may meet
+/// a moment in which the host does something else.
 fn files<C: Calls, L: Layout>(bench: &mut Bench<'_, C>, layout: &mut L) -> Result<(), Failure> {
+    let most = bench.options.files;
+    for _ in 1..bench.options.samples {
+        files_once(bench, layout, most.min(FEW_FILES))?;
+    }
+    files_once(bench, layout, most)
+}
+
+/// Ever more files: made up to each size, looked at, and in the end removed down to each.
+fn files_once<C: Calls, L: Layout>(
+    bench: &mut Bench<'_, C>,
+    layout: &mut L,
+    most: u32,
+) -> Result<(), Failure> {
     let calls = bench.calls;
     let [creates, stats, unlinks] = L::SERIES;
-    let sizes: Vec<u32> = core::iter::successors(Some(LEAST_FILES), |size| size.checked_mul(10))
-        .take_while(|size| *size <= bench.options.files)
-        .collect();
+    let sizes: Vec<u32> = files_up_to(most).collect();
     let steps = || [0].into_iter().chain(sizes.iter().copied()).zip(sizes.iter().copied());
     let mut random = Random::new();
     calls.mkdir(L::TOP, 0o755).to_do("make a directory")?;
@@ -165,16 +186,12 @@ fn files<C: Calls, L: Layout>(bench: &mut Bench<'_, C>, layout: &mut L) -> Resul
             .clocked(|| (from..to).try_for_each(|at| create(calls, black_box(layout.path(at)))))?;
         tell(bench, creates, to.into(), Samples::of(elapsed, (to - from).into()))?;
 
-        let looks = to.min(LOOKS);
-        let elapsed = bench.clocked(|| {
-            for _ in 0..looks {
-                let path = layout.path(random.below(to.into()) as u32);
-                let stat = calls.stat(black_box(path)).to_do("look at a file")?;
-                all(black_box(&stat).st_mode as usize, (libc::S_IFREG | 0o644) as usize)?;
-            }
-            Ok(())
+        let samples = bench.take_samples(&mut || {
+            let path = layout.path(random.below(to.into()) as u32);
+            let stat = calls.stat(black_box(path)).to_do("look at a file")?;
+            all(black_box(&stat).st_mode as usize, (libc::S_IFREG | 0o644) as usize)
         })?;
-        tell(bench, stats, to.into(), Samples::of(elapsed, looks.into()))?;
+        tell(bench, stats, to.into(), samples)?;
     }
     let steps: Vec<_> = steps().collect();
     for (from, to) in steps.into_iter().rev() {
@@ -238,15 +255,13 @@ fn components<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
 fn bytes<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     const FILE: &CStr = c"long";
     let calls = bench.calls;
-    let most = bench.options.append_bytes;
     let flags = CREATE & !libc::O_WRONLY | libc::O_RDWR;
     let fd = calls.open(FILE, flags, 0o644).to_do("make a file")?;
     let piece = vec![1; 64 * 1024];
     let mut buffer = [1; TRANSFER];
     let mut random = Random::new();
     let mut len = 0;
-    let mut size = LEAST_BYTES.min(most);
-    loop {
+    for size in lengths_up_to(bench.options.append_bytes) {
         while len < size {
             let piece = &piece[..piece.len().min((size - len) as usize)];
             all(calls.write(fd, piece).to_do("append to a file")?, piece.len())?;
@@ -264,10 +279,6 @@ fn bytes<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
             all(calls.pwrite(fd, black_box(&buffer), at).to_do("write a file")?, TRANSFER)
         })?;
         tell(bench, "pwrite 512 B at random", size, samples)?;
-        if size == most {
-            break;
-        }
-        size = (size * 32).min(most);
     }
     if buffer != [1; TRANSFER] {
         return Err(Failure::Wrong("a file has not what was written"));
@@ -277,27 +288,42 @@ fn bytes<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
 }
 
 /// Reads of memory, each at a place that the one before tells: what nobody is faster than
-/// who must read one thing of each file.
-fn memory<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
-    const WORDS: usize = RECORD_BYTES / size_of::<u64>();
-    let mut size = LEAST_FILES;
-    while size <= bench.options.files {
-        let mut records: Vec<u64> = Vec::new();
-        let room = records.try_reserve_exact(size as usize * WORDS);
+/// who must read one thing of each file, or of a long one a part. Of each size there are
+/// `unit_bytes` times as many bytes.
+fn memory<C: Calls>(
+    bench: &mut Bench<'_, C>,
+    series: &str,
+    sizes: impl Iterator<Item = u64>,
+    unit_bytes: u64,
+) -> Result<(), Failure> {
+    for size in sizes {
+        let places = (size * unit_bytes) / PLACE_BYTES as u64;
+        let mut words: Vec<u64> = Vec::new();
+        let room = words.try_reserve_exact(places as usize * PLACE_WORDS);
         room.map_err(|_| Errno::ENOMEM).to_do("allocate memory")?;
-        records.resize(size as usize * WORDS, 1);
+        words.resize(places as usize * PLACE_WORDS, 1);
         let mut random = Random::new();
         let samples = bench.take_samples(&mut || {
-            let at = random.below(size.into()) as usize * WORDS;
+            let at = random.below(places) as usize * PLACE_WORDS;
             // What is read goes into the next place, so reads cannot overlap.
-            random.stir(records.get(at).copied().unwrap_or(0));
+            random.stir(words.get(at).copied().unwrap_or(0));
             Ok(())
         })?;
-        tell(bench, "memory read at random, 256 B a file", size.into(), samples)?;
-        let Some(next) = size.checked_mul(10) else { break };
-        size = next;
+        tell(bench, series, size, samples)?;
     }
     Ok(())
+}
+
+/// Numbers of files up to `most`.
+fn files_up_to(most: u32) -> impl Iterator<Item = u32> {
+    let next = |size: &u32| size.checked_mul(10);
+    core::iter::successors(Some(LEAST_FILES), next).take_while(move |size| *size <= most)
+}
+
+/// Lengths of a file up to `most` bytes, with that.
+fn lengths_up_to(most: u64) -> impl Iterator<Item = u64> {
+    let next = move |size: &u64| (*size < most).then(|| size.saturating_mul(32).min(most));
+    core::iter::successors(Some(LEAST_BYTES.min(most)), next)
 }
 
 fn tell<C: Calls>(

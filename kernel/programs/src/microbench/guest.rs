@@ -3,12 +3,15 @@
 //! None is inlined: a program that calls a library, or through a rewritten `syscall`
 //! instruction, pays a function call, and so do these.
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::hint::black_box;
 
-use anchorite_syscalls::{Result, System};
+use anchorite_syscalls::{Result, System, thread};
 
 use super::Calls;
+use super::calls::{Gate, OnCore};
+use crate::io::{Failure, ToDo};
 
 /// A system's calls.
 pub struct Guest<'a>(pub &'a System);
@@ -103,6 +106,24 @@ impl Calls for Guest<'_> {
     #[inline(never)]
     fn getdents64(&self, fd: i32, buffer: &mut [u8]) -> Result<usize> {
         self.0.getdents64(fd, buffer)
+    }
+
+    fn cores(&self) -> u32 {
+        thread::cores(self.0)
+    }
+
+    fn on_cores(&self, cores: u32, deed: OnCore<'_>) -> core::result::Result<(), Failure> {
+        let gate = Gate::new(cores);
+        thread::scope(self.0, |scope| {
+            let mut threads = Vec::new();
+            for core in 0..cores {
+                let gate = &gate;
+                let deed = move || if gate.pass() { deed(core) } else { Ok(()) };
+                let thread = scope.spawn(core, deed).to_do("start a thread");
+                threads.push(thread.inspect_err(|_| gate.shut())?);
+            }
+            threads.into_iter().try_for_each(|thread| thread.join().to_do("join a thread")?)
+        })
     }
 
     fn now_ns(&self) -> Result<u64> {

@@ -4,7 +4,9 @@
 //! Files are made and removed once before they are measured. A guest's memory is what its
 //! host has free, and who touches it first may pay many times what a call costs, the more
 //! so where the host is a virtual machine itself; Linux makes files in memory that it
-//! used a moment ago. What the first time costs is a row of its own.
+//! used a moment ago. What the first time costs is a row of its own. The second time
+//! no page is new, of a million files either: under the kernel's allocator a process of the
+//! host did the same, and its pages were counted.
 
 use alloc::vec;
 use alloc::vec::Vec;

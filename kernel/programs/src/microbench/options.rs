@@ -3,13 +3,13 @@
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 
-use super::Calls;
 use super::rows::{Group, ROWS};
+use super::{Calls, cores};
 use crate::io::{Failure, ToDo};
 
 const USAGE: &str = "microbench [--directory DIR] [--filter TEXT]… [--samples 1-1000] \
                      [--sample-us 1-1000000] [--files 10-100000000] [--append BYTES] \
-                     [--hourglass-ms 1-60000] [--quick] [--growth]";
+                     [--hourglass-ms 1-60000] [--threads 1-64] [--quick] [--growth]";
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,12 @@ pub struct Options<'a> {
     pub sample_ns: u64,
     /// Files in one directory, and of growth in a tree; a tenth of it of those with data.
     pub files: u32,
-    /// Bytes of a file that grows.
+    /// Bytes of a file that grows, as far as that is measured; it takes a tenth more.
     pub append_bytes: u64,
     /// How long gaps are looked for, in nanoseconds.
     pub hourglass_ns: u64,
+    /// How many cores are to work at once, at most.
+    pub threads: u32,
 }
 
 impl<'a> Options<'a> {
@@ -53,6 +55,7 @@ impl<'a> Options<'a> {
             files: 1_000_000,
             append_bytes: 1 << 30,
             hourglass_ns: 1_000_000_000,
+            threads: cores::MOST,
         }
     }
 
@@ -78,8 +81,8 @@ impl<'a> Options<'a> {
             args = match args {
                 [] => return Ok(options),
                 [b"--quick", rest @ ..] => {
-                    let Options { subject, directory, filters, .. } = options;
-                    options = Options { subject, directory, filters, ..Self::quick() };
+                    let Options { subject, directory, filters, threads, .. } = options;
+                    options = Options { subject, directory, filters, threads, ..Self::quick() };
                     rest
                 }
                 [b"--growth", rest @ ..] => {
@@ -104,6 +107,7 @@ impl<'a> Options<'a> {
             b"--files" => self.files = number(value, 10, 100_000_000)? as u32,
             b"--append" => self.append_bytes = number(value, 40 << 10, 1 << 40)?,
             b"--hourglass-ms" => self.hourglass_ns = number(value, 1, 60_000)? * 1_000_000,
+            b"--threads" => self.threads = number(value, 1, cores::MOST.into())? as u32,
             _ => return Err(Failure::Usage(USAGE)),
         }
         Ok(())

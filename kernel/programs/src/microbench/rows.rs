@@ -31,11 +31,13 @@ pub enum Group {
     FirstWrite,
     /// Gaps in time.
     Hourglass,
+    /// Threads, and the same work on one core and on several.
+    Cores,
 }
 
 impl Group {
     /// All of them.
-    pub const ALL: [Group; 8] = [
+    pub const ALL: [Group; 9] = [
         Group::Machine,
         Group::Files,
         Group::OneDirectory,
@@ -44,6 +46,7 @@ impl Group {
         Group::Malloc,
         Group::FirstWrite,
         Group::Hourglass,
+        Group::Cores,
     ];
 
     /// How it is called.
@@ -57,6 +60,7 @@ impl Group {
             Group::Malloc => "blocks of memory",
             Group::FirstWrite => "new pages",
             Group::Hourglass => "gaps in time",
+            Group::Cores => "work on several cores",
         }
     }
 
@@ -106,12 +110,37 @@ pub const APPEND_FIRST: &str = "append 4 KiB, first tenth";
 /// The mean of the last tenth.
 pub const APPEND_LAST: &str = "append 4 KiB, last tenth";
 pub(super) const MALLOC: &str = "malloc 4 KiB";
+/// Each block is freed before the next is allocated.
+pub(super) const MALLOC_FREE: &str = "malloc+free 4 KiB";
 pub(super) const FIRST_WRITE: &str = "first write to a page";
 /// The name of the line that has the gaps' histogram.
 pub const HOURGLASS: &str = "hourglass";
 pub(super) const LEAST_GAP: &str = "hourglass, least gap";
 pub(super) const MEAN_GAP: &str = "hourglass, mean gap";
 pub(super) const LONGEST_GAP: &str = "hourglass, longest gap";
+
+/// One that does nothing, on the first core.
+pub(super) const THREAD: &str = "thread, started and joined";
+/// By one core …
+pub const APART_CREATE_ONE: &str = "create, a directory each, one core";
+/// … and by all.
+pub const APART_CREATE_ALL: &str = "create, a directory each, all cores";
+/// By one core …
+pub const APART_READ_ONE: &str = "pread 4 KiB, a file each, one core";
+/// … and by all.
+pub const APART_READ_ALL: &str = "pread 4 KiB, a file each, all cores";
+/// By one core …
+pub const APART_WRITE_ONE: &str = "pwrite 4 KiB, a file each, one core";
+/// … and by all.
+pub const APART_WRITE_ALL: &str = "pwrite 4 KiB, a file each, all cores";
+/// By one core …
+pub const TOGETHER_CREATE_ONE: &str = "create, one directory, one core";
+/// … and by all.
+pub const TOGETHER_CREATE_ALL: &str = "create, one directory, all cores";
+/// By one core …
+pub const TOGETHER_READ_ONE: &str = "pread 4 KiB, one file, one core";
+/// … and by all.
+pub const TOGETHER_READ_ALL: &str = "pread 4 KiB, one file, all cores";
 
 /// All of them.
 pub const ROWS: &[Row] = &[
@@ -146,8 +175,20 @@ pub const ROWS: &[Row] = &[
     row(Group::Append, "ns", APPEND_LAST),
     row(Group::Append, "ns", APPEND_NEW),
     row(Group::Malloc, "ns", MALLOC),
+    row(Group::Malloc, "ns", MALLOC_FREE),
     row(Group::FirstWrite, "ns", FIRST_WRITE),
     row(Group::Hourglass, "cycles", LEAST_GAP),
     row(Group::Hourglass, "cycles", MEAN_GAP),
     row(Group::Hourglass, "cycles", LONGEST_GAP),
+    row(Group::Cores, "ns", THREAD),
+    row(Group::Cores, "ns", APART_CREATE_ONE),
+    row(Group::Cores, "ns", APART_CREATE_ALL),
+    row(Group::Cores, "ns", APART_READ_ONE),
+    row(Group::Cores, "ns", APART_READ_ALL),
+    row(Group::Cores, "ns", APART_WRITE_ONE),
+    row(Group::Cores, "ns", APART_WRITE_ALL),
+    row(Group::Cores, "ns", TOGETHER_CREATE_ONE),
+    row(Group::Cores, "ns", TOGETHER_CREATE_ALL),
+    row(Group::Cores, "ns", TOGETHER_READ_ONE),
+    row(Group::Cores, "ns", TOGETHER_READ_ALL),
 ];

@@ -1,0 +1,151 @@
+//! The goals of postmark, and the table that holds what was measured against them.
+
+use comfy_table::CellAlignment;
+use serde::Serialize;
+
+use super::results::WayResults;
+use super::{Comparison, Configuration};
+use crate::compare::session::Way;
+use crate::compare::tables::{Style, dash, goals, met, notes, number};
+use crate::machine::Machine;
+
+/// How many times as fast as natively each configuration is to be.
+const TIMES_NATIVE: f64 = 5.0;
+/// How many times as fast as forwarded the first is to be …
+const TIMES_FORWARDED: f64 = 50.0;
+/// … where a hypercall takes as long as this. Where it is quicker, the ratio is told
+/// beside what one takes.
+const SLOW_HYPERCALL_NS: u64 = 25_000;
+
+/// The configurations that have goals.
+pub fn configurations() -> Vec<Configuration> {
+    [
+        (
+            "20,000 files of 500 to 10,000 bytes in 100 directories, 200,000 transactions",
+            "set number 20000\nset transactions 200000\nset size 500 10000\nset subdirectories 100\n",
+        ),
+        (
+            "the same in one directory",
+            "set number 20000\nset transactions 200000\nset size 500 10000\n",
+        ),
+        (
+            "HermiTux's: 3,000 files of 500 to 131,072 bytes, 20,000 transactions, blocks of 4,096",
+            "set number 3000\nset transactions 20000\nset size 500 131072\n\
+             set read 4096\nset write 4096\n",
+        ),
+    ]
+    .into_iter()
+    .map(|(title, commands)| Configuration {
+        title: title.to_owned(),
+        commands: Some(commands.as_bytes().to_vec()),
+    })
+    .collect()
+}
+
+/// One configuration's seconds beside its goals.
+#[derive(Serialize)]
+pub struct Row {
+    name: String,
+    /// Seconds, each way; null where there is no such way.
+    ramdisk: Option<f64>,
+    forwarded: Option<f64>,
+    native: Option<f64>,
+    times_native: Goal,
+    times_forwarded: Goal,
+}
+
+/// A ratio and what it is to be.
+#[derive(Serialize)]
+struct Goal {
+    ratio: Option<f64>,
+    goal: Option<f64>,
+    met: Option<bool>,
+}
+
+impl Goal {
+    fn new(slower: Option<f64>, ramdisk: Option<f64>, goal: Option<f64>) -> Goal {
+        let ratio = slower.zip(ramdisk.filter(|&seconds| seconds > 0.0)).map(|(a, b)| a / b);
+        Goal { ratio, goal, met: ratio.zip(goal).map(|(ratio, goal)| ratio >= goal) }
+    }
+}
+
+/// What was measured, beside the goals.
+pub fn rows(machine: &Machine, comparisons: &[Comparison]) -> Vec<Row> {
+    let is_slow = machine.kvm.as_ref().is_some_and(|kvm| kvm.hypercall_ns >= SLOW_HYPERCALL_NS);
+    let row = |(index, comparison): (usize, &Comparison)| {
+        let seconds = |way: Way| {
+            let results = comparison.ways.iter().find(|results| results.way == way);
+            results.map(WayResults::median_seconds)
+        };
+        let ramdisk = seconds(Way::Ramdisk);
+        let (forwarded, native) = (seconds(Way::Forwarded), seconds(Way::Native));
+        // The goal is the first configuration's.
+        let forwarded_goal = (index == 0 && is_slow).then_some(TIMES_FORWARDED);
+        Row {
+            name: comparison.title.clone(),
+            ramdisk,
+            forwarded,
+            native,
+            times_native: Goal::new(native, ramdisk, Some(TIMES_NATIVE)),
+            times_forwarded: Goal::new(forwarded, ramdisk, forwarded_goal),
+        }
+    };
+    comparisons.iter().enumerate().map(row).collect()
+}
+
+/// The table, with a line feed at its end.
+pub fn render(machine: &Machine, rows: &[Row], style: Style) -> String {
+    let mut table = style.table();
+    let header = [
+        "postmark, seconds",
+        "ramdisk",
+        "forwarded",
+        "native",
+        "native / ramdisk",
+        "goal",
+        "met",
+        "forwarded / ramdisk",
+        "goal",
+        "met",
+    ];
+    table.set_header(header);
+    let seconds = |value: Option<f64>| value.map_or_else(dash, |value| format!("{value:.3}"));
+    for row in rows {
+        let mut cells = vec![
+            row.name.clone(),
+            seconds(row.ramdisk),
+            seconds(row.forwarded),
+            seconds(row.native),
+        ];
+        for Goal { ratio, goal, met: is_met } in [&row.times_native, &row.times_forwarded] {
+            cells.push(ratio.map_or_else(dash, |ratio| format!("{}x", number(ratio))));
+            cells.push(goal.map_or_else(String::new, |goal| format!("{goal}x")));
+            cells.push(met(*is_met).to_owned());
+        }
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let verdicts = rows.iter().flat_map(|row| {
+        [(row.name.as_str(), row.times_native.met), (row.name.as_str(), row.times_forwarded.met)]
+    });
+    let mut sentences = vec![goals(verdicts)];
+    sentences.extend(notes(machine));
+    format!("{table}\n\n{}", style.paragraph(&sentences))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_from_its_ratio_on() {
+        let goal = Goal::new(Some(10.0), Some(2.0), Some(5.0));
+        assert_eq!((goal.ratio, goal.met), (Some(5.0), Some(true)));
+        assert_eq!(Goal::new(Some(9.9), Some(2.0), Some(5.0)).met, Some(false));
+        assert_eq!(Goal::new(None, Some(2.0), Some(5.0)).met, None);
+        assert_eq!(Goal::new(Some(1.0), Some(0.0), Some(5.0)).ratio, None);
+        assert_eq!(Goal::new(Some(10.0), Some(2.0), None).met, None);
+    }
+}
