@@ -19,8 +19,8 @@ use crate::{Errno, Result};
 
 /// Slots of the first block; each further one has twice as many as that before.
 const FIRST_BLOCK: usize = 64;
-/// Further blocks, enough for more than a million numbers.
-const BLOCKS: usize = 14;
+/// Blocks, enough for more than a million numbers.
+const BLOCKS: usize = 15;
 /// Bits in a word of the set.
 const BITS: usize = u64::BITS as usize;
 
@@ -39,9 +39,8 @@ type Slot = Mutex<Open>;
 /// A process's descriptors.
 pub(crate) struct Descriptors {
     taken: Apart<Mutex<Numbers>>,
-    first: [Slot; FIRST_BLOCK],
     /// Made when a number in them is first taken.
-    further: [Once<Vec<Slot>>; BLOCKS],
+    blocks: [Once<Vec<Slot>>; BLOCKS],
 }
 
 /// The numbers that are taken.
@@ -57,8 +56,7 @@ impl Descriptors {
         let none = Numbers { lowest: 0, others: Vec::new() };
         Descriptors {
             taken: Apart(Mutex::new(Class::Lookup, none)),
-            first: array::from_fn(|_| new_slot()),
-            further: array::from_fn(|_| Once::new()),
+            blocks: array::from_fn(|_| Once::new()),
         }
     }
 
@@ -238,12 +236,8 @@ impl Descriptors {
     /// EBADF for a number that was never taken.
     #[inline]
     fn slot(&self, fd: i32) -> Result<&Slot> {
-        let fd = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        if fd < FIRST_BLOCK {
-            return Ok(&self.first[rotated(fd)]);
-        }
-        let (block, at) = further(fd);
-        let slots = self.further.get(block).and_then(Once::get).ok_or(Errno::EBADF)?;
+        let (block, at) = place(usize::try_from(fd).map_err(|_| Errno::EBADF)?);
+        let slots = self.blocks.get(block).and_then(Once::get).ok_or(Errno::EBADF)?;
         slots.get(at).ok_or(Errno::EBADF)
     }
 
@@ -252,39 +246,26 @@ impl Descriptors {
     /// # Errors
     /// ENOMEM.
     fn make_slot(&self, taken: &mut Numbers, fd: usize) -> Result<&Slot> {
-        if fd < FIRST_BLOCK {
-            return Ok(&self.first[rotated(fd)]);
-        }
         taken.make_room(fd)?;
-        let (block, at) = further(fd);
-        let slots = self.further.get(block).ok_or(Errno::EBADF)?.try_call_once(|| {
+        let (block, at) = place(fd);
+        let slots = self.blocks.get(block).ok_or(Errno::EBADF)?.try_call_once(|| {
             let mut slots = Vec::new();
-            let count = FIRST_BLOCK << (block + 1);
+            let count = FIRST_BLOCK << block;
             slots.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-            slots.resize_with(count, new_slot);
+            slots.resize_with(count, || Mutex::new(Class::Last, None));
             Ok(slots)
         })?;
         slots.get(at).ok_or(Errno::EBADF)
     }
 }
 
-fn new_slot() -> Slot {
-    Mutex::new(Class::Last, None)
-}
-
-/// Where one of 64 slots is, so that those of numbers that follow one another are four slots
-/// apart.
+/// The block of a number's slot, and where it is there: numbers that follow one another are
+/// four slots apart.
 #[inline]
-fn rotated(at: usize) -> usize {
-    (at << 2 | at >> 4) & (FIRST_BLOCK - 1)
-}
-
-/// The further block of a number's slot, and where it is there.
-#[inline]
-fn further(fd: usize) -> (usize, usize) {
+fn place(fd: usize) -> (usize, usize) {
     let block = (fd / FIRST_BLOCK + 1).ilog2() as usize;
     let at = fd - FIRST_BLOCK * ((1 << block) - 1);
-    (block - 1, at - at % FIRST_BLOCK + rotated(at % FIRST_BLOCK))
+    (block, at - at % FIRST_BLOCK + (at << 2 | (at % FIRST_BLOCK) >> 4) % FIRST_BLOCK)
 }
 
 impl Numbers {
@@ -369,15 +350,12 @@ mod tests {
     #[test]
     fn each_number_has_a_slot_of_its_own() {
         let mut seen = alloc::collections::BTreeSet::new();
-        for fd in 0..FIRST_BLOCK {
-            assert!(rotated(fd) < FIRST_BLOCK && seen.insert((BLOCKS, rotated(fd))), "{fd}");
-        }
-        for fd in FIRST_BLOCK..5000 {
-            let (block, at) = further(fd);
-            assert!(at < FIRST_BLOCK << (block + 1), "{fd}");
+        for fd in 0..5000 {
+            let (block, at) = place(fd);
+            assert!(at < FIRST_BLOCK << block, "{fd}");
             assert!(seen.insert((block, at)), "{fd}");
         }
-        assert!(further(1024 * 1024 - 1).0 < BLOCKS);
+        assert!(place(1024 * 1024 - 1).0 < BLOCKS);
     }
 
     #[test]
@@ -424,7 +402,12 @@ mod tests {
         assert_eq!(table.on_exec(70), Ok(OnExec::Close));
         assert_eq!(table.on_exec(700), Ok(OnExec::Keep));
         let mut count = 0;
-        table.each(|_| Ok(count += 1)).unwrap();
+        table
+            .each(|_| {
+                count += 1;
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(count, 3);
         assert_eq!(table.remove_first(1, u32::MAX).map(|(fd, _)| fd), Some(70));
         assert!(table.remove_first(1, 699).is_none());

@@ -171,10 +171,10 @@ fn with_change(word: u32) -> u32 {
 struct Pause(u32);
 
 impl Pause {
-    const LONGEST: u32 = 32;
+    const LONGEST: u32 = 16;
 
     fn new() -> Pause {
-        Pause(16)
+        Pause(1)
     }
 
     #[cfg(not(anchorite_model))]

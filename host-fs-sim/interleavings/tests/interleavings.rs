@@ -21,7 +21,7 @@ fn interleavings_of_loom_find_nothing() {
     assert!(summed_up(&outcomes), "see the failures above");
     assert!(outcomes.iter().all(|outcome| !outcome.cut), "a scenario was given up");
     let interleavings: usize = outcomes.iter().map(|outcome| outcome.interleavings).sum();
-    assert!(interleavings > 5000, "only {interleavings} interleavings");
+    assert!(interleavings > 4000, "only {interleavings} interleavings");
 }
 
 #[test]
