@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use anchorite_fs::sync::RwLockReadGuard;
-use anchorite_fs::{Access, Caller, EntryName, Sink};
+use anchorite_fs::{Access, Caller, EntryName, InodeRef, Sink};
 
 use crate::mounts::MountId;
 use crate::node::{Files, Node};
@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
                     // As below, for what is most often so, without moving places about.
                     let child = directory.lookup(self.caller, name)?;
                     if child.is_directory() && !child.is_mount_point() {
-                        self.go_to(Node::Ramdisk(child));
+                        self.go_to(child);
                         self.rest.skip(len);
                         return Ok(());
                     }
@@ -266,11 +266,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Lets the walk be at a file of the same mount.
-    fn go_to(&mut self, node: Node) {
+    /// Lets the walk be at an inode of the same mount.
+    #[inline]
+    fn go_to(&mut self, inode: InodeRef) {
         match &mut self.place {
-            At::Place(place) => place.node = node,
-            at => *at = At::Place(Place { mount: at.mount, node }),
+            At::Place(Place { node: Node::Ramdisk(former), .. }) => *former = inode,
+            at => *at = At::Place(Place { mount: at.mount, node: Node::Ramdisk(inode) }),
         }
     }
 
