@@ -33,7 +33,7 @@ const UMASK: u32 = 0o022;
 /// its tree.
 ///
 /// Each field has a lock of its own; none is held while a file system works, except
-/// `identity`, shared.
+/// `identity`, and `working_directory` by a walk that is there, both shared.
 pub struct System {
     platform: StdArc<dyn Platform>,
     user_memory: UserMemory,
