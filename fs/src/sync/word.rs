@@ -32,8 +32,6 @@ pub struct Word(AtomicU32);
 pub struct Share(How);
 
 enum How {
-    /// By who is alone.
-    Alone,
     /// Counted in the word.
     Counted,
     /// Noted elsewhere.
@@ -47,15 +45,16 @@ impl Word {
         Word(AtomicU32::new(0))
     }
 
-    /// Waits for the lock. Who is alone need not say that he has it.
+    /// Waits for the lock. Who is alone says so too: others may come while he has it.
     #[inline]
     pub fn take(&self) {
-        if !alone() {
+        if alone() && self.0.load(Ordering::Relaxed) & (TAKEN | NOTED | SHARERS) == 0 {
+            self.0.store(TAKEN, Ordering::Relaxed);
+        } else {
             self.take_from_others();
         }
     }
 
-    #[inline]
     fn take_from_others(&self) {
         // Without a look at it before: that would fetch the word's cache line once more.
         let is_free = self.0.compare_exchange(0, TAKEN, Ordering::SeqCst, Ordering::Relaxed);
@@ -76,14 +75,21 @@ impl Word {
     /// Waits for the lock to share it.
     #[inline]
     pub fn share(&self) -> Share {
-        if alone() { Share(How::Alone) } else { self.share_with_others() }
+        let word = self.0.load(Ordering::Relaxed);
+        if alone() && word < TAKEN {
+            self.0.store(word + 1, Ordering::Relaxed);
+            return Share(How::Counted);
+        }
+        self.share_with_others()
     }
 
     /// Lets go of a lock that was shared.
     #[inline]
     pub fn leave(&self, share: Share) {
         match share.0 {
-            How::Alone => {}
+            How::Counted if alone() => {
+                self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+            }
             How::Counted => {
                 self.0.fetch_sub(1, Ordering::Release);
             }
