@@ -25,6 +25,34 @@ fn statx_tells_device_mask_and_birth() {
     assert!(time(after.stx_ctime) > time(before.stx_ctime));
 }
 
+#[test]
+fn groups_are_told_in_order_and_counted() {
+    const MOST: usize = 65536;
+    let sys = system(ROOMY);
+    sys.setgroups(&[7, 3, 5]).unwrap();
+    assert_eq!(sys.getgroups(&mut []), Ok(3));
+    let mut groups = [0; 4];
+    assert_eq!(sys.getgroups(&mut groups), Ok(3));
+    assert_eq!(groups, [3, 5, 7, 0]);
+    assert_eq!(sys.getgroups(&mut groups[..2]), Err(Errno::EINVAL));
+    let many: Vec<u32> = (0..=MOST as u32).collect();
+    assert_eq!(sys.setgroups(&many), Err(Errno::EINVAL));
+    assert_eq!(sys.setgroups(&many[..MOST]), Ok(()));
+    assert_eq!(sys.getgroups(&mut []), Ok(MOST));
+}
+
+#[test]
+fn vectors_are_gathered_and_scattered() {
+    let sys = system(ROOMY);
+    let fd = sys.open(b"/f", libc::O_RDWR | libc::O_CREAT, 0o644).unwrap();
+    assert_eq!(sys.writev(fd, &[b"one", b"", b"four"]), Ok(7));
+    sys.lseek(fd, 1, libc::SEEK_SET).unwrap();
+    let (mut first, mut second) = ([0; 4], [0; 4]);
+    assert_eq!(sys.readv(fd, &mut [&mut first, &mut second]), Ok(6));
+    assert_eq!((&first, &second), (b"nefo", b"ur\0\0"));
+    assert_eq!(sys.readv(fd, &mut [&mut first]), Ok(0));
+}
+
 /// What is typed is read in pieces; what is written is kept, until room for it ends.
 struct Talking {
     ground: TestPlatform,

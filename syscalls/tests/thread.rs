@@ -32,6 +32,7 @@ fn threads_have_numbers_and_results_of_their_own() {
     let handle = thread::spawn(&sys, 0, || String::from("result")).unwrap();
     let id = handle.id();
     assert_ne!(id, thread::current(&sys));
+    assert_eq!(thread::current(&sys).number(), sys.gettid());
     assert_eq!(handle.join().unwrap(), "result");
     // It is gone: nobody is woken, and nobody waited for.
     thread::unpark(&sys, id);
