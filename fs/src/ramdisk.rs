@@ -40,6 +40,10 @@ pub struct Usage {
     pub inodes: u64,
 }
 
+/// The number of a root directory, which is made first: servers of file systems, FUSE's among
+/// them, know it by this.
+const ROOT_NUMBER: u64 = 1;
+
 /// What all inodes of a ramdisk share.
 pub(crate) struct Superblock {
     /// `st_dev`. Immutable.
@@ -87,10 +91,10 @@ impl Superblock {
     /// ENOSPC.
     pub(crate) fn charge_inode(&self) -> Result<u64> {
         self.inodes.charge(1)?;
-        Ok(match alone() {
-            true => self.next_number.add(1),
-            false => self.numbers.next(|count| self.next_number.add(count)),
-        })
+        if alone() || self.next_number.get() == ROOT_NUMBER {
+            return Ok(self.next_number.add(1));
+        }
+        Ok(self.numbers.next(|count| self.next_number.add(count)))
     }
 
     /// What is used now.
@@ -150,7 +154,7 @@ impl Ramdisk {
             homes: Homes::new(),
             pages: Quota::new(limits.size_bytes / PAGE_BYTES as u64),
             inodes: Quota::new(limits.inodes),
-            next_number: Counter::new(1),
+            next_number: Counter::new(ROOT_NUMBER),
             numbers: Ranges::new(),
         })?;
         let mut meta = Meta::new(caller.now(), Owner::of(caller.credentials), mode);

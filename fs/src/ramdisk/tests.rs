@@ -22,6 +22,20 @@ fn name(bytes: &[u8]) -> EntryName<'_> {
 /// How deep a tree is: deeper than a stack of recursive drops.
 const DEEP: usize = if cfg!(miri) { 100 } else { 1_000_000 };
 
+/// It was 64 when cores came to take numbers in batches, and nothing could be made in the root of
+/// a mount.
+#[test]
+fn the_root_has_number_one_and_no_other() {
+    as_root(|caller| {
+        for seed in 0..2 {
+            let ramdisk = Ramdisk::new(caller, 0o755, ROOMY, 1, seed).unwrap();
+            let made = Inode::create(ramdisk.root(), caller, b"f", New::Regular, 0o644).unwrap();
+            assert_eq!(ramdisk.root().number().0, 1);
+            assert!(made.number().0 > 1);
+        }
+    });
+}
+
 #[test]
 fn tree_of_a_million_levels_is_torn_down_without_recursion() {
     as_root(|caller| {
