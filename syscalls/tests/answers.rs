@@ -42,6 +42,37 @@ fn groups_are_told_in_order_and_counted() {
 }
 
 #[test]
+fn the_host_sees_eight_bits_of_an_exit_status() {
+    for (status, seen) in [(0, 0), (3, 3), (256 + 7, 7), (-1, 255)] {
+        let sys = system(ROOMY);
+        let ended = std::thread::spawn(move || sys.exit_group(status)).join().unwrap_err();
+        let said = ended.downcast_ref::<String>().unwrap();
+        assert_eq!(*said, format!("the program ended with {seen}"));
+    }
+}
+
+#[test]
+fn flags_of_random_bytes_are_known() {
+    let sys = system(ROOMY);
+    let random = |flags| sys.getrandom(&mut [0; 8], flags);
+    for flags in [0, libc::GRND_NONBLOCK, libc::GRND_RANDOM, libc::GRND_INSECURE] {
+        assert_eq!(random(flags), Ok(8), "{flags}");
+    }
+    assert_eq!(random(libc::GRND_RANDOM | libc::GRND_INSECURE), Err(Errno::EINVAL));
+    assert_eq!(random(8), Err(Errno::EINVAL));
+}
+
+#[test]
+fn limits_are_asked_of_this_process_alone() {
+    let sys = system(ROOMY);
+    let ask = |process: u64| {
+        sys.syscall(libc::SYS_prlimit64, [process, libc::RLIMIT_FSIZE.into(), 0, 0, 0, 0])
+    };
+    assert_eq!((ask(0), ask(sys.getpid().into())), (0, 0));
+    assert_eq!(ask(u64::from(sys.getpid()) + 1), -i64::from(libc::ESRCH));
+}
+
+#[test]
 fn vectors_are_gathered_and_scattered() {
     let sys = system(ROOMY);
     let fd = sys.open(b"/f", libc::O_RDWR | libc::O_CREAT, 0o644).unwrap();

@@ -266,3 +266,24 @@ fn offsets_that_no_file_has_are_einval() {
         assert_eq!(file.seek(SeekFrom::Start(offset)), Err(Errno::EINVAL));
     }
 }
+
+#[test]
+fn owners_are_changed_of_links_too() {
+    let sys = system(ROOMY);
+    api::write(&sys, "file", "").unwrap();
+    api::symlink(&sys, "file", "link").unwrap();
+    api::lchown(&sys, "link", Some(7), Some(8)).unwrap();
+    let owner = |metadata: api::Metadata| (metadata.uid(), metadata.gid());
+    assert_eq!(owner(api::symlink_metadata(&sys, "link").unwrap()), (7, 8));
+    assert_eq!(owner(api::metadata(&sys, "link").unwrap()), (0, 0));
+}
+
+#[test]
+fn a_file_tells_where_it_is() {
+    let sys = system(ROOMY);
+    let file = File::create(&sys, "file").unwrap();
+    file.write(b"seven..").unwrap();
+    assert_eq!(file.stream_position(), Ok(7));
+    file.seek(SeekFrom::Start(0)).unwrap();
+    assert_eq!(file.stream_position(), Ok(0));
+}

@@ -116,6 +116,7 @@ fn limits_are_raised_by_root_alone() {
     sys.setrlimit(libc::RLIMIT_FSIZE, limit(1, 6)).unwrap();
     sys.setresuid(1, 1, 1).unwrap();
     assert_eq!(sys.setrlimit(libc::RLIMIT_FSIZE, limit(1, 7)), Err(Errno::EPERM));
+    assert_eq!(sys.setrlimit(libc::RLIMIT_FSIZE, limit(2, 6)), Ok(()));
     assert_eq!(sys.setrlimit(libc::RLIMIT_FSIZE, limit(3, 4)), Ok(()));
     assert_eq!(soft_and_hard(&sys, libc::RLIMIT_FSIZE), (3, 4));
 }

@@ -78,6 +78,18 @@ fn a_platform_without_threads_says_so() {
     thread::unpark(&sys, id);
     thread::park(&sys);
     thread::yield_now(&sys);
+    assert_eq!(Bare.join(id.number()), Err(Errno::ENOSYS));
+}
+
+#[test]
+fn a_thread_knows_its_core() {
+    let sys = anchorite_example::system();
+    thread::scope(&sys, |scope| {
+        for core in 0..thread::cores(&sys) {
+            let its = scope.spawn(core, || thread::core(&sys)).unwrap();
+            assert_eq!(its.join(), Ok(core));
+        }
+    });
 }
 
 /// Nothing but what a platform must have.
