@@ -2,8 +2,8 @@
 
 use anchorite_programs::microbench::rows::{
     APART_CREATE_ALL, APART_CREATE_ONE, APART_READ_ALL, APART_READ_ONE, APART_WRITE_ALL,
-    APART_WRITE_ONE, APPEND_FIRST, APPEND_LAST, MEMCPY, PREAD_64K, PWRITE_64K, TOGETHER_CREATE_ALL,
-    TOGETHER_CREATE_ONE, TOGETHER_READ_ALL, TOGETHER_READ_ONE,
+    APART_WRITE_ONE, APPEND_FIRST, APPEND_LAST, ATOMIC, HANDOVER, MEMCPY, PREAD_64K, PWRITE_64K,
+    TOGETHER_CREATE_ALL, TOGETHER_CREATE_ONE, TOGETHER_READ_ALL, TOGETHER_READ_ONE,
 };
 
 /// Cores that work at once where one is compared with several.
@@ -82,6 +82,39 @@ pub const RECKONED: [Reckoned; 8] = [
     Reckoned { name: TOGETHER_READ, dividend: TOGETHER_READ_ONE, divisor: TOGETHER_READ_ALL },
 ];
 
+/// The most that two cores can reach beside one on this machine, as long as an operation's own
+/// work takes what it takes on one: what they share comes to it. How it is derived is in
+/// `fs/DESIGN.md`, "Several cores".
+pub struct Limit {
+    /// The row.
+    pub name: &'static str,
+    /// What one core takes.
+    pub one: &'static str,
+    /// Lines that each operation has to fetch from another core, at least, one after the other …
+    handovers: f64,
+    /// … and atomics on lines that it has.
+    atomics: f64,
+}
+
+impl Limit {
+    /// The rows that it is reckoned of, but for [`one`](Limit::one).
+    pub const PARTS: [&str; 2] = [ATOMIC, HANDOVER];
+
+    /// The limit, by the medians of rows; none where one of them is not known.
+    pub fn times(&self, median: impl Fn(&str) -> Option<f64>) -> Option<f64> {
+        let one = median(self.one).filter(|ns| *ns > 0.0)?;
+        let shared = self.atomics * median(ATOMIC)? + self.handovers * median(HANDOVER)?;
+        Some(f64::from(CORES) * one / (one + shared))
+    }
+}
+
+/// The rows that have such a limit. What `open` takes, it fetches: the numbers that are free;
+/// `close` adds to them as one who has them still, at best.
+pub const LIMITS: [Limit; 2] = [
+    Limit { name: APART_CREATE, one: APART_CREATE_ONE, atomics: 1.0, handovers: 1.0 },
+    Limit { name: TOGETHER_CREATE, one: TOGETHER_CREATE_ONE, atomics: 1.0, handovers: 1.0 },
+];
+
 /// Rows of HermitCore's own table, which has them in cycles.
 pub const IN_CYCLES: [&str; 5] =
     ["getpid", "sched_yield", "pwrite 1 B", "malloc 4 KiB", "first write to a page"];
@@ -147,6 +180,27 @@ mod tests {
             assert!(goal(row.name).is_some(), "{}", row.name);
         }
         assert!(IN_CYCLES.into_iter().all(is_measured));
+        for limit in LIMITS {
+            let reckoned = RECKONED.iter().find(|row| row.name == limit.name).unwrap();
+            assert_eq!(reckoned.dividend, limit.one);
+            assert!(matches!(goal(limit.name), Some(Goal::AtLeast(_))), "{}", limit.name);
+        }
+        assert!(Limit::PARTS.into_iter().all(is_measured));
+    }
+
+    #[test]
+    fn two_cores_reach_twice_as_much_but_for_what_they_share() {
+        let limit = Limit { name: "", one: "one", atomics: 2.0, handovers: 1.0 };
+        let median = |name: &str| match name {
+            "one" => Some(50.0),
+            ATOMIC => Some(5.0),
+            HANDOVER => Some(40.0),
+            _ => None,
+        };
+        assert_eq!(limit.times(median), Some(1.0));
+        let known = |name: &str| median(name).filter(|_| name != HANDOVER);
+        assert_eq!(limit.times(known), None);
+        assert_eq!(Limit { one: "none", ..limit }.times(median), None);
     }
 
     #[test]

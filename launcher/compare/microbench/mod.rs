@@ -219,8 +219,8 @@ fn forwardable(rows: &[Row]) -> Vec<Row> {
     rows.iter().filter(is_forwardable).copied().collect()
 }
 
-/// The rows with one of `filters` in their names: of a reckoned row those that it is
-/// reckoned of.
+/// The rows with one of `filters` in their names: of a reckoned row those that it and its
+/// limit are reckoned of.
 fn chosen(filters: &[String]) -> Result<Vec<Row>> {
     let is_wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
@@ -231,8 +231,12 @@ fn chosen(filters: &[String]) -> Result<Vec<Row>> {
             let is_part = |reckoned: &&goals::Reckoned| {
                 [reckoned.dividend, reckoned.divisor].contains(&row.name)
             };
+            let is_limit = |limit: &&goals::Limit| {
+                goals::Limit::PARTS.contains(&row.name) || limit.one == row.name
+            };
             is_wanted(row.name)
                 || goals::RECKONED.iter().filter(is_part).any(|row| is_wanted(row.name))
+                || goals::LIMITS.iter().filter(is_limit).any(|limit| is_wanted(limit.name))
         })
         .collect();
     if rows.is_empty() {
@@ -261,6 +265,15 @@ mod tests {
         assert_eq!(
             names(&["last tenth to"]),
             ["append 4 KiB, first tenth", "append 4 KiB, last tenth"]
+        );
+        assert_eq!(
+            names(&["one directory, two cores to"]),
+            [
+                "atomic, line of one core",
+                "atomic, line of another core",
+                "create, one directory, one core",
+                "create, one directory, all cores"
+            ]
         );
         assert_eq!(chosen(&["no such row".to_owned()]).unwrap_err().status, 2);
     }

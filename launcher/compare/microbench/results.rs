@@ -6,7 +6,7 @@ use anchorite_programs::microbench::rows::HOURGLASS;
 use anchorite_programs::microbench::{ROWS, Row};
 use serde::{Deserialize, Serialize};
 
-use super::goals::{Goal, IN_CYCLES, RECKONED, goal, ratio};
+use super::goals::{Goal, IN_CYCLES, LIMITS, RECKONED, goal, ratio};
 use crate::compare::session::Way;
 use crate::compare::statistics::{Spread, median};
 use crate::failure::{Failure, Result};
@@ -108,7 +108,8 @@ impl Told {
                 let is_told = parts.iter().all(|part| names.contains(part));
                 if later == Some(row) && is_told {
                     let spread = |way| self.reckon(way, reckoned.dividend, reckoned.divisor);
-                    rows.push(Compared::new(reckoned.name, "times", spread));
+                    let limit = self.limit(reckoned.name);
+                    rows.push(Compared { limit, ..Compared::new(reckoned.name, "times", spread) });
                 }
             }
         }
@@ -121,6 +122,15 @@ impl Told {
 
     fn samples(&self, way: Way, name: &str) -> Samples {
         self.samples.get(&(way, name.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// The most that a row can reach on the ramdisk here, where that is known.
+    fn limit(&self, name: &str) -> Option<f64> {
+        let limit = LIMITS.iter().find(|limit| limit.name == name)?;
+        limit.times(|row| {
+            let values = self.samples(Way::Ramdisk, row).values;
+            if values.is_empty() { None } else { Some(median(&values)) }
+        })
     }
 
     /// Each sample of a row over the median of another.
@@ -155,11 +165,20 @@ pub struct Compared {
     pub goal_is: Option<&'static str>,
     /// Whether it is.
     pub met: Option<bool>,
+    /// The most that can be reached on this machine, by what it takes for what cannot be done
+    /// without; nothing where that is not known.
+    pub limit: Option<f64>,
     /// Where the samples lie, each way.
     pub spread: BTreeMap<Way, Spread>,
 }
 
 impl Compared {
+    /// Whether the goal is missed, and above what can be reached here.
+    pub fn is_out_of_reach(&self) -> bool {
+        let is_above = self.goal.zip(self.limit).is_some_and(|(goal, limit)| goal > limit);
+        is_above && self.met == Some(false)
+    }
+
     fn new(name: &str, unit: &'static str, spread: impl Fn(Way) -> Option<Spread>) -> Self {
         let spread: BTreeMap<Way, Spread> = [Way::Ramdisk, Way::Forwarded, Way::Native]
             .into_iter()
@@ -184,6 +203,7 @@ impl Compared {
             goal: goal.map(|goal| goal.parts().0),
             goal_is: goal.map(|goal| goal.parts().1),
             met: goal.and_then(|goal| goal.is_met(ramdisk, native)),
+            limit: None,
             spread,
         }
     }
@@ -236,6 +256,29 @@ mod tests {
         assert_eq!((reckoned.unit, reckoned.ramdisk), ("times", Some(1.8)));
         assert_eq!((reckoned.native, reckoned.met), (None, Some(false)));
         assert!(told.rows(&["pread 64 KiB"]).iter().all(|row| row.unit == "ns"));
+    }
+
+    #[test]
+    fn what_can_be_reached_is_told_beside_the_goal() {
+        let reckoned = |samples: &[(&str, f64)]| {
+            let lines: Vec<_> = samples
+                .iter()
+                .map(|(name, ns)| format!("{{\"name\":\"{name}\",\"samples\":[{ns}]}}"))
+                .collect();
+            let lines: Vec<_> = lines.iter().map(|line| (Way::Ramdisk, line.as_str())).collect();
+            let rows = told(&lines).rows(&ROWS.iter().map(|row| row.name).collect::<Vec<_>>());
+            let name = "create, one directory, two cores to one";
+            rows.into_iter().find(|row| row.name == name).unwrap()
+        };
+        let one = ("create, one directory, one core", 200.0);
+        let all = ("create, one directory, all cores", 200.0);
+        let atomic = ("atomic, line of one core", 5.0);
+        let row = reckoned(&[one, all, atomic]);
+        assert_eq!((row.met, row.limit, row.is_out_of_reach()), (Some(false), None, false));
+        let row = reckoned(&[one, all, atomic, ("atomic, line of another core", 195.0)]);
+        assert_eq!((row.met, row.limit, row.is_out_of_reach()), (Some(false), Some(1.0), true));
+        let row = reckoned(&[one, all, atomic, ("atomic, line of another core", 45.0)]);
+        assert_eq!((row.met, row.limit, row.is_out_of_reach()), (Some(false), Some(1.6), false));
     }
 
     #[test]

@@ -19,7 +19,17 @@ pub fn render(
     told: &Told,
 ) -> String {
     let mut table = style.table();
-    table.set_header(["", "unit", "ramdisk", "forwarded", "native", "ratio", "goal", "met"]);
+    table.set_header([
+        "",
+        "unit",
+        "ramdisk",
+        "forwarded",
+        "native",
+        "ratio",
+        "goal",
+        "limit",
+        "met",
+    ]);
     for row in rows {
         let way = |way| row.spread.get(&way).map_or_else(dash, measured);
         table.add_row([
@@ -30,6 +40,7 @@ pub fn render(
             way(Way::Native),
             row.ratio.map_or_else(dash, |ratio| format!("{}x", number(ratio))),
             goal(row.goal, row.goal_is),
+            row.limit.map_or_else(String::new, number),
             met(row.met).to_owned(),
         ]);
     }
@@ -43,6 +54,15 @@ pub fn render(
     }
     text.push('\n');
     let mut lines = vec![goals(rows.iter().map(|row| (row.name.as_str(), row.met)))];
+    let beyond: Vec<_> = rows.iter().filter(|row| row.is_out_of_reach()).collect();
+    if !beyond.is_empty() {
+        let names: Vec<_> = beyond.iter().map(|row| row.name.as_str()).collect();
+        lines.push(format!(
+            "Of those, above what an atomic and a line handed over leave to be reached in this run \
+             (limit): {}.",
+            names.join("; ")
+        ));
+    }
     lines.push(format!(
         "Medians (quartiles) of one operation; {asked}. The ratio is native to ramdisk."
     ));

@@ -6,11 +6,14 @@
 //! and of several alternate, so that a slow moment of the machine meets both. But several
 //! need as many processors of the host for themselves: where other programs take one away
 //! for a while, the least values tell more than the median. Removing files is not measured.
+//!
+//! Beside it, what the machine takes for what cores cannot do without: an atomic, and a line of
+//! memory that goes from one to another ([`lines`]).
 
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use core::hint::black_box;
+use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::bench::{Bench, Elapsed, Samples};
@@ -24,6 +27,10 @@ pub const MOST: u32 = 64;
 const BYTES: usize = 4096;
 /// Operations between two looks at the clock.
 const BATCH: u32 = 32;
+/// Instead of a turn: there are no more.
+const OVER: u64 = u64::MAX;
+/// Why a row is not there.
+const ONE_CORE: &str = "there is one core only";
 /// The directory that all cores share.
 const SHARED: &CStr = c"cores";
 
@@ -81,6 +88,7 @@ pub fn cores<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     let calls = bench.calls;
     bench.repeat(rows::THREAD, || calls.on_cores(1, &|_| Ok(())))?;
     let cores = calls.cores().min(bench.options.threads);
+    lines(bench, cores)?;
     let mut path = Path::new();
     calls.mkdir(SHARED, 0o755).to_do("make a directory")?;
     for core in 0..cores {
@@ -108,7 +116,7 @@ pub fn cores<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
         if cores > 1 {
             bench.tell_threads(several, cores, &of_several)?;
         } else {
-            bench.tell_absent(several, "there is one core only")?;
+            bench.tell_absent(several, ONE_CORE)?;
         }
     }
     for core in 0..cores {
@@ -117,6 +125,80 @@ pub fn cores<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     }
     remove_directory(calls, SHARED)
 }
+
+/// Times an atomic, and a line of memory that goes to and fro.
+///
+/// # Errors
+/// A thread cannot be started; the clock's; the console's.
+fn lines<C: Calls>(bench: &mut Bench<'_, C>, cores: u32) -> Result<(), Failure> {
+    let own = Line(AtomicU64::new(0));
+    bench.repeat(rows::ATOMIC, || {
+        black_box(black_box(&own).0.fetch_add(1, Ordering::SeqCst));
+        Ok(())
+    })?;
+    if !bench.wants(rows::HANDOVER) {
+        return Ok(());
+    }
+    if cores < 2 {
+        return bench.tell_absent(rows::HANDOVER, ONE_CORE);
+    }
+    let mut samples = Samples::default();
+    for _ in 0..bench.options.samples {
+        let line = Line(AtomicU64::new(0));
+        let (ns, cycles, turns) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        bench.calls.on_cores(2, &|core| {
+            if core > 0 {
+                take_turns(&line.0, core.into(), |_| Ok(true))?;
+                return Ok(());
+            }
+            let end = bench.now_ns()?.saturating_add(bench.options.sample_ns);
+            let mut taken = 0;
+            let elapsed = bench.clocked(|| {
+                taken = take_turns(&line.0, 0, |turn| {
+                    Ok(!turn.is_multiple_of(BATCH.into()) || bench.now_ns()? < end)
+                })?;
+                Ok(())
+            })?;
+            ns.store(elapsed.ns, Ordering::Relaxed);
+            cycles.store(elapsed.cycles, Ordering::Relaxed);
+            turns.store(taken, Ordering::Relaxed);
+            Ok(())
+        })?;
+        let elapsed = Elapsed { ns: ns.into_inner(), cycles: cycles.into_inner() };
+        samples.push(elapsed, turns.into_inner().max(1));
+    }
+    bench.tell(rows::HANDOVER, &samples)
+}
+
+/// Adds one to `line` each time that it is this core's turn, which is core 0 or 1, until one of
+/// the two does not want to go on; tells how often both did. It is tried by the atomic that
+/// does it, so that the line comes once: a look at it before would fetch it another time.
+fn take_turns(
+    line: &AtomicU64,
+    core: u64,
+    mut goes_on: impl FnMut(u64) -> Result<bool, Failure>,
+) -> Result<u64, Failure> {
+    let add = |turn| line.compare_exchange(turn, turn + 1, Ordering::AcqRel, Ordering::Relaxed);
+    let mut turn = core;
+    loop {
+        while let Err(now) = add(turn) {
+            if now == OVER {
+                return Ok(turn);
+            }
+            spin_loop();
+        }
+        turn += 2;
+        let goes_on = goes_on(turn);
+        if !matches!(goes_on, Ok(true)) {
+            line.store(OVER, Ordering::Release);
+            return goes_on.map(|_| turn);
+        }
+    }
+}
+
+/// What no other datum shares a line with.
+#[repr(align(128))]
+struct Line(AtomicU64);
 
 /// What one core did in a stretch.
 #[derive(Default)]

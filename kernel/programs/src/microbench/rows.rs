@@ -121,6 +121,10 @@ pub(super) const LONGEST_GAP: &str = "hourglass, longest gap";
 
 /// One that does nothing, on the first core.
 pub(super) const THREAD: &str = "thread, started and joined";
+/// An atomic read-modify-write of a line of memory that the core has.
+pub const ATOMIC: &str = "atomic, line of one core";
+/// The same by two cores in turns: from one's to the other's.
+pub const HANDOVER: &str = "atomic, line of another core";
 /// By one core …
 pub const APART_CREATE_ONE: &str = "create, a directory each, one core";
 /// … and by all.
@@ -181,6 +185,8 @@ pub const ROWS: &[Row] = &[
     row(Group::Hourglass, "cycles", MEAN_GAP),
     row(Group::Hourglass, "cycles", LONGEST_GAP),
     row(Group::Cores, "ns", THREAD),
+    row(Group::Cores, "ns", ATOMIC),
+    row(Group::Cores, "ns", HANDOVER),
     row(Group::Cores, "ns", APART_CREATE_ONE),
     row(Group::Cores, "ns", APART_CREATE_ALL),
     row(Group::Cores, "ns", APART_READ_ONE),
