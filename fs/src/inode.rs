@@ -18,7 +18,7 @@ use crate::mem::Arc;
 use crate::namespace::Owner;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
-use crate::sync::{AtomicBool, Class, Ordering, RwLock, RwLockWriteGuard};
+use crate::sync::{AtomicBool, Class, Noted, Ordering, RwLock, RwLockWriteGuard};
 use crate::{
     Access, AccessTime, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink,
     Source, Timestamp, planted,
@@ -388,6 +388,30 @@ impl Inode {
         Ok(done)
     }
 
+    /// [`read`](Inode::read) by somebody who has noted the address of the inode's lock
+    /// ([`lock_address`](Inode::lock_address)), and must not wait. None, with nothing done, if
+    /// it cannot be read so: the lock is taken, it is no file, the access is news. Who calls
+    /// does not matter.
+    #[inline]
+    pub fn read_noted(
+        &self,
+        noted: &Noted,
+        caller: &Caller<'_>,
+        offset: u64,
+        sink: &mut Sink<'_>,
+    ) -> Option<usize> {
+        let state = self.state.read_noted(noted)?;
+        match &state.body {
+            Body::File(data) if !state.meta.access_is_news(caller) => Some(data.read(offset, sink)),
+            _ => None,
+        }
+    }
+
+    /// What to note before [`read_noted`](Inode::read_noted).
+    pub fn lock_address(&self) -> usize {
+        self.state.address()
+    }
+
     /// `pwrite(2)`: writes `source` at `offset`, or at the end where `offset` is none;
     /// returns how many bytes found room and the offset after them.
     ///
@@ -400,6 +424,34 @@ impl Inode {
         offset: Option<u64>,
         source: &mut Source<'_>,
     ) -> Result<(usize, u64)> {
+        let done = self.write_by(Some(caller.credentials), caller, offset, source)?;
+        Ok(done.unwrap_or_default())
+    }
+
+    /// [`write`](Inode::write) to a file without set-ID bits, which a write may clear: so who
+    /// calls does not matter. None, with nothing done, if it has any.
+    ///
+    /// # Errors
+    /// Those of [`write`](Inode::write).
+    #[inline]
+    pub fn write_plain(
+        &self,
+        caller: &Caller<'_>,
+        offset: Option<u64>,
+        source: &mut Source<'_>,
+    ) -> Result<Option<(usize, u64)>> {
+        self.write_by(None, caller, offset, source)
+    }
+
+    /// Where it is none who writes, a file with set-ID bits is left alone.
+    #[inline(never)]
+    fn write_by(
+        &self,
+        who: Option<&Credentials>,
+        caller: &Caller<'_>,
+        offset: Option<u64>,
+        source: &mut Source<'_>,
+    ) -> Result<Option<(usize, u64)>> {
         let planted_end =
             planted!("append_finds_its_place_unlocked").then(|| self.attributes().size);
         let mut state = self.state.write();
@@ -409,6 +461,9 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         };
+        if who.is_none() && meta.mode & (libc::S_ISUID | libc::S_ISGID) != 0 {
+            return Ok(None);
+        }
         let offset = offset.or(planted_end);
         let offset = offset.unwrap_or(data.size());
         if source.remaining() > 0 {
@@ -422,11 +477,11 @@ impl Inode {
         let done = data.write(&self.superblock, offset, source)?;
         if done > 0 {
             meta.touch(caller.now());
-            if !caller.credentials.is_root() {
-                meta.drop_set_ids(caller.credentials);
+            if let Some(who) = who.filter(|who| !who.is_root()) {
+                meta.drop_set_ids(who);
             }
         }
-        Ok((done, offset + done as u64))
+        Ok(Some((done, offset + done as u64)))
     }
 
     /// `ftruncate(2)`: makes the file `size` bytes long.

@@ -141,6 +141,21 @@ impl<T> Arc<T> {
         this.counted().references.subtract(count);
     }
 
+    /// The reference as an address.
+    pub(crate) fn into_address(this: Arc<T>) -> usize {
+        ManuallyDrop::new(this).counted.as_ptr().expose_provenance()
+    }
+
+    /// The reference that was made an address.
+    ///
+    /// # Safety
+    /// It was, and what it counts for is used once.
+    pub(crate) unsafe fn from_address(address: usize) -> Arc<T> {
+        let counted = core::ptr::with_exposed_provenance_mut(address);
+        // SAFETY: a reference's address is not null.
+        Arc { counted: unsafe { NonNull::new_unchecked(counted) }, owns: PhantomData }
+    }
+
     /// Gives up the reference; the value, if it was the last.
     pub fn into_inner(this: Arc<T>) -> Option<T> {
         let this = ManuallyDrop::new(this);

@@ -54,7 +54,15 @@ pub enum AccessTime {
     Keep,
 }
 
+/// Somebody without rights.
+static ANYBODY: Credentials = Credentials { uid: u32::MAX, gid: u32::MAX, groups: Vec::new() };
+
 impl<'a> Caller<'a> {
+    /// Whoever calls, now: for what does not depend on that.
+    pub fn anybody(now: &'a Now<'a>) -> Caller<'a> {
+        Caller::by_clock(&ANYBODY, now)
+    }
+
     /// A caller without bounds or mask, at this time.
     pub const fn new(credentials: &'a Credentials, time: Timestamp) -> Caller<'a> {
         Caller::without_bounds(credentials, Moment::At(time))

@@ -26,6 +26,10 @@
 //!                                 inside
 //! ```
 //!
+//! A call that uses an open file without counting it ([`Published`]) is waited for by who closes
+//! that, who holds nothing; it comes before all classes. One that has noted an inode's lock in
+//! advance is waited for by who takes that lock, and waits for nothing itself.
+//!
 //! An inode's lock is of class Inode; where it is taken as the second directory or as a
 //! child, the place that takes it says so. With the feature `lock-order`, and in a model,
 //! builds with debug assertions keep for each thread what it holds, and panic at a lock
@@ -98,9 +102,12 @@ pub(crate) use alone::References;
 pub use alone::{Counter, alone, declare_alone, declare_shared};
 #[cfg(anchorite_model)]
 pub use cores::be_on;
-pub use cores::declare_cores;
+pub use cores::{PerCore, declare_cores};
 mod cores;
+#[allow(unsafe_code)]
+mod published;
 mod readers;
+pub use published::{Borrowed, By, Noted, Published, Withdrawn};
 mod spares;
 pub(crate) use spares::{BATCH, MOST_OF_ALL, Ranges, Spares};
 mod word;
@@ -194,6 +201,27 @@ impl<T> RwLock<T> {
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         let held = self.class.take(&self.inner);
         RwLockReadGuard(whole(self.inner.read()), held)
+    }
+
+    /// [`read`](RwLock::read) for one who has noted the lock's [`address`](RwLock::address), as
+    /// long as that is noted; none instead of waiting.
+    #[inline]
+    #[track_caller]
+    pub fn read_noted<'a>(&'a self, noted: &'a Noted) -> Option<RwLockReadGuard<'a, T>> {
+        let held = self.class.take(&self.inner);
+        #[cfg(not(anchorite_model))]
+        let guard = self.inner.read_noted(noted)?;
+        #[cfg(anchorite_model)]
+        let guard = noted.is_of(self.address()).then(|| self.inner.try_read().ok())??;
+        Some(RwLockReadGuard(guard, held))
+    }
+
+    /// What to note before [`read_noted`](RwLock::read_noted).
+    pub fn address(&self) -> usize {
+        #[cfg(not(anchorite_model))]
+        return self.inner.address();
+        #[cfg(anchorite_model)]
+        return core::ptr::from_ref(self).addr();
     }
 
     /// Waits for the lock.

@@ -7,14 +7,20 @@
 //! for is in a slot with a lock of its own; slots never move, and neighbours do not share a
 //! cache line. A number that is taken while its slot is empty is promised to an open under
 //! way. Whatever empties a slot, or fills one whose number it did not reserve, holds the set.
+//! What a number of a file of a ramdisk stands for is published there once it has been used some
+//! times: a transfer then counts no reference, and who closes the file waits for those under
+//! way, after it has let go of all locks ([`Published`]).
 
 use alloc::vec::Vec;
 use core::array;
+use core::ops::Deref;
 
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{Apart, Class, Mutex, MutexGuard, Once};
+use anchorite_fs::sync::{
+    Apart, AtomicU32, Borrowed, By, Class, Mutex, MutexGuard, Once, Ordering, Published, Withdrawn,
+};
 
-use crate::file::OpenFile;
+use crate::file::{Object, OpenFile};
 use crate::{Errno, Result};
 
 /// Slots of the first block; each further one has twice as many as that before.
@@ -34,7 +40,96 @@ pub(crate) enum OnExec {
 
 /// What a number stands for; nothing if it is free, or promised to an open under way.
 type Open = Option<(Arc<OpenFile>, OnExec)>;
-type Slot = Mutex<Open>;
+
+/// How often a descriptor is used, with other threads about, before it is published: who closes
+/// it has to look at a line of each core then.
+const USES: u32 = if cfg!(anchorite_model) { 1 } else { 8 };
+
+/// Where it is kept what a number stands for.
+struct Slot {
+    open: Mutex<Open>,
+    /// What `open` has, after [`USES`]. Changed by who holds that.
+    published: Published<OpenFile>,
+    /// Uses since it was filled. Changed by who holds `open`.
+    uses: AtomicU32,
+}
+
+/// What a number stood for. When it goes, transfers of it under way are waited for: that must
+/// be when no lock is held.
+pub(crate) struct Former {
+    file: Arc<OpenFile>,
+    withdrawn: Option<Withdrawn<OpenFile>>,
+}
+
+/// The open file description of a number, for a call.
+pub(crate) enum Used<'a> {
+    /// As it is published.
+    Borrowed(Borrowed<'a, OpenFile>),
+    /// By a counted reference.
+    Counted(Arc<OpenFile>),
+}
+
+impl Deref for Used<'_> {
+    type Target = OpenFile;
+
+    #[inline]
+    fn deref(&self) -> &OpenFile {
+        match self {
+            Used::Borrowed(file) => file,
+            Used::Counted(file) => file,
+        }
+    }
+}
+
+impl Former {
+    /// The open file description, when it is no more used by this number.
+    pub(crate) fn into_file(self) -> Arc<OpenFile> {
+        drop(self.withdrawn);
+        self.file
+    }
+}
+
+impl Slot {
+    fn new() -> Slot {
+        let open = Mutex::new(Class::Last, None);
+        Slot { open, published: Published::new(), uses: AtomicU32::new(0) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock()
+    }
+
+    /// Puts something in the place of what is there; `open` is this slot's.
+    fn replace(&self, open: &mut Open, by: Open) -> Option<Former> {
+        if self.published.is_there() {
+            return self.replace_published(open, by);
+        }
+        self.uses.store(0, Ordering::Relaxed);
+        match core::mem::replace(open, by) {
+            Some((file, _)) => Some(Former { file, withdrawn: None }),
+            None => None,
+        }
+    }
+
+    #[cold]
+    fn replace_published(&self, open: &mut Open, by: Open) -> Option<Former> {
+        self.uses.store(0, Ordering::Relaxed);
+        // First: whoever finds the slot changed must not find it published after that.
+        let withdrawn = self.published.withdraw();
+        core::mem::replace(open, by).map(|(file, _)| Former { file, withdrawn })
+    }
+
+    /// Counts a use of `file`, which `open` of this slot, that is held, has.
+    fn count_use(&self, file: &Arc<OpenFile>) {
+        let uses = self.uses.load(Ordering::Relaxed) + 1;
+        self.uses.store(uses.min(USES), Ordering::Relaxed);
+        if uses == USES
+            && let Object::Inode(inode) = &file.object
+        {
+            self.published.publish(file, inode.lock_address());
+        }
+    }
+}
 
 /// A process's descriptors.
 pub(crate) struct Descriptors {
@@ -69,6 +164,33 @@ impl Descriptors {
         match &*self.slot(fd)?.lock() {
             Some((file, _)) => Ok(file.clone()),
             None => Err(Errno::EBADF),
+        }
+    }
+
+    /// The file of a ramdisk that descriptor `fd` is for, without a count; none if that is not
+    /// worth it, or it is something else. Who closes it waits: so it is not to be kept while
+    /// something outside is waited for.
+    #[inline]
+    pub(crate) fn borrow(&self, fd: i32, by: By) -> Option<Borrowed<'_, OpenFile>> {
+        self.slot(fd).ok()?.published.borrow(by)
+    }
+
+    /// The open file description of descriptor `fd`, without a count where that is possible:
+    /// see [`borrow`](Descriptors::borrow).
+    ///
+    /// # Errors
+    /// EBADF.
+    #[inline]
+    pub(crate) fn borrow_or_get(&self, fd: i32) -> Result<Used<'_>> {
+        match self.borrow(fd, By::Use) {
+            Some(file) => Ok(Used::Borrowed(file)),
+            None => {
+                let slot = self.slot(fd)?;
+                let open = slot.lock();
+                let (file, _) = open.as_ref().ok_or(Errno::EBADF)?;
+                slot.count_use(file);
+                Ok(Used::Counted(file.clone()))
+            }
         }
     }
 
@@ -123,36 +245,46 @@ impl Descriptors {
         new: i32,
         on_exec: OnExec,
         limit: usize,
-    ) -> Result<Option<Arc<OpenFile>>> {
+    ) -> Result<Option<Former>> {
         let mut taken = self.taken.lock();
         let file = self.get(fd)?;
         let at = usize::try_from(new).ok().filter(|&at| at < limit).ok_or(Errno::EBADF)?;
-        let mut slot = self.make_slot(&mut taken, at)?.lock();
-        if slot.is_none() && !taken.insert(at) {
+        let slot = self.make_slot(&mut taken, at)?;
+        let mut open = slot.lock();
+        if open.is_none() && !taken.insert(at) {
             return Err(Errno::EBUSY);
         }
-        Ok(slot.replace((file, on_exec)).map(|(former, _)| former))
+        Ok(slot.replace(&mut open, Some((file, on_exec))))
     }
 
-    /// Takes a descriptor out of the table.
+    /// Takes a descriptor out of the table, and waits for transfers by it under way.
     ///
     /// # Errors
     /// EBADF.
     pub(crate) fn remove(&self, fd: i32) -> Result<Arc<OpenFile>> {
         let slot = self.slot(fd)?;
         let mut taken = self.taken.lock();
-        let (file, _) = slot.lock().take().ok_or(Errno::EBADF)?;
+        let mut open = slot.lock();
+        if slot.published.is_there() {
+            let former = slot.replace_published(&mut open, None);
+            taken.remove(fd as usize);
+            drop((open, taken));
+            // By moves that are not made below: they would take a tenth of an open and close.
+            return former.map(Former::into_file).ok_or(Errno::EBADF);
+        }
+        slot.uses.store(0, Ordering::Relaxed);
+        let (file, _) = open.take().ok_or(Errno::EBADF)?;
         taken.remove(fd as usize);
         Ok(file)
     }
 
     /// Takes the lowest descriptor from `first` to `last` out of the table.
-    pub(crate) fn remove_first(&self, first: u32, last: u32) -> Option<(i32, Arc<OpenFile>)> {
+    pub(crate) fn remove_first(&self, first: u32, last: u32) -> Option<(i32, Former)> {
         let mut taken = self.taken.lock();
-        let (fd, mut slot) = self.first_open(&taken, first, last)?;
-        let (file, _) = slot.take()?;
+        let (fd, slot, mut open) = self.first_open(&taken, first, last)?;
+        let former = slot.replace(&mut open, None)?;
         taken.remove(fd as usize);
-        Some((fd, file))
+        Some((fd, former))
     }
 
     /// Sets what happens to each descriptor from `first` to `last` when another program is
@@ -160,8 +292,8 @@ impl Descriptors {
     pub(crate) fn set_on_exec_of_all(&self, first: u32, last: u32, on_exec: OnExec) {
         let taken = self.taken.lock();
         let mut next = first;
-        while let Some((fd, mut slot)) = self.first_open(&taken, next, last) {
-            if let Some((_, kept)) = &mut *slot {
+        while let Some((fd, _, mut open)) = self.first_open(&taken, next, last) {
+            if let Some((_, kept)) = &mut *open {
                 *kept = on_exec;
             }
             next = fd as u32 + 1;
@@ -175,8 +307,8 @@ impl Descriptors {
     pub(crate) fn each(&self, mut with: impl FnMut(&OpenFile) -> Result<()>) -> Result<()> {
         let taken = self.taken.lock();
         let mut next = 0;
-        while let Some((fd, slot)) = self.first_open(&taken, next, u32::MAX) {
-            if let Some((file, _)) = &*slot {
+        while let Some((fd, _, open)) = self.first_open(&taken, next, u32::MAX) {
+            if let Some((file, _)) = &*open {
                 with(file)?;
             }
             next = fd as u32 + 1;
@@ -207,14 +339,15 @@ impl Descriptors {
         taken: &Numbers,
         first: u32,
         last: u32,
-    ) -> Option<(i32, MutexGuard<'_, Open>)> {
+    ) -> Option<(i32, &Slot, MutexGuard<'_, Open>)> {
         let mut from = first as usize;
         loop {
             let fd = taken.first_taken(from).filter(|&fd| fd <= last as usize)?;
-            if let Ok(slot) = self.slot(fd as i32).map(Mutex::lock)
-                && slot.is_some()
-            {
-                return Some((fd as i32, slot));
+            if let Ok(slot) = self.slot(fd as i32) {
+                let open = slot.lock();
+                if open.is_some() {
+                    return Some((fd as i32, slot, open));
+                }
             }
             from = fd + 1;
         }
@@ -252,7 +385,7 @@ impl Descriptors {
             let mut slots = Vec::new();
             let count = FIRST_BLOCK << block;
             slots.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-            slots.resize_with(count, || Mutex::new(Class::Last, None));
+            slots.resize_with(count, Slot::new);
             Ok(slots)
         })?;
         slots.get(at).ok_or(Errno::EBADF)
@@ -341,7 +474,6 @@ fn below(fd: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::console::Console;
-    use crate::file::Object;
 
     fn file() -> Arc<OpenFile> {
         Arc::try_new(OpenFile::new(Object::Console(Console::Input), None, 0)).unwrap()

@@ -1,7 +1,7 @@
 //! [`OpenFile`]: an open file description — the offset and flags that descriptors
 //! share — over an [`Object`] of one kind or another.
 
-use anchorite_fs::sync::{AtomicU32, Class, Mutex, Ordering};
+use anchorite_fs::sync::{AtomicU32, Class, Mutex, Noted, Ordering};
 use anchorite_fs::{AccessTime, Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
 
 use crate::abi::{Dirent, put_dirent};
@@ -114,6 +114,13 @@ impl OpenFile {
     }
 
     /// # Errors
+    /// EBADF for what O_PATH made.
+    #[inline]
+    pub(crate) fn check_not_path(&self) -> Result<()> {
+        if self.flags() & libc::O_PATH != 0 { Err(Errno::EBADF) } else { Ok(()) }
+    }
+
+    /// # Errors
     /// EBADF unless it is open for reading.
     pub(crate) fn check_readable(&self) -> Result<()> {
         match self.flags() & libc::O_ACCMODE {
@@ -198,6 +205,26 @@ impl OpenFile {
         }
     }
 
+    /// [`read`](OpenFile::read) at a position, where the lock of the ramdisk's inode is noted.
+    /// None, with nothing done, where it cannot be done so.
+    ///
+    /// # Errors
+    /// EINVAL, as there.
+    #[inline]
+    pub(crate) fn read_noted(
+        &self,
+        noted: &Noted,
+        caller: &Caller<'_>,
+        position: u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<usize>> {
+        let Object::Inode(inode) = &self.object else { return Ok(None) };
+        let without_access = self.without_access(caller);
+        let caller = without_access.as_ref().unwrap_or(caller);
+        check_end(position, sink.remaining())?;
+        Ok(inode.read_noted(noted, caller, position, sink))
+    }
+
     /// Writes `source`; returns how many bytes found room.
     ///
     /// # Errors
@@ -210,11 +237,7 @@ impl OpenFile {
         (at, append): (At, Append),
         source: &mut Source<'_>,
     ) -> Result<usize> {
-        let append = match append {
-            Append::AsOpened => self.flags() & libc::O_APPEND != 0,
-            Append::Yes => true,
-            Append::No => false,
-        };
+        let append = self.appends(append);
         match (&self.object, at) {
             // With O_APPEND, Linux writes at the end whatever the position: `pwrite(2)`, BUGS.
             (Object::Inode(inode), At::Position(position)) => {
@@ -235,6 +258,34 @@ impl OpenFile {
             (Object::Console(console), At::Offset) => console.write(system, source),
             (Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
+        }
+    }
+
+    /// [`write`](OpenFile::write) at a position, whoever calls. None, with nothing done, where
+    /// that matters, or it is no file of a ramdisk.
+    ///
+    /// # Errors
+    /// Those of [`write`](OpenFile::write).
+    #[inline]
+    pub(crate) fn write_plain(
+        &self,
+        caller: &Caller<'_>,
+        (position, append): (u64, Append),
+        source: &mut Source<'_>,
+    ) -> Result<Option<usize>> {
+        let Object::Inode(inode) = &self.object else { return Ok(None) };
+        check_end(position, source.remaining())?;
+        let position = (!self.appends(append)).then_some(position);
+        Ok(inode.write_plain(caller, position, source)?.map(|(done, _)| done))
+    }
+
+    /// Whether a write goes to the end of the file.
+    #[inline]
+    fn appends(&self, append: Append) -> bool {
+        match append {
+            Append::AsOpened => self.flags() & libc::O_APPEND != 0,
+            Append::Yes => true,
+            Append::No => false,
         }
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use anchorite_fs::check::{Held, Report, check};
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{AtomicI64, AtomicU32, Class, Ordering, RwLock, alone};
+use anchorite_fs::sync::{AtomicI64, AtomicU32, Class, Ordering, PerCore, RwLock, alone};
 use anchorite_fs::{Caller, Clock, Limits, New, Now, Ramdisk, Timestamp, Usage};
 
 use crate::console::Console;
@@ -44,7 +44,7 @@ pub struct System {
     pub(crate) descriptors: Descriptors,
     pub(crate) identity: RwLock<Identity>,
     umask: AtomicU32,
-    recent: Recent,
+    recent: PerCore<Recent>,
     pub(crate) limits: ResourceLimits,
 }
 
@@ -82,7 +82,7 @@ impl System {
             descriptors,
             identity: RwLock::new(Class::Identity, identity),
             umask: AtomicU32::new(UMASK),
-            recent: Recent::default(),
+            recent: PerCore::default(),
             limits: ResourceLimits::new(),
         })
     }
@@ -154,6 +154,14 @@ impl System {
         let file_size_limit = self.limits.file_size();
         let umask = self.umask.load(Ordering::Relaxed);
         call(&Caller { umask, file_size_limit, ..Caller::by_clock(&identity.files, &now) })
+    }
+
+    /// Calls `call` at this moment: for what does not depend on who calls.
+    #[inline]
+    pub(crate) fn as_anybody<T>(&self, call: impl FnOnce(&Caller<'_>) -> T) -> T {
+        let now = Now::new(self);
+        let file_size_limit = self.limits.file_size();
+        call(&Caller { file_size_limit, ..Caller::anybody(&now) })
     }
 
     /// As [`as_caller`](System::as_caller), but for the real user and group: `access(2)`.
@@ -277,7 +285,7 @@ impl System {
     }
 }
 
-/// When the clock was last read.
+/// When a core last read the clock.
 struct Recent {
     seconds: AtomicI64,
     /// How often that was good enough.
@@ -293,25 +301,20 @@ impl Default for Recent {
 impl Clock for System {
     fn now(&self) -> Timestamp {
         let now = self.platform.realtime();
-        if alone() {
-            self.recent.seconds.store(now.tv_sec, Ordering::Relaxed);
-        }
+        self.recent.here().seconds.store(now.tv_sec, Ordering::Relaxed);
         now.into()
     }
 
-    /// While there is one thread, the clock is read for one use in 64. With several, that
-    /// would cost them more, to write what all read, than a look at the clock.
+    /// The clock is read for one use in 64. Threads that count on one core at once lose some.
     fn recent(&self) -> Timestamp {
         const USES: u32 = 64;
-        if !alone() {
-            return self.now();
-        }
-        let uses = self.recent.uses.load(Ordering::Relaxed);
-        self.recent.uses.store(uses.wrapping_add(1), Ordering::Relaxed);
+        let recent = self.recent.here();
+        let uses = recent.uses.load(Ordering::Relaxed);
+        recent.uses.store(uses.wrapping_add(1), Ordering::Relaxed);
         if uses.is_multiple_of(USES) {
             return self.now();
         }
-        Timestamp::new(self.recent.seconds.load(Ordering::Relaxed), 0)
+        Timestamp::new(recent.seconds.load(Ordering::Relaxed), 0)
     }
 }
 

@@ -319,6 +319,53 @@ fn listings_see_what_stays_once_while_others_come_and_go() {
 }
 
 /// Descriptors are opened and closed on all sides: each number is one open's alone.
+/// A number that is used often is used without a count: what it stands for is freed by who
+/// closes it or puts another file there, and by nobody while it is read or written.
+#[test]
+fn transfers_by_a_number_that_comes_to_stand_for_other_files() {
+    const FD: i32 = 100;
+    let system = system(ROOMY);
+    let read = |system: &System, at: Option<i64>| {
+        for _ in 0..50 {
+            let mut text = [0; 6000];
+            let got = match at {
+                Some(at) => system.pread(FD, &mut text, at),
+                None => system.read(FD, &mut text),
+            };
+            if let Some(len) = may(got, &[Errno::EBADF]) {
+                let same = text[..len].iter().all(|byte| *byte == text[0]);
+                assert!(same && [0, 6000].contains(&len), "{len} bytes of one file");
+            }
+        }
+    };
+    let put = |system: &System, letter: u8| {
+        let path = [b"/", &[letter][..]].concat();
+        let file = system.open(&path, RW, 0o644).unwrap();
+        assert_eq!(system.write(file, &[letter; 6000]), Ok(6000));
+        // The number is what keeps the file.
+        system.unlink(&path).unwrap();
+        assert_eq!(system.dup2(file, FD), Ok(FD));
+        system.close(file).unwrap();
+        for _ in 0..20 {
+            if let Some(len) = may(system.pwrite(FD, &[], 0), &[Errno::EBADF]) {
+                assert_eq!(len, 0);
+            }
+        }
+        ignore(may(system.close(FD), &[Errno::EBADF]));
+    };
+    let system = race(
+        system,
+        &[
+            &|system, _| read(system, Some(0)),
+            &|system, _| read(system, None),
+            &|system, _| put(system, b'a'),
+            &|system, _| put(system, b'b'),
+        ],
+    );
+    assert_eq!(system.usage().inodes, 1, "files that nothing stands for are freed");
+    assert_eq!(system.usage().pages, 0);
+}
+
 #[test]
 fn descriptors_are_given_once() {
     let system = system(ROOMY);

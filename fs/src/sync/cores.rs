@@ -1,5 +1,7 @@
 //! Which core a thread runs on.
 
+use super::{Apart, alone};
+
 /// Tells the number of the core; null where nobody knows.
 static CORE: core::sync::atomic::AtomicPtr<()> =
     core::sync::atomic::AtomicPtr::new(core::ptr::null_mut());
@@ -7,6 +9,23 @@ static CORE: core::sync::atomic::AtomicPtr<()> =
 /// For how many cores there is something apart: those with higher numbers share it, which is
 /// slower.
 pub(crate) const LINES: usize = if cfg!(anchorite_model) { 2 } else { 16 };
+
+/// Something for each core, in lines of their own.
+pub struct PerCore<T>([Apart<T>; LINES]);
+
+impl<T: Default> Default for PerCore<T> {
+    fn default() -> PerCore<T> {
+        PerCore(core::array::from_fn(|_| Apart(T::default())))
+    }
+}
+
+impl<T> PerCore<T> {
+    /// That of the core that this thread runs on, or ran on lately; of any, while it is alone.
+    #[inline]
+    pub fn here(&self) -> &T {
+        &self.0[if alone() { 0 } else { this_line() }].0
+    }
+}
 
 /// Which of the [`LINES`] is this core's.
 #[inline]

@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
+use super::published::Noted;
 use super::word::{Share, Word};
 
 /// A lock that one thread has at a time.
@@ -48,6 +49,16 @@ impl<T> RwLock<T> {
     #[inline]
     pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard(self, ManuallyDrop::new(self.word.share()))
+    }
+
+    #[inline]
+    pub(super) fn read_noted<'a>(&'a self, noted: &'a Noted) -> Option<RwLockReadGuard<'a, T>> {
+        Some(RwLockReadGuard(self, ManuallyDrop::new(self.word.share_noted(noted)?)))
+    }
+
+    /// What is noted of it.
+    pub(super) fn address(&self) -> usize {
+        self.word.address()
     }
 
     #[inline]

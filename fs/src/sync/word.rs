@@ -1,6 +1,7 @@
 //! The word of a lock: who has it, and the waiting for it.
 
 use super::cores::this_line;
+use super::published::Noted;
 use super::readers::{self, Note};
 use super::{AtomicU32, Ordering, alone};
 
@@ -9,9 +10,15 @@ use super::{AtomicU32, Ordering, alone};
 const TAKEN: u32 = 1 << 31;
 /// Who shares the lock notes it elsewhere, if there is room: [`readers`].
 const NOTED: u32 = 1 << 30;
-/// How often the lock came to be shared from another core than before.
-const CHANGES: u32 = 0xf << CHANGE.trailing_zeros();
-const CHANGE: u32 = 1 << 21;
+/// How the lock was shared since it was taken last: what there is to show that it is worth to
+/// be noted.
+const PROOF: u32 = 0x1ff << USE.trailing_zeros();
+/// It came to be shared from another core than before.
+const CHANGE: u32 = 32 * USE;
+/// It was shared by one who had its address noted, and had to be counted all the same.
+const USE: u32 = 1 << 21;
+/// What is enough. Anything more has room above it.
+const ENOUGH: u32 = 15 * CHANGE;
 /// One and the line of the core from where it was shared last; 0 if it was not.
 const LAST: u32 = 0x1f << ONE_LINE.trailing_zeros();
 const ONE_LINE: u32 = 1 << 16;
@@ -36,6 +43,8 @@ enum How {
     Counted,
     /// Noted elsewhere.
     Noted(Note),
+    /// By what its holder had noted before.
+    Before,
 }
 
 impl Word {
@@ -83,6 +92,20 @@ impl Word {
         self.share_with_others()
     }
 
+    /// Shares the lock, whose address is noted, as long as it is; none if that would be to
+    /// wait. Whoever takes the lock waits for the note in any case, so its holder must not.
+    #[inline]
+    pub fn share_noted(&self, noted: &Noted) -> Option<Share> {
+        if !noted.is_of(self.address()) {
+            return None;
+        }
+        let word = self.0.load(Ordering::SeqCst);
+        if word & (TAKEN | NOTED) == NOTED {
+            return Some(Share(How::Before));
+        }
+        if word >= TAKEN { None } else { self.count(word, proven(with_change(word) + USE) + 1) }
+    }
+
     /// Lets go of a lock that was shared.
     #[inline]
     pub fn leave(&self, share: Share) {
@@ -94,6 +117,7 @@ impl Word {
                 self.0.fetch_sub(1, Ordering::Release);
             }
             How::Noted(note) => drop(note),
+            How::Before => {}
         }
     }
 
@@ -155,7 +179,8 @@ impl Word {
         }
     }
 
-    fn address(&self) -> usize {
+    /// What is noted of it.
+    pub fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
 }
@@ -169,22 +194,28 @@ fn with_change(word: u32) -> u32 {
         return word;
     }
     let changed = word - last + here + if last == 0 { 0 } else { CHANGE };
-    if changed & CHANGES == CHANGES { changed | NOTED } else { changed }
+    proven(changed)
+}
+
+/// The word, for which there may be proof enough.
+#[inline]
+fn proven(word: u32) -> u32 {
+    if word & PROOF >= ENOUGH { word | NOTED } else { word }
 }
 
 /// Waits for a moment, and a longer one each time: who looks at a word takes it away from
 /// who is to write it.
-struct Pause(u32);
+pub(super) struct Pause(u32);
 
 impl Pause {
     const LONGEST: u32 = 16;
 
-    fn new() -> Pause {
+    pub(super) fn new() -> Pause {
         Pause(1)
     }
 
     #[cfg(not(anchorite_model))]
-    fn wait(&mut self) {
+    pub(super) fn wait(&mut self) {
         for _ in 0..self.0 {
             core::hint::spin_loop();
         }
@@ -192,7 +223,7 @@ impl Pause {
     }
 
     #[cfg(anchorite_model)]
-    fn wait(&mut self) {
+    pub(super) fn wait(&mut self) {
         self.0 = Pause::LONGEST;
         #[cfg(anchorite_model = "loom")]
         loom::thread::yield_now();

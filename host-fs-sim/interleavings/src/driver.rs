@@ -35,14 +35,17 @@ pub const PLANTS: &[(&str, Model, &str)] = &[
     ("removed_directory_takes_files", Model::Shuttle, "rmdir_against_create"),
     ("limit_is_checked_apart", Model::Shuttle, "last_page_is_given_once"),
     ("last_reference_unordered", Model::Loom, "last_references"),
+    ("users_are_not_waited_for", Model::Shuttle, "what_is_published_is_withdrawn"),
 ];
 
 /// Scenarios that are code: `explore.rs`.
-const CODED: [&str; 5] = [
+const CODED: [&str; 7] = [
     "last_references",
     "a_tree_goes_while_it_is_walked",
     "a_shared_lock_is_taken",
     "a_noted_lock_is_taken",
+    "a_lock_noted_before_is_taken",
+    "what_is_published_is_withdrawn",
     "inodes_are_made_on_two_cores",
 ];
 

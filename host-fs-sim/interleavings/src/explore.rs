@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use anchorite_fs::sync::{AtomicU32, Word, be_on};
+use anchorite_fs::sync::{AtomicU32, By, Published, Word, be_on};
 use anchorite_interleavings::scenario::{Orders, Scenario, find};
 
 #[cfg(anchorite_model = "loom")]
@@ -28,6 +28,8 @@ pub fn main() -> ExitCode {
         "last_references" => model(mode, number, seed, last_references),
         "a_tree_goes_while_it_is_walked" => model(mode, number, seed, teardown),
         "a_noted_lock_is_taken" => model(mode, number, seed, noted),
+        "a_lock_noted_before_is_taken" => model(mode, number, seed, noted_before),
+        "what_is_published_is_withdrawn" => model(mode, number, seed, published),
         "a_shared_lock_is_taken" => model(mode, number, seed, shared),
         "inodes_are_made_on_two_cores" => model(mode, number, seed, inodes),
         name => {
@@ -145,6 +147,76 @@ fn share_and_take(word: Word) {
     word.give();
     assert_eq!(look(&both), 1);
     assert!(other.join().expect("a thread that ends") <= 1);
+}
+
+/// One thread uses what is published, and another withdraws it: it is given up when it is used
+/// no more.
+fn published() {
+    use anchorite_fs::mem::Arc as Counted;
+
+    struct Value;
+    impl Drop for Value {
+        fn drop(&mut self) {
+            DROPS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    static DROPS: AtomicU64 = AtomicU64::new(0);
+    DROPS.store(0, Ordering::Relaxed);
+    let place = Arc::new((Published::new(), Word::new(), AtomicU32::new(0)));
+    place.0.publish(&Counted::try_new(Value).expect("memory"), place.1.address());
+    let theirs = place.clone();
+    let other = thread::spawn(move || {
+        be_on(1);
+        for by in [By::Use, By::Lock] {
+            let used = theirs.0.borrow(by);
+            // A moment in which others can do something.
+            theirs.2.load(Ordering::Relaxed);
+            if used.is_some() {
+                assert_eq!(DROPS.load(Ordering::Relaxed), 0, "used after it was dropped");
+            }
+        }
+    });
+    be_on(0);
+    drop(place.0.withdraw().expect("it is published"));
+    assert_eq!(DROPS.load(Ordering::Relaxed), 1);
+    assert!(place.0.borrow(By::Use).is_none());
+    other.join().expect("a thread that ends");
+    assert_eq!(DROPS.load(Ordering::Relaxed), 1);
+}
+
+/// One thread has the address of a lock noted and shares it by that, if that needs no waiting,
+/// and another takes it, once while it is counted in and once while it is noted.
+fn noted_before() {
+    use anchorite_fs::mem::Arc as Counted;
+
+    let numbers = || [AtomicU32::new(0), AtomicU32::new(0)];
+    let place = Arc::new((Published::new(), Word::new(), numbers()));
+    let (published, word, numbers) = &*place;
+    published.publish(&Counted::try_new(()).expect("memory"), word.address());
+    // What proves that several cores share it and nobody takes it.
+    for turn in 0..16 {
+        be_on(turn % 2);
+        word.leave(word.share());
+    }
+    let theirs = place.clone();
+    let other = thread::spawn(move || {
+        be_on(1);
+        let (published, word, numbers) = &*theirs;
+        for _ in 0..2 {
+            let used = published.borrow(By::Lock).expect("it is published");
+            let Some(share) = word.share_noted(used.noted()) else { continue };
+            let [one, other] = numbers.each_ref().map(|number| number.load(Ordering::Relaxed));
+            assert_eq!(one, other, "written while it is shared");
+            word.leave(share);
+        }
+    });
+    be_on(0);
+    for number in [1, 2] {
+        word.take();
+        numbers.iter().for_each(|each| each.store(number, Ordering::Relaxed));
+        word.give();
+    }
+    other.join().expect("a thread that ends");
 }
 
 /// Two cores make inodes and free them: their numbers differ, and they are counted.

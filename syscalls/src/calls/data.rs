@@ -1,6 +1,7 @@
 //! Content: read, write, pread64, pwrite64, lseek, truncate, ftruncate; fsync, fdatasync,
 //! sync, syncfs.
 
+use anchorite_fs::sync::{By, alone};
 use anchorite_fs::{Sink, Source};
 
 use crate::file::{Append, At, Object};
@@ -119,11 +120,45 @@ impl System {
         at: At,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
+        if !alone() {
+            return self.read_beside_others(fd, at, sink);
+        }
         let file = self.file(fd)?;
         file.check_readable()?;
         let mut sink = sink()?;
         sink.truncate(TRANSFER_MAX);
         self.as_caller(|caller| file.read(self, caller, at, &mut sink))
+    }
+
+    /// [`read_into`](System::read_into) with as few atomics as can be. Out of line, as the one
+    /// for writes: who is alone is to have short code.
+    #[inline(never)]
+    fn read_beside_others<'a>(
+        &self,
+        fd: i32,
+        at: At,
+        sink: impl FnOnce() -> Result<Sink<'a>>,
+    ) -> Result<usize> {
+        let mut sink = Asked::Not(sink);
+        if let At::Position(position) = at
+            && let Some(file) = self.descriptors.borrow(fd, By::Lock)
+        {
+            file.check_readable()?;
+            let sink = sink.get()?;
+            sink.truncate(TRANSFER_MAX);
+            let noted = file.noted();
+            let done = self.as_anybody(|caller| file.read_noted(noted, caller, position, sink))?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+            // Whatever is to be waited for may wait for the note. Once more, without it.
+        }
+        let file = self.descriptors.borrow_or_get(fd)?;
+        file.check_not_path()?;
+        file.check_readable()?;
+        let sink = sink.get()?;
+        sink.truncate(TRANSFER_MAX);
+        self.as_caller(|caller| file.read(self, caller, at, sink))
     }
 
     /// Writes what `source` gives, which is asked once the descriptor is known to be
@@ -134,11 +169,58 @@ impl System {
         (at, append): (At, Append),
         source: impl FnOnce() -> Result<Source<'a>>,
     ) -> Result<usize> {
+        if !alone() {
+            return self.write_beside_others(fd, (at, append), source);
+        }
         let file = self.file(fd)?;
         file.check_writable()?;
         let mut source = source()?;
         source.truncate(TRANSFER_MAX);
         self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
+    }
+
+    #[inline(never)]
+    fn write_beside_others<'a>(
+        &self,
+        fd: i32,
+        (at, append): (At, Append),
+        source: impl FnOnce() -> Result<Source<'a>>,
+    ) -> Result<usize> {
+        let file = self.descriptors.borrow_or_get(fd)?;
+        file.check_not_path()?;
+        file.check_writable()?;
+        let mut source = source()?;
+        source.truncate(TRANSFER_MAX);
+        if let At::Position(position) = at {
+            let target = (position, append);
+            let done = self.as_anybody(|caller| file.write_plain(caller, target, &mut source))?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+        self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
+    }
+}
+
+/// Where a call puts what it reads, which is asked for once.
+enum Asked<'a, F> {
+    Not(F),
+    Is(Sink<'a>),
+    /// It was refused.
+    Failed,
+}
+
+impl<'a, F: FnOnce() -> Result<Sink<'a>>> Asked<'a, F> {
+    fn get(&mut self) -> Result<&mut Sink<'a>> {
+        if let Asked::Not(_) = self
+            && let Asked::Not(ask) = core::mem::replace(self, Asked::Failed)
+        {
+            *self = Asked::Is(ask()?);
+        }
+        match self {
+            Asked::Is(sink) => Ok(sink),
+            _ => Err(Errno::EFAULT),
+        }
     }
 }
 

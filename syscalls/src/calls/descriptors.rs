@@ -181,7 +181,8 @@ impl System {
     /// EBADF, also for a descriptor that O_PATH made.
     pub(crate) fn file(&self, fd: i32) -> Result<Arc<OpenFile>> {
         let file = self.descriptors.get(fd)?;
-        if file.flags() & libc::O_PATH != 0 { Err(Errno::EBADF) } else { Ok(file) }
+        file.check_not_path()?;
+        Ok(file)
     }
 
     /// The open file description of `fd`, which may be one that O_PATH made.

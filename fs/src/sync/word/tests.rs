@@ -3,8 +3,9 @@ use std::cell::Cell;
 use std::thread;
 
 use super::*;
-use crate::sync::AtomicU64;
+use crate::mem::Arc;
 use crate::sync::declare_cores;
+use crate::sync::{AtomicU64, By, Published};
 
 std::thread_local! {
     static CORE: Cell<usize> = const { Cell::new(0) };
@@ -53,6 +54,37 @@ fn a_lock_that_is_shared_by_turns_is_noted_until_it_is_taken() {
     let share = word.share();
     assert!(!is_noted(&share));
     word.leave(share);
+}
+
+#[test]
+fn a_lock_noted_before_is_shared_by_that_once_it_has_proved_itself() {
+    let (word, published) = (Word::new(), Published::new());
+    published.publish(&Arc::try_new(()).unwrap(), word.address());
+    be_on(5);
+    let mut counted = 0;
+    loop {
+        let used = published.borrow(By::Lock).unwrap();
+        let share = word.share_noted(used.noted()).unwrap();
+        if matches!(share.0, How::Before) {
+            break;
+        }
+        counted += 1;
+        word.leave(share);
+    }
+    assert_eq!(counted, ENOUGH / USE);
+    word.take();
+    let used = published.borrow(By::Lock).unwrap();
+    assert!(word.share_noted(used.noted()).is_none(), "it is taken");
+    drop(used);
+    word.give();
+    let used = published.borrow(By::Lock).unwrap();
+    let share = word.share_noted(used.noted()).unwrap();
+    assert!(matches!(share.0, How::Counted), "it has to prove itself again");
+    word.leave(share);
+    assert!(Word::new().share_noted(used.noted()).is_none(), "another lock is noted");
+    drop(used);
+    let used = published.borrow(By::Use).unwrap();
+    assert!(word.share_noted(used.noted()).is_none(), "no lock is noted");
 }
 
 #[test]
