@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use super::descriptor::Descriptor;
 use super::file::File;
 use super::metadata::{Metadata, file_type};
-use super::names::copied;
+use super::names::{copied, read_link_at};
 use super::options::OpenOptions;
 use crate::{Errno, Result, System};
 
@@ -181,6 +181,22 @@ impl<'a> Dir<'a> {
     /// Those of [`System::statx`].
     pub fn symlink_metadata(&self, path: impl AsRef<[u8]>) -> Result<Metadata> {
         Metadata::at(self.0.sys, self.0.fd, path.as_ref(), libc::AT_SYMLINK_NOFOLLOW)
+    }
+
+    /// The target of the symbolic link at `path`.
+    ///
+    /// # Errors
+    /// Those of [`System::readlinkat`]; ENOMEM.
+    ///
+    /// ```
+    /// # use anchorite_syscalls::api::{self, Dir};
+    /// # let sys = &anchorite_example::system();
+    /// api::symlink(sys, "there", "link")?;
+    /// assert_eq!(Dir::open(sys, "/")?.read_link("link")?, b"there");
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn read_link(&self, path: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+        read_link_at(self.0.sys, self.0.fd, path.as_ref())
     }
 }
 
