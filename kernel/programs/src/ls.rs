@@ -18,7 +18,7 @@ use anchorite_syscalls::{Errno, System};
 use time::OffsetDateTime;
 
 use crate::io::{Failure, Output, ToDo, complain, options, run_to_status};
-use crate::tree_walk::{Listed, Walk, joined, list};
+use crate::tree_walk::{Listed, Walk, joined};
 use crate::{Context, Program};
 
 /// See the module.
@@ -101,14 +101,14 @@ impl Ls<'_> {
     /// Lists the directory at `path`, and with `-R` all below it.
     fn directory(&mut self, path: &[u8]) -> Result<(), Failure> {
         let walk = Dir::open(self.context.sys, path).and_then(|dir| Walk::new(dir, path));
-        let mut walk = match walk {
-            Ok(walk) => walk,
+        let (mut walk, listed) = match walk {
+            Ok(opened) => opened,
             Err(errno) => {
                 self.complain(SERIOUS, "open directory", path, errno);
                 return Ok(());
             }
         };
-        self.section(&mut walk)?;
+        self.section(&mut walk, &listed)?;
         loop {
             let Some(name) = walk.next_step() else {
                 match walk.leave() {
@@ -121,7 +121,7 @@ impl Ls<'_> {
                 }
             };
             match walk.enter(&name) {
-                Ok(()) => self.section(&mut walk)?,
+                Ok(listed) => self.section(&mut walk, &listed)?,
                 Err(errno) => {
                     let path = walk.path_of(&name).to_do("name a directory")?;
                     self.complain(MINOR, "open directory", &path, errno);
@@ -131,14 +131,7 @@ impl Ls<'_> {
     }
 
     /// Lists the directory that `walk` entered, whose directories become its steps.
-    fn section(&mut self, walk: &mut Walk<'_>) -> Result<(), Failure> {
-        let listed = match list(walk.dir()) {
-            Ok(listed) => listed,
-            Err(errno) => {
-                self.complain(MINOR, "read directory", walk.path(), errno);
-                return Ok(());
-            }
-        };
+    fn section(&mut self, walk: &mut Walk<'_>, listed: &[Listed]) -> Result<(), Failure> {
         if self.sections > 0 {
             self.out.bytes(b"\n")?;
         }

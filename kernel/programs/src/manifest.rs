@@ -27,6 +27,7 @@
 //! Memory is needed for the names in the directories from DIR to where it is at; for names that
 //! were told no longer.
 
+use alloc::vec::Vec;
 use core::fmt::Write;
 
 use anchorite_syscalls::Errno;
@@ -35,7 +36,7 @@ use anchorite_syscalls::api::{Dir, FileType, Metadata, OpenOptions};
 use crate::digest::{Digest, Hasher};
 use crate::escape::Style;
 use crate::io::{Failure, Output, complain, options, run_to_status};
-use crate::tree_walk::{Walk, joined, list};
+use crate::tree_walk::{Listed, Walk, joined};
 use crate::{Context, Program};
 
 /// See the module.
@@ -58,7 +59,7 @@ fn manifest(context: &Context<'_>) -> Result<i32, Failure> {
         let device = top.metadata()?.dev();
         Ok((Walk::new(top, b".")?, device))
     });
-    let (walk, device) = match walk {
+    let ((walk, listed), device) = match walk {
         Ok(opened) => opened,
         Err(errno) => {
             complain(context, format_args!("cannot open '{}': {errno}", path.escape_ascii()));
@@ -73,7 +74,7 @@ fn manifest(context: &Context<'_>) -> Result<i32, Failure> {
         hasher: Hasher::new()?,
         status: 0,
     };
-    manifest.all()?;
+    manifest.all(listed)?;
     manifest.out.end()?;
     Ok(manifest.status)
 }
@@ -94,9 +95,9 @@ impl Manifest<'_> {
     /// The steps of a directory are its names, each to be told, and those of its directories
     /// again with a slash, to be entered. Their byte order is that of the paths: `a`, `a-b`,
     /// `a/`, which stands for all paths below `a`.
-    fn all(&mut self) -> Result<(), Failure> {
+    fn all(&mut self, listed: Vec<Listed>) -> Result<(), Failure> {
         self.tell(b".")?;
-        self.plan();
+        self.plan(listed);
         loop {
             let Some(step) = self.walk.next_step() else {
                 match self.walk.leave() {
@@ -111,19 +112,17 @@ impl Manifest<'_> {
             match step.strip_suffix(b"/") {
                 None => self.tell(&step)?,
                 Some(name) => match self.walk.enter(name) {
-                    Ok(()) => self.plan(),
+                    Ok(listed) => self.plan(listed),
                     Err(errno) => self.complain("open", name, errno),
                 },
             }
         }
     }
 
-    /// Plans to tell each name of the directory that the walk entered.
-    fn plan(&mut self) {
-        let planned = list(self.walk.dir()).and_then(|listed| {
-            listed.into_iter().rev().try_for_each(|listed| self.walk.add_step(listed.name))
-        });
-        if let Err(errno) = planned {
+    /// Plans to tell each name in the directory that the walk entered.
+    fn plan(&mut self, listed: Vec<Listed>) {
+        let mut names = listed.into_iter().rev();
+        if let Err(errno) = names.try_for_each(|listed| self.walk.add_step(listed.name)) {
             self.complain("list", b".", errno);
         }
     }

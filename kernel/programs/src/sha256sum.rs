@@ -52,7 +52,9 @@ impl Sums<'_> {
     /// The line of one file.
     fn tell(&mut self, path: &[u8]) -> Result<(), Failure> {
         let Some(sum) = self.sum(path) else { return Ok(()) };
-        self.mark(path)?;
+        if Style::Line.touches(path) {
+            self.out.bytes(b"\\")?;
+        }
         write!(self.out, "{sum}  ")?;
         Style::Line.write(&mut self.out, path)?;
         self.out.bytes(b"\n")
@@ -73,8 +75,13 @@ impl Sums<'_> {
             };
             sums += 1;
             let found = self.sum(&name);
-            self.mark(&name)?;
-            Style::Line.write(&mut self.out, &name)?;
+            // Here coreutils escapes only what would break the line.
+            if name.contains(&b'\n') {
+                self.out.bytes(b"\\")?;
+                Style::Line.write(&mut self.out, &name)?;
+            } else {
+                self.out.bytes(&name)?;
+            }
             self.out.bytes(match found {
                 Some(found) if found == expected => b": OK\n",
                 Some(_) => b": FAILED\n",
@@ -99,11 +106,6 @@ impl Sums<'_> {
     fn sum(&mut self, path: &[u8]) -> Option<Digest> {
         let sum = with_input(self.context, path, |file| self.hasher.of(file));
         sum.map_err(|errno| self.complain(path, errno)).ok()
-    }
-
-    /// Starts the line of a name that is escaped.
-    fn mark(&mut self, name: &[u8]) -> Result<(), Failure> {
-        if Style::Line.touches(name) { self.out.bytes(b"\\") } else { Ok(()) }
     }
 
     fn complain(&mut self, path: &[u8], errno: Errno) {

@@ -1,7 +1,7 @@
-//! Going through a tree of directories, however deep: [`Walk`], and [`list`] for one of them.
+//! Going through a tree of directories, however deep: [`Walk`].
 //!
 //! A walk is at one directory at a time. It goes down and up by open directories, never by
-//! path, so that paths longer than a call takes are none to it; it keeps two descriptors, and
+//! path, so that paths longer than a call takes are none to it; it needs three descriptors, and
 //! for each level above it what the program wants to do there yet. Nothing recurses.
 
 use alloc::boxed::Box;
@@ -17,21 +17,6 @@ pub struct Listed {
     pub name: Box<[u8]>,
     /// The type, if the listing tells.
     pub file_type: Option<FileType>,
-}
-
-/// All that is in a directory, without `.` and `..`, in byte order of the names.
-///
-/// # Errors
-/// ENOMEM; those of opening and reading the directory.
-pub fn list(dir: &Dir<'_>) -> Result<Vec<Listed>> {
-    let mut listed = Vec::new();
-    for entry in dir.entries()? {
-        let entry = entry?;
-        listed.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        listed.push(Listed { name: joined(&[entry.name()])?.into(), file_type: entry.file_type() });
-    }
-    listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(listed)
 }
 
 /// A directory in a tree, the way to it, and what is to be done on the way back.
@@ -67,16 +52,18 @@ fn identity(dir: &Dir<'_>) -> Result<Identity> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that starts at, and never leaves, the directory `top`, whose path is `path`.
+    /// A walk that starts at, and never leaves, the directory `top`, whose path is `path`; and
+    /// what is in it.
     ///
     /// # Errors
-    /// ENOMEM; those of `fstat`.
-    pub fn new(top: Dir<'a>, path: &[u8]) -> Result<Walk<'a>> {
+    /// ENOMEM; those of reading it.
+    pub fn new(top: Dir<'a>, path: &[u8]) -> Result<(Walk<'a>, Vec<Listed>)> {
         let path = joined(&[path])?;
         let mut levels = Vec::new();
         levels.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         levels.push(Level::new(&top, path.len())?);
-        Ok(Walk { current: top, above: None, path, levels })
+        let (top, listed) = list(top)?;
+        Ok((Walk { current: top, above: None, path, levels }, listed))
     }
 
     /// The directory that the walk is at.
@@ -115,22 +102,23 @@ impl<'a> Walk<'a> {
         self.levels.last_mut()?.steps.pop()
     }
 
-    /// Goes down to the directory of that name, which has no steps yet; stays where it is
-    /// on an error.
+    /// Goes down to the directory of that name, which has no steps yet, and tells what is in
+    /// it; stays where it is on an error.
     ///
     /// # Errors
-    /// ENOMEM; those of opening it, ENOTDIR for a symbolic link.
-    pub fn enter(&mut self, name: &[u8]) -> Result<()> {
+    /// ENOMEM; those of opening and reading it, ENOTDIR for a symbolic link.
+    pub fn enter(&mut self, name: &[u8]) -> Result<Vec<Listed>> {
         let slash = slash_after(&self.path);
         self.path.try_reserve(slash.len() + name.len()).map_err(|_| Errno::ENOMEM)?;
         self.levels.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let below = self.current.open_dir(name)?;
         let level = Level::new(&below, self.path.len() + slash.len() + name.len())?;
+        let (below, listed) = list(below)?;
         self.path.extend_from_slice(slash);
         self.path.extend_from_slice(name);
         self.levels.push(level);
         self.above = Some(mem::replace(&mut self.current, below));
-        Ok(())
+        Ok(listed)
     }
 
     /// Goes up again, and says whether it did: not from the top, where the walk ends.
@@ -155,6 +143,20 @@ impl<'a> Walk<'a> {
         self.levels.pop();
         Ok(true)
     }
+}
+
+/// All that is in a directory, without `.` and `..`, in byte order of the names.
+fn list(dir: Dir<'_>) -> Result<(Dir<'_>, Vec<Listed>)> {
+    let mut listed = Vec::new();
+    let mut entries = dir.into_entries()?;
+    for entry in &mut entries {
+        let entry = entry?;
+        listed.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let name = joined(&[entry.name()])?.into();
+        listed.push(Listed { name, file_type: entry.file_type() });
+    }
+    listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok((entries.into_dir(), listed))
 }
 
 fn slash_after(path: &[u8]) -> &'static [u8] {

@@ -101,6 +101,26 @@ impl<'a> Dir<'a> {
         ReadDir::new(self.open_dir(".")?)
     }
 
+    /// What is in it, from where it was read to: from the first, if it was not. Unlike
+    /// [`entries`](Dir::entries) this opens nothing, and does without search permission.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    ///
+    /// ```
+    /// # use anchorite_syscalls::api::{self, Dir};
+    /// # let sys = &anchorite_example::system();
+    /// api::write(sys, "f", "")?;
+    /// let mut entries = Dir::open(sys, "/")?.into_entries()?;
+    /// assert_eq!(entries.next().unwrap()?.name(), b"f");
+    /// let root = entries.into_dir();
+    /// assert_eq!(root.symlink_metadata("f")?.len(), 0);
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn into_entries(self) -> Result<ReadDir<'a>> {
+        ReadDir::new(self)
+    }
+
     /// Opens the directory at `path`; a symbolic link in last place is not followed.
     ///
     /// # Errors
@@ -264,6 +284,11 @@ impl<'a> ReadDir<'a> {
     /// ```
     pub fn dir(&self) -> &Dir<'a> {
         &self.dir
+    }
+
+    /// The directory, for further use. [`Dir::into_entries`] has an example.
+    pub fn into_dir(self) -> Dir<'a> {
+        self.dir
     }
 
     /// The next record, `.` and `..` included; none at the end.
