@@ -51,6 +51,8 @@ pub enum What {
     Empty(&'static str),
     /// A path or a link's target with a NUL byte in it.
     Nul(&'static str),
+    /// A cpio entry's path that does not end with a NUL byte.
+    Unterminated,
     /// A type that is not one.
     Type,
     /// A tar entry that continues a file of another volume.
@@ -123,6 +125,7 @@ impl Display for What {
             What::OutOfRange(field) => write!(f, "its {field} is negative or too large"),
             What::Empty(name) => write!(f, "its {name} is empty"),
             What::Nul(name) => write!(f, "its {name} has a NUL byte in it"),
+            What::Unterminated => f.write_str("its path does not end with a NUL byte"),
             What::Type => f.write_str("its type is unknown"),
             What::Continued => f.write_str("it continues a file of another volume"),
             What::Records => f.write_str("its extended header is malformed"),
