@@ -9,7 +9,7 @@ use crate::data::{Content, FileData};
 use crate::directory::{Directory, Slot};
 use crate::inode::{Body, Inode, InodeRef, Meta, State};
 use crate::mem::{Arc, try_box, try_bytes};
-use crate::namespace::{drop_link, kill_empty_directory};
+use crate::namespace::{Created, drop_link, kill_empty_directory};
 use crate::sync::RwLockWriteGuard;
 use crate::{Caller, Errno, FileType, NAME_MAX, Owner, Result, Timestamp};
 
@@ -42,8 +42,8 @@ pub enum What<'a> {
 }
 
 impl Inode {
-    /// Places a file in this directory under a name. What had the name is removed; a
-    /// directory only if it is empty.
+    /// Places a file in this directory under a name; tells whether the name is new. What had
+    /// it is removed; a directory only if it is empty.
     ///
     /// # Errors
     /// ENOTDIR if this is no directory; ENOENT if it was removed; ENAMETOOLONG; EBUSY for a
@@ -54,7 +54,7 @@ impl Inode {
         caller: &Caller<'_>,
         name: &[u8],
         placement: Placement<'_>,
-    ) -> Result<InodeRef> {
+    ) -> Result<(InodeRef, Created)> {
         let state = this.state.write();
         let found = Found::by_name(this, &state, name)?;
         if let Some((_, old)) = &found.entry
@@ -63,11 +63,24 @@ impl Inode {
         {
             let old = old.clone();
             placement.describe(&mut old.write_child().meta, caller.now());
-            return Ok(old);
+            return Ok((old, Created::No));
         }
+        let created = if found.entry.is_some() { Created::No } else { Created::Yes };
         let inode = placement.make(this, caller)?;
         found.become_entry(state, caller, name, &inode)?;
-        Ok(inode)
+        Ok((inode, created))
+    }
+
+    /// Gives a directory that is there already the attributes of a placement.
+    ///
+    /// # Errors
+    /// EINVAL if this, or what is to be placed, is no directory.
+    pub fn place_over(&self, caller: &Caller<'_>, placement: Placement<'_>) -> Result<()> {
+        if !self.is_directory() || !matches!(placement.what, What::Directory) {
+            return Err(Errno::EINVAL);
+        }
+        placement.describe(&mut self.state.write().meta, caller.now());
+        Ok(())
     }
 
     /// Places a further name of `target`, which is no directory and of the same ramdisk.

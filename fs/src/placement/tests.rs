@@ -22,7 +22,10 @@ fn placed(what: What<'_>) -> Placement<'_> {
 }
 
 fn place(dir: &InodeRef, name: &[u8], what: What<'_>) -> Result<InodeRef> {
-    as_root(|caller| Inode::place(dir, caller, name, placed(what)))
+    let missing = as_root(|caller| dir.lookup(caller, name)).is_err();
+    let (inode, created) = as_root(|caller| Inode::place(dir, caller, name, placed(what)))?;
+    assert_eq!(created == Created::Yes, missing);
+    Ok(inode)
 }
 
 fn whole<'a>(pieces: &'a [Piece<'a>]) -> What<'a> {
@@ -177,7 +180,10 @@ fn directories_can_be_placed_in_those_that_a_create_made() {
     let ramdisk = ramdisk(10);
     as_root(|caller| {
         let dir = Inode::create(ramdisk.root(), caller, b"d", New::Directory, 0o755).unwrap();
-        let inner = Inode::place(&dir, caller, b"e", placed(What::Directory)).unwrap();
+        let (inner, _) = Inode::place(&dir, caller, b"e", placed(What::Directory)).unwrap();
+        assert_eq!(dir.place_over(caller, placed(What::Directory)), Ok(()));
+        assert_eq!(described(&dir), (0o4751, 7, 8, ATIME, MTIME));
+        assert_eq!(dir.place_over(caller, placed(whole(&[]))), Err(Errno::EINVAL));
         let mut path = vec![];
         let mut copy = |name: &[u8]| {
             path.extend_from_slice(name);
