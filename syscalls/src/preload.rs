@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Display, Formatter};
 
 use anchorite_archive::{Content, Damage, Device, Entry, Kind, Pieces, Reader, Time, What};
-use anchorite_fs::mem::Arc;
+use anchorite_fs::mem::{Arc, try_bytes};
 use anchorite_fs::{
     AccessTime, Caller, Created, Credentials, FileType, Inode, InodeRef, Lender, NAME_MAX, Owner,
     Piece, Placement, Sink, Timestamp, What as Placed,
@@ -174,7 +174,8 @@ impl Filling<'_> {
     fn add(&mut self, entry: &Entry<'_>) -> core::result::Result<(), PreloadError> {
         self.place(entry).map_err(|refusal| {
             let damage = |why| {
-                let entry_path = Some(entry.path.to_vec());
+                // Without memory for it, the offset has to do.
+                let entry_path = try_bytes(&entry.path).ok();
                 Damage { offset: entry.offset, entry: entry_path, what: What::Refused(why) }
             };
             match refusal {
