@@ -24,6 +24,21 @@ const MAGIC_BYTES: usize = 6;
 /// Eight hexadecimal digits each.
 const FIELD_BYTES: usize = 8;
 const FIELDS: usize = 13;
+const FIELD_NAMES: [&str; FIELDS] = [
+    "inode number",
+    "mode",
+    "uid",
+    "gid",
+    "number of links",
+    "mtime",
+    "size",
+    "device number",
+    "device number",
+    "device number",
+    "device number",
+    "path's length",
+    "checksum",
+];
 const HEADER_BYTES: usize = MAGIC_BYTES + FIELDS * FIELD_BYTES;
 /// What names and contents are padded to, counted from the archive's start.
 const ALIGNMENT: usize = 4;
@@ -42,25 +57,24 @@ pub(crate) struct Cpio<'a> {
     start: usize,
     /// Where the next header is.
     at: usize,
-    /// The first name of each file that has several, in that archive.
-    names: BTreeMap<FileId, &'a [u8]>,
+    /// The first name of each file that has several, by its type and number, in that archive.
+    names: BTreeMap<(u32, FileId), &'a [u8]>,
     is_done: bool,
 }
 
-/// Type, device and inode number.
-type FileId = (u32, u32, u32, u32);
+/// Device and inode number.
+type FileId = (u32, u32, u32);
 
 /// A header's numbers, by their names in cpio(5).
 struct Header {
     has_checksum: bool,
-    ino: u32,
+    file: FileId,
     mode: u32,
     uid: u32,
     gid: u32,
     nlink: u32,
     mtime: u32,
     filesize: u32,
-    dev: (u32, u32),
     rdev: Device,
     namesize: u32,
     check: u32,
@@ -131,27 +145,28 @@ impl<'a> Cpio<'a> {
         let Some((header, _)) = rest.split_first_chunk::<HEADER_BYTES>() else {
             return Err(self.truncated(HEADER_BYTES));
         };
-        let mut fields = header[MAGIC_BYTES..].as_chunks::<FIELD_BYTES>().0.iter();
-        let mut field = |name| {
-            let digits = fields.next().map_or(&[][..], |field| &field[..]);
-            digits.iter().try_fold(0, |value: u32, byte| {
+        let mut numbers = [0; FIELDS];
+        let fields = header[MAGIC_BYTES..].as_chunks::<FIELD_BYTES>().0;
+        for ((number, field), name) in numbers.iter_mut().zip(fields).zip(FIELD_NAMES) {
+            for byte in field {
                 let digit = char::from(*byte).to_digit(16).ok_or(What::NoNumber(name))?;
-                Ok(value << 4 | digit)
-            })
-        };
+                *number = *number << 4 | digit;
+            }
+        }
+        let [ino, mode, uid, gid, nlink, mtime, filesize, rest @ ..] = numbers;
+        let [devmajor, devminor, major, minor, namesize, check] = rest;
         Ok(Header {
             has_checksum: magic == b"070702",
-            ino: field("inode number")?,
-            mode: field("mode")?,
-            uid: field("uid")?,
-            gid: field("gid")?,
-            nlink: field("number of links")?,
-            mtime: field("mtime")?,
-            filesize: field("size")?,
-            dev: (field("device number")?, field("device number")?),
-            rdev: Device { major: field("device number")?, minor: field("device number")? },
-            namesize: field("path's length")?,
-            check: field("checksum")?,
+            file: (devmajor, devminor, ino),
+            mode,
+            uid,
+            gid,
+            nlink,
+            mtime,
+            filesize,
+            rdev: Device { major, minor },
+            namesize,
+            check,
         })
     }
 
@@ -251,7 +266,7 @@ impl<'a> Cpio<'a> {
         if header.nlink < 2 || matches!(format, 0o040000 | 0o120000) {
             return None;
         }
-        match self.names.entry((format, header.dev.0, header.dev.1, header.ino)) {
+        match self.names.entry((format, header.file)) {
             Slot::Occupied(first) => Some(*first.get()),
             Slot::Vacant(slot) => {
                 slot.insert(path);

@@ -44,8 +44,8 @@ pub struct Entry<'a> {
     pub mtime: Time,
     /// When it was read last, where the archive says so: in pax records only.
     pub atime: Option<Time>,
-    /// Extended attributes: names with their namespace (`user.a`), each once and in order,
-    /// and values.
+    /// Extended attributes: names with their namespace (`user.a`), and values, as they are in
+    /// the archive: of those with one name, the last counts.
     pub xattrs: Vec<Attribute<'a>>,
 }
 

@@ -9,10 +9,12 @@ mod damage;
 mod entry;
 mod reader;
 mod tar;
+mod writer;
 
 pub use damage::{Damage, What};
 pub use entry::{Attribute, Content, Device, Entry, Kind, Piece, Pieces, Time};
 pub use reader::Reader;
+pub use writer::{Body, Member, WriteError, Writer};
 
 /// Bytes of names, targets, attributes and other records that headers before one entry may
 /// have, in sum.

@@ -23,6 +23,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`What::Compressed`] and [`What::Unrecognised`].
+    #[inline(never)]
     pub fn new(bytes: &'a [u8]) -> Result<Reader<'a>, Damage> {
         if is_tar(bytes) {
             return Ok(Reader(Format::Tar(Tar::new(bytes))));
@@ -43,6 +44,8 @@ impl<'a> Reader<'a> {
 impl<'a> Iterator for Reader<'a> {
     type Item = Result<Entry<'a>, Damage>;
 
+    // Images have it compiled for size, which it would not be within a caller.
+    #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Format::Tar(tar) => tar.next(),

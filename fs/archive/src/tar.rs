@@ -28,6 +28,7 @@ mod sparse;
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::mem::take;
 
 use tar_core::{HEADER_SIZE, Header, USTAR_MAGIC};
 
@@ -126,7 +127,7 @@ impl<'a> Tar<'a> {
                         (pending.long_name, pending.long_link) = (None, None);
                         (pending.start, pending.bytes, pending.damage) = (None, 0, None);
                     }),
-                flag => return Some(self.entry(&pending, flag, header)),
+                flag => return Some(self.entry(pending, flag, header)),
             };
             if let Err(what) = said {
                 self.is_done = true;
@@ -181,12 +182,13 @@ impl<'a> Tar<'a> {
     /// An entry, whose header is the next.
     fn entry(
         &mut self,
-        pending: &Pending<'a>,
+        mut pending: Pending<'a>,
         flag: u8,
         header: &'a Header,
     ) -> Result<Entry<'a>, Damage> {
         let offset = self.at;
         let fields = header.as_ustar();
+        let xattrs = take(&mut pending.records.xattrs);
         let records = &pending.records;
         let name = records.sparse.name.or(records.path).or(pending.long_name);
         let path = name.map_or_else(|| path(header), Cow::Borrowed);
@@ -240,28 +242,22 @@ impl<'a> Tar<'a> {
                 _ => Kind::File(Content::whole(data)),
             })
         };
-        let entry = || -> Result<Entry<'a>, What> {
+        let owner = |record: Option<u64>, field: &[u8], name| {
+            narrow(record.map_or_else(|| unsigned(field, name), Ok)?, name)
+        };
+        let described = || {
             checked(&path, "path")?;
-            let owner = |record: Option<u64>, field: &[u8], name| {
-                narrow(record.map_or_else(|| unsigned(field, name), Ok)?, name)
-            };
             let mtime = match records.mtime {
                 Some(mtime) => mtime,
                 None => Time { seconds: number(&fields.mtime, "mtime")?, nanoseconds: 0 },
             };
-            Ok(Entry {
-                offset: offset as u64,
-                path: path.clone(),
-                kind: kind()?,
-                mode: (number(&fields.mode, "mode")? & 0o7777) as u32,
-                uid: owner(records.uid, &fields.uid, "uid")?,
-                gid: owner(records.gid, &fields.gid, "gid")?,
-                mtime,
-                atime: records.atime,
-                xattrs: records.xattrs(),
-            })
+            let uid = owner(records.uid, &fields.uid, "uid")?;
+            let gid = owner(records.gid, &fields.gid, "gid")?;
+            Ok((number(&fields.mode, "mode")?, uid, gid, mtime, kind()?))
         };
-        entry().map_err(damaged)
+        let (mode, uid, gid, mtime, kind) = described().map_err(damaged)?;
+        let (offset, mode, atime) = (offset as u64, (mode & 0o7777) as u32, records.atime);
+        Ok(Entry { offset, path, kind, mode, uid, gid, mtime, atime, xattrs })
     }
 
     /// How many bytes of data an entry says it has.

@@ -47,21 +47,21 @@ pub(super) fn time(value: &[u8], name: &'static str) -> Result<Time, What> {
     };
     let mut parts = value.splitn(2, |byte| *byte == b'.');
     let seconds = decimal(parts.next().unwrap_or_default(), name)?;
-    let seconds = i64::try_from(seconds).map_err(|_| What::OutOfRange(name))?;
     let fraction = parts.next().unwrap_or(b"0");
     if !fraction.iter().all(u8::is_ascii_digit) {
         return Err(What::NoNumber(name));
     }
     let digits = fraction.iter().copied().chain(core::iter::repeat(b'0')).take(9);
-    let nanoseconds = digits.fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
-    if !is_negative {
-        return Ok(Time { seconds, nanoseconds });
-    }
-    let is_finer = fraction.iter().skip(9).any(|digit| *digit != b'0');
-    Ok(match nanoseconds + u32::from(is_finer) {
-        0 => Time { seconds: -seconds, nanoseconds: 0 },
-        below => Time { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - below },
-    })
+    let mut nanoseconds = digits.fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+    let whole = if is_negative {
+        nanoseconds += u32::from(fraction.iter().skip(9).any(|digit| *digit != b'0'));
+        let below = u64::from(nanoseconds > 0);
+        nanoseconds = (1_000_000_000 - nanoseconds) % 1_000_000_000;
+        seconds.checked_add(below).and_then(|seconds| 0i64.checked_sub_unsigned(seconds))
+    } else {
+        seconds.try_into().ok()
+    };
+    Ok(Time { seconds: whole.ok_or(What::OutOfRange(name))?, nanoseconds })
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn times_are_rounded_down() {
         let ok = |seconds, nanoseconds| Ok(Time { seconds, nanoseconds });
-        let rows: [(&[u8], Result<Time, What>); 16] = [
+        let rows: [(&[u8], Result<Time, What>); 18] = [
             (b"0", ok(0, 0)),
             (b"1700000000.5", ok(1_700_000_000, 500_000_000)),
             (b"1.000000001", ok(1, 1)),
@@ -109,6 +109,8 @@ mod tests {
             (b"-1.9999999999", ok(-2, 0)),
             (b"9223372036854775807", ok(i64::MAX, 0)),
             (b"-9223372036854775807.1", ok(i64::MIN, 900_000_000)),
+            (b"-9223372036854775808", ok(i64::MIN, 0)),
+            (b"-9223372036854775808.5", Err(What::OutOfRange("t"))),
             (b"9223372036854775808", Err(What::OutOfRange("t"))),
             (b"", Err(What::NoNumber("t"))),
             (b"1.5e3", Err(What::NoNumber("t"))),

@@ -17,8 +17,8 @@ pub(super) struct Records<'a> {
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<Time>,
     pub(super) atime: Option<Time>,
-    /// As they came; the last of a name counts.
-    xattrs: Vec<(&'a [u8], &'a [u8])>,
+    /// As they came.
+    pub(super) xattrs: Vec<Attribute<'a>>,
     pub(super) sparse: Sparse<'a>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Records<'a> {
                         if name.is_empty() {
                             return Err(What::Empty("attribute's name"));
                         }
-                        self.xattrs.push((name, value));
+                        self.xattrs.push((unescaped(name), Cow::Borrowed(value)));
                     } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                         self.sparse.take(key, given)?;
                     }
@@ -50,16 +50,6 @@ impl<'a> Records<'a> {
             }
         }
         Ok(())
-    }
-
-    /// The extended attributes, each once.
-    pub(super) fn xattrs(&self) -> Vec<Attribute<'a>> {
-        let named = |(name, value): &(&'a [u8], &'a [u8])| (unescaped(name), Cow::Borrowed(*value));
-        let mut all: Vec<Attribute<'a>> = self.xattrs.iter().rev().map(named).collect();
-        // A stable sort: of one name, the record that came last is first.
-        all.sort_by(|(one, _), (other, _)| one.cmp(other));
-        all.dedup_by(|(one, _), (other, _)| one == other);
-        all
     }
 }
 
