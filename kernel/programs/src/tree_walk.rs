@@ -174,3 +174,47 @@ pub fn joined(parts: &[&[u8]]) -> Result<Vec<u8>> {
     parts.iter().for_each(|part| whole.extend_from_slice(part));
     Ok(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use anchorite_syscalls::api;
+
+    use super::*;
+
+    /// Another thread may move a directory in which the walk is: what is above it then is none
+    /// of the walk's.
+    #[test]
+    fn a_directory_that_was_moved_is_not_left_for_elsewhere() {
+        let sys = anchorite_example::system();
+        for path in ["top/a/b/c", "other"] {
+            api::create_dir_all(&sys, path).unwrap();
+        }
+        let mut walk = Walk::new(Dir::open(&sys, "top").unwrap(), b"top").unwrap().0;
+        for name in ["a", "b"] {
+            let listed = walk.enter(name.as_bytes()).unwrap();
+            assert_eq!(listed.len(), 1);
+        }
+        assert_eq!(walk.enter(b"none").err(), Some(Errno::ENOENT));
+        assert_eq!(walk.path(), b"top/a/b");
+        api::rename(&sys, "top/a", "other/a").unwrap();
+        assert_eq!(walk.leave(), Ok(true));
+        assert_eq!(walk.path_of(b"b").unwrap(), b"top/a/b");
+        assert_eq!(walk.leave(), Err(Errno::ESTALE));
+        api::rename(&sys, "other/a", "top/a").unwrap();
+        assert_eq!(walk.leave(), Ok(true));
+        assert_eq!(walk.path(), b"top");
+        assert_eq!(walk.leave(), Ok(false));
+    }
+
+    #[test]
+    fn steps_come_in_byte_order() {
+        let sys = anchorite_example::system();
+        let mut walk = Walk::new(Dir::open(&sys, "/").unwrap(), b"/").unwrap().0;
+        for step in ["a", "a-b", "a/", "", "a", "\u{ff}"] {
+            walk.add_step(step.as_bytes().into()).unwrap();
+        }
+        let steps: Vec<_> = core::iter::from_fn(|| walk.next_step()).collect();
+        let expected = ["", "a", "a", "a-b", "a/", "\u{ff}"].map(str::as_bytes);
+        assert!(steps.iter().map(|step| &**step).eq(expected));
+    }
+}
