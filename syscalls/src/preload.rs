@@ -5,9 +5,9 @@
 //!
 //! # The rule
 //! Nothing lands outside of the directory that is filled. A path's slashes at the front are
-//! left out; one with `..` in it is refused. A symbolic link in a path's middle is followed if it
-//! leads to a directory inside, as links are (an absolute target begins at `/`), and refused
-//! otherwise.
+//! left out; one with `..` in it is refused. A symbolic link in a path's middle is followed
+//! if it leads to a directory inside, as links are (an absolute target begins at `/`), and
+//! refused otherwise.
 //!
 //! A later entry replaces an earlier one of the same name, and what was there before the
 //! archive: a directory only if it is empty, or by a directory, which then keeps its entries.
@@ -230,11 +230,12 @@ impl Filling<'_> {
     ) -> Placing<()> {
         const NOTHING: Refusal = Refusal::Entry("it links to a file that is not there");
         let (target_parent, target_name) = split(target)?;
-        let directory =
-            self.walk(target_parent, Missing::Refuse).map_err(|refusal| match refusal {
+        let directory = self.walk(&self.target, target_parent, Missing::Refuse).map_err(
+            |refusal| match refusal {
                 Refusal::Entry(_) => NOTHING,
                 room => room,
-            })?;
+            },
+        )?;
         let file = directory.lookup(self.caller, target_name).map_err(|_| NOTHING)?;
         if file.is_directory() {
             return Err(Refusal::Entry("it links to a directory"));
@@ -274,12 +275,14 @@ impl Filling<'_> {
 
     /// The directory at a path below the target, made if it is missing.
     fn parent(&mut self, path: &[u8]) -> Placing<InodeRef> {
-        if let Some((last, directory)) = &self.last_parent
-            && last == path
-        {
-            return Ok(directory.clone());
-        }
-        let directory = self.walk(path, Missing::Make)?;
+        let last = self.last_parent.as_ref();
+        // A directory's path ends in a slash, so what follows it are names in it.
+        let below = last.and_then(|(last, from)| Some((path.strip_prefix(&last[..])?, from)));
+        let directory = match below {
+            Some((b"", directory)) => return Ok(directory.clone()),
+            Some((rest, from)) => self.walk(from, rest, Missing::Make)?,
+            None => self.walk(&self.target, path, Missing::Make)?,
+        };
         let mut kept = self.last_parent.take().map(|(path, _)| path).unwrap_or_default();
         kept.clear();
         kept.try_reserve(path.len()).map_err(|_| Refusal::Room(Errno::ENOMEM))?;
@@ -288,10 +291,11 @@ impl Filling<'_> {
         Ok(directory)
     }
 
-    /// The directory at a path below the target. One loop over the names, never recursion: a
-    /// symbolic link's target is put in front of what is left of the path.
-    fn walk(&self, path: &[u8], missing: Missing) -> Placing<InodeRef> {
-        let mut directory = self.target.clone();
+    /// The directory at a path from another, which is below the target. One loop over the
+    /// names, never recursion: a symbolic link's target is put in front of what is left of
+    /// the path.
+    fn walk(&self, from: &InodeRef, path: &[u8], missing: Missing) -> Placing<InodeRef> {
+        let mut directory = from.clone();
         let mut rest = Cow::Borrowed(path);
         // Where the walk is in `rest`, and where the path itself begins in it.
         let (mut at, mut path_start) = (0, 0);

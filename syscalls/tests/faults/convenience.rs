@@ -34,6 +34,9 @@ pub const STEPS: &[Step] = &[
     ("create_dir_all", InPart, |sys| api::create_dir_all(sys, "p/q/r")),
     ("remove_dir", Yes, |sys| api::remove_dir(sys, "l/e/f/g")),
     ("remove_dir_all", InPart, |sys| api::remove_dir_all(sys, "d")),
+    ("export", InPart, |sys| {
+        api::export(sys, "d", &File::create(sys, "archive")?).map(drop)
+    }),
     ("remove_file", Yes, |sys| api::remove_file(sys, "l/file")),
     ("rename", Yes, |sys| api::rename(sys, "d/file", LONG)),
     ("hard_link", Yes, |sys| api::hard_link(sys, "d/file", LONG)),
