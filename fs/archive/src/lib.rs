@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "compression")]
+mod compression;
 mod cpio;
 mod damage;
 mod entry;
@@ -11,6 +13,8 @@ mod reader;
 mod tar;
 mod writer;
 
+#[cfg(feature = "compression")]
+pub use compression::{DecompressError, decompress, is_compressed};
 pub use damage::{Damage, What};
 pub use entry::{Attribute, Content, Device, Entry, Kind, Piece, Pieces, Time};
 pub use reader::Reader;
