@@ -399,6 +399,11 @@ fn the_last_record_counts_and_malformed_ones_are_damage() {
             vec![pax(&[("SCHILY.xattr.", b"v")]), file("a", b""), next()],
             &["! the entry `a` at byte 0: its attribute's name is empty", "next \"n\""],
         ),
+        (
+            "an attribute with a NUL byte in its name",
+            vec![pax(&[("SCHILY.xattr.a\0b", b"v")]), file("a", b""), next()],
+            &["! the entry `a` at byte 0: its attribute's name has a NUL byte in it", "next \"n\""],
+        ),
         ("a length that is too long", vec![raw(b"99 path=b\n"), file("a", b""), next()], MALFORMED),
         ("a length that is too short", vec![raw(b"5 path=b\n"), file("a", b""), next()], MALFORMED),
         ("a length of nothing", vec![raw(b"0 path=b\n"), file("a", b""), next()], MALFORMED),

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use super::checked;
 use super::number::{decimal, time};
 use super::sparse::Sparse;
 use crate::{Attribute, Time, What};
@@ -39,9 +40,7 @@ impl<'a> Records<'a> {
                 b"atime" => self.atime = given.map(|value| time(value, "atime")).transpose()?,
                 _ => {
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                        if name.is_empty() {
-                            return Err(What::Empty("attribute's name"));
-                        }
+                        let name = checked(name, "attribute's name")?;
                         self.xattrs.push((unescaped(name), Cow::Borrowed(value)));
                     } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                         self.sparse.take(key, given)?;
