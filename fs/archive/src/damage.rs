@@ -68,6 +68,8 @@ pub enum What {
     },
     /// Extended headers with no entry after them.
     Orphan,
+    /// Whoever places the entries refuses one, for this reason.
+    Refused(&'static str),
     /// Compressed data that cannot be decompressed.
     Corrupt(&'static str),
     /// Compressed data that would become longer than allowed.
@@ -134,6 +136,7 @@ impl Display for What {
                 write!(f, "its names and attributes take more than {limit} bytes")
             }
             What::Orphan => f.write_str("its extended header has no entry after it"),
+            What::Refused(why) => f.write_str(why),
             What::Corrupt(how) => write!(f, "the compressed data are damaged: {how}"),
             What::Bomb { limit } => {
                 write!(f, "decompressed it is longer than the {limit} bytes there are for it")
