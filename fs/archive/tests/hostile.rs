@@ -422,11 +422,27 @@ fn the_last_record_counts_and_malformed_ones_are_damage() {
             &["! the entry `a` at byte 0: its extended header is malformed", "next \"n\""],
         ),
         (
-            "global records for which every entry would pay",
-            vec![global(&record("SCHILY.xattr.a", &[b'x'; 5000])), file("a", b""), next()],
+            "a global map for which every entry would pay",
+            vec![global(&record("GNU.sparse.map", &b"0,0,".repeat(1500))), file("a", b""), next()],
             &[
                 "! the entry `a` at byte 0: its names and attributes take more than 4096 bytes",
                 "next \"n\"",
+            ],
+        ),
+        (
+            "global records for which every entry would pay",
+            vec![
+                global(&record("SCHILY.xattr.a", b"v").repeat(90)),
+                file("a", b""),
+                next(),
+                global(&record("comment", &[b'c'; 9000])),
+                global(&record("uid", b"1")),
+                next(),
+            ],
+            &[
+                "! the entry `a` at byte 0: its names and attributes take more than 4096 bytes",
+                "next \"n\"",
+                "next \"n\" of 1:0",
             ],
         ),
     ]);

@@ -50,6 +50,20 @@ impl<'a> Records<'a> {
         }
         Ok(())
     }
+
+    /// Forgets all that may be of any length, if it is longer than so many bytes: who takes the
+    /// records over reads and copies that again.
+    pub(super) fn limited(&mut self, limit: usize) -> Result<(), What> {
+        let names = self.xattrs.iter().map(|(name, _)| name.len() + size_of::<Attribute<'_>>());
+        let paths = [self.path, self.linkpath].into_iter().flatten().map(<[u8]>::len);
+        if names.chain(paths).sum::<usize>() + self.sparse.weight() <= limit {
+            return Ok(());
+        }
+        (self.path, self.linkpath) = (None, None);
+        self.xattrs.clear();
+        self.sparse = Sparse::default();
+        Err(What::Metadata { limit })
+    }
 }
 
 /// The first record: `LENGTH KEY=VALUE\n`, where the length is of all of it. tar-core's
