@@ -82,13 +82,14 @@ pub fn decompress<E>(
         if bytes.is_empty() { Ok(()) } else { out(bytes).map_err(Stop::Out) }
     };
     let mut at = after_zeros(input, 0);
+    let mut piece = vec![0; PIECE_BYTES];
     let mut zstd = FrameDecoder::new();
     zstd.set_max_window_size(WINDOW_BYTES);
     while at < input.len() {
         let mut rest = &input[at..];
         let done = match compressed_by(rest) {
-            Some("gzip") => gzip(&mut rest, &mut out),
-            Some("zstd") => frame(&mut zstd, &mut rest, &mut out),
+            Some("gzip") => gzip(&mut rest, &mut piece, &mut out),
+            Some("zstd") => frame(&mut zstd, &mut rest, &mut piece, &mut out),
             Some(by) => Err(Stop::What(What::Compressed(by))),
             None if is_cpio(rest) => {
                 let end = Cpio::new(input, at).end().map_err(DecompressError::Damage)?;
@@ -125,11 +126,10 @@ fn after_zeros(input: &[u8], at: usize) -> usize {
 }
 
 /// One member.
-fn gzip<E>(rest: &mut &[u8], out: Out<'_, E>) -> Result<(), Stop<E>> {
+fn gzip<E>(rest: &mut &[u8], piece: &mut [u8], out: Out<'_, E>) -> Result<(), Stop<E>> {
     let mut decoder = GzDecoder::new(*rest);
-    let mut piece = vec![0; PIECE_BYTES];
     loop {
-        let len = decoder.read(&mut piece).map_err(|error| {
+        let len = decoder.read(piece).map_err(|error| {
             Stop::What(What::Corrupt(match error.kind() {
                 io::ErrorKind::UnexpectedEof => "gzip's data end too early",
                 _ => "gzip's header, data, checksum or length is wrong",
@@ -144,7 +144,12 @@ fn gzip<E>(rest: &mut &[u8], out: Out<'_, E>) -> Result<(), Stop<E>> {
 }
 
 /// One frame.
-fn frame<E>(decoder: &mut FrameDecoder, rest: &mut &[u8], out: Out<'_, E>) -> Result<(), Stop<E>> {
+fn frame<E>(
+    decoder: &mut FrameDecoder,
+    rest: &mut &[u8],
+    piece: &mut [u8],
+    out: Out<'_, E>,
+) -> Result<(), Stop<E>> {
     use FrameDecoderError::{DictNotProvided, ReadFrameHeaderError as Header, WindowSizeTooBig};
     let corrupt = |how| Stop::What(What::Corrupt(how));
     match decoder.reset(&mut *rest) {
@@ -160,14 +165,13 @@ fn frame<E>(decoder: &mut FrameDecoder, rest: &mut &[u8], out: Out<'_, E>) -> Re
         Err(DictNotProvided { .. }) => return Err(corrupt("zstd's frame needs a dictionary")),
         Err(_) => return Err(corrupt("zstd's frame header is wrong")),
     }
-    let mut piece = vec![0; PIECE_BYTES];
     let mut sum = 0;
     while !decoder.is_finished() {
         decoder
             .decode_blocks(&mut *rest, BlockDecodingStrategy::UptoBytes(PIECE_BYTES))
             .map_err(|_| corrupt("zstd's data are wrong or end too early"))?;
         while decoder.can_collect() > 0 {
-            let len = decoder.read(&mut piece).map_err(|_| corrupt("zstd's data are wrong"))?;
+            let len = decoder.read(piece).map_err(|_| corrupt("zstd's data are wrong"))?;
             sum += len as u64;
             out(&piece[..len])?;
         }
