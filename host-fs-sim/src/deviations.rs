@@ -98,4 +98,15 @@ deviations! {
         "POSIX does not know the call, and sendfile(2) says nothing of it: a program that wants a \
          certain outcome has none on Linux either.",
         ["sendfile_to_itself_copies_what_is_there"];
+    ACCESS_CONTROL_LISTS_ARE_NOT_KEPT:
+        "Access control lists (system.posix_acl_access, system.posix_acl_default) are EOPNOTSUPP, \
+         as on a Linux that is built without them. A tmpfs that has them answers as to an \
+         attribute that is not there, and takes those of the right form.",
+        "They would change what permissions mean everywhere, for one user in a machine of its own.",
+        ["access_control_lists_are_not_kept"];
+    THE_WORKING_DIRECTORY_IS_NO_DESCRIPTOR:
+        "fsetxattr and fgetxattr of AT_FDCWD are EBADF. Since Linux 6.13 they mean the working \
+         directory, unlike flistxattr and fremovexattr.",
+        "xattr(7)'s calls take an open file; on Linux it slipped in with setxattrat.",
+        ["xattr_descriptor_of_the_working_directory_is_none"];
 }
