@@ -77,10 +77,11 @@ deviations! {
         ["link_by_descriptor_does_not_ask_who_opened_it"];
     RIGHTS_FOLLOW_THE_FILE_SYSTEM_USER:
         "Root's rights on files follow the file-system user. On Linux they are capabilities, which \
-         setfsuid() takes and gives; another call that keeps that user root does not give them \
+         setfsuid() takes and gives, but for those on extended attributes; another call that keeps that user root does not give them \
          back, and one that makes another user of somebody else does not take them.",
         "There are no capabilities here.",
-        ["rights_of_root_follow_the_file_system_user", "rights_of_root_are_nobody_elses"];
+        ["rights_of_root_follow_the_file_system_user", "rights_of_root_are_nobody_elses",
+         "rights_on_xattrs_follow_the_file_system_user"];
     THE_LAST_PAGES_ARE_SOUGHT:
         "SEEK_DATA and SEEK_HOLE find the way in the last two pages that a file can have, where \
          tmpfs loses it.",
