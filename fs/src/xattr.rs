@@ -434,9 +434,10 @@ impl Xattrs {
         Some(removed)
     }
 
-    /// Takes away what a file must not keep when its content or owner changes.
+    /// Takes away what a file must not keep when its content or owner changes. Linux does not
+    /// mind capabilities that are empty.
     pub(crate) fn drop_capability(&mut self, superblock: &Superblock) {
-        if self.0.is_some() {
+        if self.get(CAPABILITY).is_some_and(|xattr| !xattr.value().is_empty()) {
             self.remove(superblock, CAPABILITY);
         }
     }

@@ -149,13 +149,22 @@ fn list(world: &mut dyn World, directory: &[u8]) -> Result<Vec<Vec<u8>>, String>
     listed.map(|()| names)
 }
 
-/// Closes all descriptors, goes to the root, and removes all that is there.
+/// Closes all descriptors, goes to the root, and removes all that is there, and its extended
+/// attributes.
 ///
 /// # Errors
 /// What is in the way.
 pub(super) fn remove_all(world: &mut dyn World) -> Result<(), String> {
     world.call("close_range", &[3, u32::MAX.into(), 0].map(Value::Word));
     world.call("chdir", &path(b"/"));
+    let [root] = path(b"/");
+    let listed = world.call("listxattr", &[root.clone(), Value::Room(1 << 16)]);
+    let Some(Reply::Names(names)) = listed else {
+        return Err(format!("the root's extended attributes cannot be listed: {listed:?}"));
+    };
+    for name in names {
+        world.call("removexattr", &[root.clone(), Value::Text(name)]);
+    }
     remove_inside(world, b"/")
 }
 

@@ -178,10 +178,10 @@ impl Inode {
         }
     }
 
-    /// What a file loses when its content or its owner changes: what a program may do that is
-    /// executed.
+    /// The content or the owner changes: the file loses what a program may do that is executed.
+    /// Linux lets an empty word of it stay.
     pub fn lose_capabilities(&mut self) {
-        self.xattrs.remove(&b"security.capability"[..]);
+        self.xattrs.retain(|name, value| name != b"security.capability" || value.is_empty());
     }
 
     /// The content or the entries changed.

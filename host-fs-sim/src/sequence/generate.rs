@@ -337,7 +337,7 @@ impl Generator<'_> {
         let name = match self.below(20) {
             0..=9 => text(self.of(&["user.a", "user.b", "user.ab", "user.c"])),
             10..=12 => text(self.of(&["trusted.a", "trusted.b"])),
-            13 | 14 => text(self.of(&["security.a", "security.selinux"])),
+            13 | 14 => text(self.of(&["security.a", "security.b"])),
             15..=17 => return (text("security.capability"), self.capability()),
             18 => text(["user.", &"n".repeat(self.of(&[249, 250, 251, 4090, 4091]))].concat()),
             _ => match self.below(4) {
