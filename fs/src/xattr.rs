@@ -45,6 +45,13 @@ const OVERHEAD_BYTES: u64 = 40;
 const FEW: usize = 4;
 /// What a program may do that is executed from the file: `capabilities(7)`.
 const CAPABILITY: &[u8] = b"security.capability";
+/// The bit in the first word of capabilities that is no part of their revision.
+const EFFECTIVE: u32 = 1;
+const REVISION_2: u32 = 0x0200_0000;
+const REVISION_2_BYTES: usize = 20;
+/// As revision 2, and the user who is root in the namespace that they are for.
+const REVISION_3: u32 = 0x0300_0000;
+const REVISION_3_BYTES: usize = 24;
 
 /// The name of an extended attribute: 1 to [`XATTR_NAME_MAX`] bytes, none of them NUL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +113,7 @@ impl Inode {
             if !is_root {
                 return Err(Errno::EPERM);
             }
+            new.settle_capability()?;
         }
         let _former = {
             let mut state = self.state.write();
@@ -212,6 +220,7 @@ impl Inode {
             let mut xattr = Xattr::new(name, &mut Source::from(value))?;
             if name.0 == CAPABILITY {
                 xattr.check_capability()?;
+                xattr.settle_capability()?;
             }
             name.check_namespace()?;
             new.set(&self.superblock, xattr, SetXattr::empty()).map(drop)
@@ -336,37 +345,35 @@ impl Xattr {
         OVERHEAD_BYTES + self.bytes.len() as u64
     }
 
-    /// Checks a value of capabilities. One that names root as the user of its namespace is
-    /// read as one that names none, so it is kept as that.
+    /// Checks the form of a value of capabilities.
     ///
     /// # Errors
     /// EINVAL.
-    fn check_capability(&mut self) -> Result<()> {
-        const EFFECTIVE: u32 = 1;
-        const REVISION_2: u32 = 0x0200_0000;
-        const REVISION_3: u32 = 0x0300_0000;
-        const REVISION_2_BYTES: usize = 20;
-        const REVISION_3_BYTES: usize = 24;
+    fn check_capability(&self) -> Result<()> {
         let value = self.value();
-        let word = |at: usize| {
-            let bytes = value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-            bytes.map(u32::from_le_bytes).ok_or(Errno::EINVAL)
-        };
-        let magic = word(0)?;
-        match (magic & !EFFECTIVE, value.len()) {
-            (REVISION_2, REVISION_2_BYTES) => Ok(()),
-            (REVISION_3, REVISION_3_BYTES) => match word(REVISION_2_BYTES)? {
-                u32::MAX => Err(Errno::EINVAL),
-                0 => {
-                    let start = usize::from(self.name_len);
-                    let magic = (REVISION_2 | magic & EFFECTIVE).to_le_bytes();
-                    self.bytes[start..start + 4].copy_from_slice(&magic);
-                    self.bytes.truncate(start + REVISION_2_BYTES);
-                    Ok(())
-                }
-                _ => Ok(()),
-            },
+        let magic = value.first_chunk().map(|magic| u32::from_le_bytes(*magic) & !EFFECTIVE);
+        match (magic, value.len()) {
+            (Some(REVISION_2), REVISION_2_BYTES) | (Some(REVISION_3), REVISION_3_BYTES) => Ok(()),
             _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Takes capabilities, of which the form is checked, as they are kept: those that name root
+    /// as the root of their namespace are read as such that name none.
+    ///
+    /// # Errors
+    /// EINVAL for the number of no user.
+    fn settle_capability(&mut self) -> Result<()> {
+        let start = usize::from(self.name_len);
+        let Some(root) = self.bytes.get(start + REVISION_2_BYTES..) else { return Ok(()) };
+        match root.first_chunk().map(|root| u32::from_le_bytes(*root)) {
+            Some(u32::MAX) => Err(Errno::EINVAL),
+            Some(0) => {
+                self.bytes[start + 3] = (REVISION_2 >> 24) as u8;
+                self.bytes.truncate(start + REVISION_2_BYTES);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -68,10 +68,11 @@ fn set(model: &mut Model, named: Named, given: Arguments<'_>) -> Result<(), Errn
     let id = named(model, given)?;
     let capable = model.identity.files.is_capable();
     if name == CAPABILITY && !value.is_empty() {
-        value = capabilities(value)?;
-        if !capable {
-            return Err(Errno::EPERM);
-        }
+        value = match capabilities(value) {
+            Some(_) if !capable => return Err(Errno::EPERM),
+            Some(kept) => kept?,
+            None => return Err(Errno::EINVAL),
+        };
     }
     may_use(model, model.tree.get(id), name, WRITE)?;
     if name.starts_with(b"security.") && name != CAPABILITY && !capable {
@@ -185,20 +186,18 @@ fn is_kept(name: &[u8]) -> Result<(), Errno> {
     }
 }
 
-/// Capabilities as they are kept: those of a namespace whose root is root have none.
-///
-/// # Errors
-/// EINVAL for what is no capabilities.
-fn capabilities(mut value: Vec<u8>) -> Result<Vec<u8>, Errno> {
+/// Capabilities as they are kept: those of a namespace whose root is root have none. None for
+/// what is no capabilities.
+fn capabilities(mut value: Vec<u8>) -> Option<Result<Vec<u8>, Errno>> {
     match (value.len(), &value[..]) {
-        (20, [0 | 1, 0, 0, 2, ..]) => Ok(value),
-        (24, [0 | 1, 0, 0, 3, .., 0xff, 0xff, 0xff, 0xff]) => Err(Errno::EINVAL),
+        (20, [0 | 1, 0, 0, 2, ..]) => Some(Ok(value)),
+        (24, [0 | 1, 0, 0, 3, .., 0xff, 0xff, 0xff, 0xff]) => Some(Err(Errno::EINVAL)),
         (24, [0 | 1, 0, 0, 3, .., 0, 0, 0, 0]) => {
             value.truncate(20);
             value[3] = 2;
-            Ok(value)
+            Some(Ok(value))
         }
-        (24, [0 | 1, 0, 0, 3, ..]) => Ok(value),
-        _ => Err(Errno::EINVAL),
+        (24, [0 | 1, 0, 0, 3, ..]) => Some(Ok(value)),
+        _ => None,
     }
 }
