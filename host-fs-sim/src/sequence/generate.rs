@@ -311,9 +311,9 @@ impl Generator<'_> {
                 let (attribute, value) = self.xattr();
                 vec![file, attribute, value, number(self.of(&[0, 0, 0, 0, 1, 1, 2, 2, 3, 4, -1]))]
             }
-            "getxattr" | "lgetxattr" | "fgetxattr" => vec![self.xattrs_of(name), self.xattr().0, self.xattr_room()],
+            "getxattr" | "lgetxattr" | "fgetxattr" => { let (file, attribute) = self.kept_xattr(name); vec![file, attribute, self.xattr_room()] }
             "listxattr" | "llistxattr" | "flistxattr" => vec![self.xattrs_of(name), self.xattr_room()],
-            "removexattr" | "lremovexattr" | "fremovexattr" => vec![self.xattrs_of(name), self.xattr().0],
+            "removexattr" | "lremovexattr" | "fremovexattr" => { let (file, attribute) = self.kept_xattr(name); vec![file, attribute] }
             // The rest have none: sync, sched_yield, getuid and its kin.
             _ => Vec::new(),
         }
@@ -330,6 +330,26 @@ impl Generator<'_> {
             }
             _ => self.path(Want::Anything),
         }
+    }
+
+    /// A file and an extended attribute, for the call `name`: mostly one that the file has.
+    fn kept_xattr(&mut self, name: &str) -> (Value, Value) {
+        let list = match name.as_bytes()[0] {
+            b'f' => "flistxattr",
+            b'l' => "llistxattr",
+            _ => "listxattr",
+        };
+        for _ in 0..if self.chance(75) { 8 } else { 0 } {
+            let file = self.xattrs_of(name);
+            let listed = self.run.world().call(list, &[file.clone(), Value::Room(1 << 16)]);
+            if let Some(Reply::Names(names)) = listed
+                && !names.is_empty()
+            {
+                let at = self.below(names.len() as u64) as usize;
+                return (file, text(&names[at]));
+            }
+        }
+        (self.xattrs_of(name), self.xattr().0)
     }
 
     /// The name of an extended attribute, and a value for it.
