@@ -383,6 +383,7 @@ impl Xattrs {
         self.0.iter().flat_map(|list| &list.0)
     }
 
+    #[inline]
     fn get(&self, name: &[u8]) -> Option<&Xattr> {
         let list = self.0.as_ref()?;
         list.find(name).ok().map(|at| &list.0[at])
@@ -443,8 +444,10 @@ impl Xattrs {
 
     /// Takes away what a file must not keep when its content or owner changes. Linux does not
     /// mind capabilities that are empty.
+    #[inline]
     pub(crate) fn drop_capability(&mut self, superblock: &Superblock) {
-        if self.get(CAPABILITY).is_some_and(|xattr| !xattr.value().is_empty()) {
+        let Some(xattr) = self.get(CAPABILITY) else { return };
+        if !xattr.value().is_empty() {
             self.remove(superblock, CAPABILITY);
         }
     }
