@@ -63,6 +63,8 @@ pub struct Report {
     pub xattrs: u64,
     /// Bytes that the quota should count for them.
     pub xattr_bytes: u64,
+    /// References of them to lent memory.
+    pub lent: u64,
     /// What is wrong. Empty if the ramdisk is whole.
     pub problems: Vec<Problem>,
 }
@@ -342,6 +344,13 @@ pub enum Problem {
         /// Pages that were found.
         found: u64,
     },
+    /// The count of references to lent memory is not what files have of it.
+    Lent {
+        /// References that are counted.
+        counted: u64,
+        /// References that were found.
+        found: u64,
+    },
     /// The quota's count of inodes is not what the tree has and what is held: inodes were
     /// forgotten, or freed twice.
     Inodes {
@@ -586,6 +595,10 @@ impl<'a> Check<'a> {
         if wrong(usage.pages, pages) {
             self.report.problem(Problem::Pages { charged: usage.pages, found: pages })?;
         }
+        let (counted, found) = (self.superblock.loans.references(), self.report.lent);
+        if wrong(counted, found) {
+            self.report.problem(Problem::Lent { counted, found })?;
+        }
         let limit = usage.limits.size_bytes / PAGE_BYTES as u64;
         if usage.pages > limit {
             self.report.problem(Problem::PagesOverLimit { charged: usage.pages, limit })?;
@@ -781,6 +794,9 @@ impl fmt::Display for Problem {
                 f,
                 "the quota counts {charged} bytes of extended attributes, but {found} were found"
             ),
+            Lent { counted, found } => {
+                write!(f, "{counted} references to lent memory are counted, {found} were found")
+            }
             Pages { charged, found } => {
                 write!(f, "the quota counts {charged} pages, but {found} were found")
             }

@@ -6,14 +6,20 @@
 //! again; what was never written is a null slot, so a file may be sparse up to
 //! [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
 //!
+//! Content may be *lent* ([`crate::loan`]): whole, then the root is where it lies; or page
+//! by page, then the slot of a page has [`LENT`] in its address. Before a byte of it changes
+//! it is copied, a page at a time; content of up to a page, whole.
+//!
 //! Invariants: a byte before `size` is in its page, or zero where there is none. A
 //! byte at or after `size`, in the page that `size` falls into, is undefined; the
 //! call that makes the file larger zeroes it. Any page wholly after `size` is all
-//! zeros. Each node leads to a page. The quota counts pages, a small buffer as one.
+//! zeros. Each node leads to a page. All of a lent page is before `size` or was once. The
+//! quota counts pages, lent ones too, so a write to one finds room; a small buffer as one.
 //!
 //! The inode's lock protects all of it.
 
 mod check;
+mod lent;
 mod ranges;
 
 use alloc::alloc::{Layout, alloc, dealloc, realloc};
@@ -24,12 +30,19 @@ use core::ptr;
 use crate::ramdisk::Superblock;
 use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, planted};
 
+pub use lent::{Content, Piece};
+use lent::{bytes_of, is_lent, own_page};
 pub use ranges::Region;
 
 const PAGE: u64 = PAGE_BYTES as u64;
 const SLOTS: usize = 64;
 const SLOT_BITS: u32 = SLOTS.trailing_zeros();
 const SMALLEST_BUFFER: usize = 64;
+/// The height of content that is lent whole.
+const LENT_WHOLE: u8 = u8::MAX;
+/// The bit in a slot of the lowest level that tells a lent page, whose address is even, from
+/// one of the file's own.
+const LENT: usize = 1;
 
 /// A node of the tree: pages in the lowest level, nodes above.
 struct Node {
@@ -39,11 +52,11 @@ struct Node {
 /// A file's bytes.
 pub(crate) struct FileData {
     size: u64,
-    /// Null; or, by `height`, a buffer of `capacity` bytes or a [`Node`].
+    /// Null; or, by `height`, a buffer of `capacity` bytes, a [`Node`], or lent bytes.
     root: *mut u8,
     /// Pages that the quota was charged for.
     pages: u32,
-    /// Levels of nodes; 0 for a single buffer.
+    /// Levels of nodes; 0 for a single buffer; or [`LENT_WHOLE`].
     height: u8,
     /// Base-2 logarithm of the buffer's bytes, where `height` is 0 and `root` is not null.
     capacity_log2: u8,
@@ -72,6 +85,11 @@ impl FileData {
     /// returns how many.
     pub(crate) fn read(&self, offset: u64, sink: &mut Sink<'_>) -> usize {
         let len = min(self.size.saturating_sub(offset), sink.remaining() as u64) as usize;
+        if self.is_lent_whole() && len > 0 {
+            // SAFETY: `size` bytes are lent; the sink has room for `len`.
+            unsafe { sink.put_raw(self.root.add(offset as usize), len) };
+            return len;
+        }
         let (mut at, end) = (offset, offset + len as u64);
         let mut lowest = Lowest::none();
         while at < end {
@@ -109,6 +127,10 @@ impl FileData {
         }
         let len = min(MAX_FILE_BYTES - offset, source.remaining() as u64) as usize;
         let end = offset + len as u64;
+        self.prepare_for_change(superblock)?;
+        if offset > self.size {
+            self.own_last_page(superblock)?;
+        }
         self.make_height_for(end)?;
         let mut at = offset;
         let mut lowest = Lowest::none();
@@ -139,21 +161,31 @@ impl FileData {
     /// Makes the file `size` bytes long: cuts off the rest, also what was allocated behind
     /// the end, or adds a hole.
     /// `size` is at most [`MAX_FILE_BYTES`].
-    pub(crate) fn truncate(&mut self, superblock: &Superblock, size: u64) {
+    ///
+    /// # Errors
+    /// ENOMEM if a hole is added to lent content: then nothing changed.
+    pub(crate) fn truncate(&mut self, superblock: &Superblock, size: u64) -> Result<()> {
         debug_assert!(size <= MAX_FILE_BYTES);
         if size > self.size {
+            self.prepare_for_change(superblock)?;
+            self.own_last_page(superblock)?;
             self.zero_up_to(size);
         } else if size == 0 {
             self.free(superblock);
+        } else if self.is_lent_whole() {
+            self.shrink_lent(superblock, size);
         } else if self.height > 0 {
             self.free_pages(superblock, size.div_ceil(PAGE), u64::MAX);
         }
         self.size = size;
+        Ok(())
     }
 
     /// Frees everything; the file is empty.
     pub(crate) fn free(&mut self, superblock: &Superblock) {
-        if self.height > 0 {
+        if self.is_lent_whole() {
+            self.give_back(superblock);
+        } else if self.height > 0 {
             self.free_pages(superblock, 0, u64::MAX);
         } else if !self.root.is_null() {
             // SAFETY: a buffer of this capacity is what the root is.
@@ -164,7 +196,8 @@ impl FileData {
         self.size = 0;
     }
 
-    /// The page with number `index` and how many bytes it holds; null and 0 for none.
+    /// The page with number `index` and how many bytes it holds; null and 0 for none. It is
+    /// not to be written to if it is lent. The content is not lent whole.
     fn page(&self, index: u64, lowest: &mut Lowest) -> (*mut u8, usize) {
         if self.height == 0 {
             let held = if self.root.is_null() || index > 0 { 0 } else { 1 << self.capacity_log2 };
@@ -188,11 +221,11 @@ impl FileData {
             return (ptr::null_mut(), 0);
         }
         // SAFETY: `find` gave a node of the lowest level.
-        let page = unsafe { (*node).slots[slot(index, 0)] };
+        let page = bytes_of(unsafe { (*node).slots[slot(index, 0)] });
         (page, if page.is_null() { 0 } else { PAGE_BYTES })
     }
 
-    /// The page with number `index`, made if it is missing; of a new one, what lies
+    /// The page with number `index`, made if it is missing or lent; of a new one, what lies
     /// outside `[start, start + len)` and inside the file is zeroed.
     fn page_for_write(
         &mut self,
@@ -207,15 +240,7 @@ impl FileData {
         }
         let mut node = lowest.get(index);
         if node.is_null() {
-            node = self.root.cast::<Node>();
-            for level in (1..self.height).rev() {
-                // SAFETY: above the lowest level, slots are nodes or null.
-                let child = unsafe { &mut (*node).slots[slot(index, level)] };
-                if child.is_null() {
-                    *child = new_node()?.cast();
-                }
-                node = child.cast();
-            }
+            node = self.lowest_node(index)?;
             lowest.set(index, node);
         }
         // SAFETY: the loop ended at a node of the lowest level.
@@ -233,8 +258,29 @@ impl FileData {
             }
             *page = new;
             self.pages += 1;
+        } else if is_lent(*page) {
+            // SAFETY: a lent page is readable as a whole.
+            unsafe { own_page(superblock, page, start..start + len)? };
         }
         Ok(*page)
+    }
+
+    /// The node of the lowest level that leads to the page with number `index`, made if it
+    /// is missing, with those above it. The tree is high enough for it.
+    ///
+    /// # Errors
+    /// ENOMEM: then nodes that lead nowhere may be left.
+    fn lowest_node(&mut self, index: u64) -> Result<*mut Node> {
+        let mut node = self.root.cast::<Node>();
+        for level in (1..self.height).rev() {
+            // SAFETY: above the lowest level, slots are nodes or null.
+            let child = unsafe { &mut (*node).slots[slot(index, level)] };
+            if child.is_null() {
+                *child = new_node()?.cast();
+            }
+            node = child.cast();
+        }
+        Ok(node)
     }
 
     /// The single buffer, made or grown so that it holds `[start, start + len)`.
@@ -324,7 +370,7 @@ impl FileData {
     /// Frees the pages with numbers from `first` up to, not including, `end`, and the
     /// nodes that are left empty. The file is a tree.
     fn free_pages(&mut self, superblock: &Superblock, first: u64, end: u64) {
-        let freed = self.prune(first..end, Pages::Free);
+        let freed = self.prune(first..end, Pages::Free(superblock));
         self.pages -= freed;
         if end == u64::MAX || !planted!("punched_pages_stay_charged") {
             superblock.uncharge(freed.into());
@@ -334,13 +380,13 @@ impl FileData {
     /// Frees the nodes that were made for the pages numbered `first` to `end`, if these
     /// found no room.
     fn free_empty_nodes(&mut self, first: u64, end: u64) {
-        if self.height > 0 {
+        if self.height > 0 && !self.is_lent_whole() {
             self.prune(first..end, Pages::Keep);
         }
     }
 
     /// Prunes the whole tree, of which there is one; returns how many pages were freed.
-    fn prune(&mut self, range: Range<u64>, pages: Pages) -> u32 {
+    fn prune(&mut self, range: Range<u64>, pages: Pages<'_>) -> u32 {
         let mut freed = 0;
         let root = self.root.cast::<Node>();
         // SAFETY: the root of a tree is a node of level `height - 1`.
@@ -401,9 +447,10 @@ fn height_for(index: u64) -> u8 {
 }
 
 /// What becomes of the pages in a range that is pruned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pages {
-    Free,
+#[derive(Clone, Copy)]
+enum Pages<'a> {
+    /// They are freed, or given back to whom this superblock has them from.
+    Free(&'a Superblock),
     /// Only nodes without pages are freed.
     Keep,
 }
@@ -418,7 +465,7 @@ unsafe fn prune(
     level: u8,
     base: u64,
     range: &Range<u64>,
-    pages: Pages,
+    pages: Pages<'_>,
     freed: &mut u32,
 ) -> bool {
     let step = 1u64 << (u32::from(level) * SLOT_BITS);
@@ -432,12 +479,16 @@ unsafe fn prune(
         if start >= range.end || start + step <= range.start {
             empty = false;
         } else if level == 0 {
-            if pages == Pages::Keep {
+            let Pages::Free(superblock) = pages else {
                 empty = false;
                 continue;
+            };
+            if is_lent(*child) {
+                superblock.loans.give(bytes_of(*child).addr());
+            } else {
+                // SAFETY: in the lowest level, what is not null and not lent is a page.
+                unsafe { dealloc(*child, page_layout()) };
             }
-            // SAFETY: in the lowest level, what is not null is a page.
-            unsafe { dealloc(*child, page_layout()) };
             *child = ptr::null_mut();
             *freed += 1;
         } else {

@@ -435,7 +435,8 @@ impl Inode {
     /// `ftruncate(2)`: makes the file `size` bytes long.
     ///
     /// # Errors
-    /// EISDIR; EINVAL for what has no content; EFBIG.
+    /// EISDIR; EINVAL for what has no content; EFBIG; ENOMEM if a part of lent content was to
+    /// be copied, and then the file is as it was.
     pub fn truncate(&self, caller: &Caller<'_>, size: u64) -> Result<()> {
         let mut state = self.state.write();
         let State { meta, body, xattrs } = &mut *state;
@@ -444,7 +445,7 @@ impl Inode {
             Body::File(data) if size > data.size() && size > caller.file_size_limit => {
                 return Err(Errno::EFBIG);
             }
-            Body::File(data) => data.truncate(&self.superblock, size),
+            Body::File(data) => data.truncate(&self.superblock, size)?,
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
@@ -483,11 +484,11 @@ impl Inode {
             return Err(Errno::EFBIG);
         }
         if allocation == Allocation::PunchHole {
-            data.punch(&self.superblock, offset, end);
+            data.punch(&self.superblock, offset, end)?;
         } else {
             data.allocate(&self.superblock, offset, end)?;
             if grows {
-                data.truncate(&self.superblock, end);
+                data.truncate(&self.superblock, end)?;
             }
         }
         meta.touch(caller.now());

@@ -13,11 +13,13 @@
 //! * [`buffer`](Sink): the caller's bytes, as raw ranges that are only ever copied.
 //! * [`time`](Timestamp), [`permission`](Credentials): values that inodes carry and checks
 //!   on them.
+//! * [`loan`](Loan): memory of others that files refer to.
 //! * `data`: a file's content, pages in a radix tree.
 //! * `directory`: a directory's entries, a log with a hash index.
 //! * [`inode`](Inode): what a file of any type is, and the calls on one inode.
 //! * `xattr`: extended attributes, and the calls on them.
 //! * `namespace`: the calls on directories — create, link, unlink, rename.
+//! * `placement`: files placed as an archive describes them.
 //! * [`ramdisk`](Ramdisk): a whole file system: limits, root, teardown.
 //! * [`check`]: whether a ramdisk is whole.
 //!
@@ -53,11 +55,14 @@ mod errno;
 mod home;
 mod inode;
 #[allow(unsafe_code)]
+mod loan;
+#[allow(unsafe_code)]
 pub mod mem;
 #[allow(unsafe_code)]
 mod name;
 mod namespace;
 mod permission;
+mod placement;
 pub mod plants;
 mod quota;
 mod ramdisk;
@@ -66,13 +71,15 @@ mod time;
 mod xattr;
 
 pub use buffer::{Segment, Sink, Source};
-pub use data::Region;
+pub use data::{Content, Piece, Region};
 pub use directory::Listed;
 pub use errno::{Errno, Result};
 pub use inode::{Allocation, Attributes, Change, FileType, Inode, InodeNo, InodeRef, SetTime};
+pub use loan::{Lender, Loan};
 pub use name::NAME_MAX;
 pub use namespace::{Created, EntryName, Left, Linkable, New, Owner, RenameMode, rename};
 pub use permission::{Access, AccessTime, Caller, Credentials};
+pub use placement::{Placement, What};
 pub use ramdisk::{Limits, Ramdisk, Usage};
 pub use time::{Clock, Moment, Now, Timestamp};
 pub use xattr::{SetXattr, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrName};

@@ -709,7 +709,7 @@ fn may_delete(
 }
 
 /// Counts a name of a file that is no directory down.
-fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
+pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
     let meta = &mut child.write_child().meta;
     meta.nlink -= 1;
     meta.touch_status(caller.now());
@@ -719,7 +719,7 @@ fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
 ///
 /// # Errors
 /// ENOTEMPTY.
-fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
+pub(crate) fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
     let mut state = child.write_child();
     check_empty(&state)?;
     if !planted!("removed_directory_takes_files") {

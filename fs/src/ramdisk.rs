@@ -1,11 +1,13 @@
 //! [`Ramdisk`]: a whole file system — its limits, its root, its end.
 
+use alloc::boxed::Box;
 use core::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
 use crate::home::{Home, Homes};
 use crate::inode::{Body, Inode, InodeRef, Meta};
+use crate::loan::{Lender, Loan, Loans};
 use crate::mem::{self, Arc};
 use crate::namespace::Owner;
 use crate::quota::Quota;
@@ -64,6 +66,7 @@ pub(crate) struct Superblock {
     /// Immutable.
     hasher: FixedState,
     pub(crate) homes: Homes,
+    pub(crate) loans: Loans,
     pages: Quota,
     inodes: Quota,
     /// What all extended attributes take. The quota of inodes is charged for it.
@@ -194,6 +197,7 @@ impl Ramdisk {
             limits,
             hasher: FixedState::with_seed(seed),
             homes: Homes::new(),
+            loans: Loans::new(),
             pages: Quota::new(limits.size_bytes / PAGE_BYTES as u64),
             inodes: Quota::new(limits.inodes),
             xattr_bytes: Mutex::new(Class::Lookup, 0),
@@ -216,6 +220,21 @@ impl Ramdisk {
     /// What is used now.
     pub fn usage(&self) -> Usage {
         self.superblock.usage()
+    }
+}
+
+impl Ramdisk {
+    /// Takes memory that files can be made to refer to.
+    ///
+    /// # Errors
+    /// ENOMEM; the lender is dropped.
+    pub fn borrow(&self, lender: Box<dyn Lender>) -> Result<Loan> {
+        Loan::new(&self.superblock, lender)
+    }
+
+    /// Bytes that are lent to it.
+    pub fn lent_bytes(&self) -> u64 {
+        self.superblock.loans.bytes()
     }
 }
 

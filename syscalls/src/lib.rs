@@ -17,6 +17,7 @@
 //! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
+//! * [`preload`], [`export`]: the tree filled from an archive, and written out as one.
 //! * [`api`], [`c`]: the calls for Rust and for C; [`thread`]: threads on cores.
 //! * `hosted` (feature `std`): threads for platforms in a process of a host.
 //!
@@ -59,6 +60,7 @@ mod calls;
 mod console;
 mod descriptors;
 mod dispatch;
+pub mod export;
 mod file;
 #[allow(unsafe_code)]
 mod forward;
@@ -72,6 +74,7 @@ mod limits;
 mod mounts;
 mod node;
 pub mod platform;
+pub mod preload;
 mod ramdisk;
 mod system;
 #[allow(unsafe_code)]
@@ -80,9 +83,12 @@ pub mod thread;
 mod user;
 mod walk;
 
+pub use anchorite_archive as archive;
 pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
-pub use anchorite_fs::{Errno, Limits, Result, Usage, check};
+pub use anchorite_fs::{Errno, Lender, Limits, Result, Usage, check};
+pub use export::{ExportError, Exported};
 pub use host::{HostFd, HostFiles};
 pub use platform::{Memory, Platform, Stream};
+pub use preload::{OnDamage, PreloadError, Preloaded};
 pub use system::System;
 pub use user::PATH_MAX;

@@ -2,6 +2,7 @@
 
 use core::slice;
 
+use super::lent::{bytes_of, is_lent};
 use super::{FileData, Node, PAGE, SLOT_BITS, SMALLEST_BUFFER};
 use crate::check::{Problem, Report};
 use crate::{InodeNo, MAX_FILE_BYTES, PAGE_BYTES, Result};
@@ -20,6 +21,15 @@ impl FileData {
         }
         let mut survey = Survey { first_behind: self.size.div_ceil(PAGE), ..Survey::default() };
         let smallest = SMALLEST_BUFFER.ilog2();
+        if self.is_lent_whole() {
+            report.lent += 1;
+            report.pages += self.pages();
+            let pages = self.size.div_ceil(PAGE);
+            if self.root.is_null() || pages != self.pages() {
+                return report.problem(Problem::PageCount { ino, counted: self.pages(), pages });
+            }
+            return Ok(());
+        }
         if self.root.is_null() {
             if self.height > 0 {
                 return report.problem(Problem::Height { ino, height: self.height });
@@ -39,6 +49,7 @@ impl FileData {
         }
         report.pages += survey.pages;
         report.pages_behind_end += survey.behind;
+        report.lent += survey.lent;
         if survey.pages != self.pages() {
             let (counted, pages) = (self.pages(), survey.pages);
             report.problem(Problem::PageCount { ino, counted, pages })?;
@@ -63,6 +74,8 @@ struct Survey {
     behind: u64,
     /// The first of those that is not all zeros.
     not_zero: Option<u64>,
+    /// Those that are lent.
+    lent: u64,
     /// Nodes that lead to no page.
     empty_nodes: u64,
 }
@@ -80,8 +93,11 @@ impl Survey {
             let start = base + number as u64 * step;
             match level {
                 _ if child.is_null() => {}
-                // SAFETY: in the lowest level, what is not null is a page.
-                0 => unsafe { self.page(child, PAGE_BYTES, start) },
+                0 => {
+                    self.lent += u64::from(is_lent(child));
+                    // SAFETY: in the lowest level, what is not null is a page.
+                    unsafe { self.page(bytes_of(child), PAGE_BYTES, start) };
+                }
                 // SAFETY: above the lowest level, what is not null is a node.
                 _ => unsafe { self.node(child.cast(), level - 1, start) },
             }

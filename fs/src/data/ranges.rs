@@ -4,9 +4,7 @@ use alloc::alloc::{Layout, dealloc};
 use core::cmp::{max, min};
 use core::ptr;
 
-use super::{
-    FileData, Lowest, Node, PAGE, SLOT_BITS, SLOTS, allocate, new_node, page_layout, slot,
-};
+use super::{FileData, Lowest, Node, PAGE, SLOT_BITS, SLOTS, allocate, page_layout, slot};
 use crate::ramdisk::Superblock;
 use crate::{MAX_FILE_BYTES, PAGE_BYTES, Result};
 
@@ -28,7 +26,12 @@ impl FileData {
             return None;
         }
         let first = offset / PAGE;
-        let page = if self.height == 0 {
+        let page = if self.is_lent_whole() {
+            match region {
+                Region::Data => Some(first),
+                Region::Hole => Some(self.size.div_ceil(PAGE)),
+            }
+        } else if self.height == 0 {
             let in_buffer = first == 0 && !self.root.is_null();
             match region {
                 Region::Data => in_buffer.then_some(0),
@@ -66,7 +69,8 @@ impl FileData {
         let (first, last) = (offset / PAGE, (end - 1) / PAGE);
         let missing = last + 1 - first - self.count(first, last + 1);
         superblock.charge(missing)?;
-        let taken = self.take_pages(missing).and_then(|pages| {
+        let taken = self.own_all(superblock, first, last).and_then(|()| {
+            let pages = self.take_pages(missing)?;
             let placed = self.make_nodes(end, first, last);
             placed.map(|()| pages).inspect_err(|_| free_chain(pages))
         });
@@ -97,13 +101,26 @@ impl FileData {
 
     /// Makes `[offset, end)` a hole: frees whole pages, zeroes parts of others. The size
     /// stays.
-    pub(crate) fn punch(&mut self, superblock: &Superblock, offset: u64, end: u64) {
+    ///
+    /// # Errors
+    /// ENOMEM if a part of lent content is to be zeroed: then nothing changed.
+    pub(crate) fn punch(&mut self, superblock: &Superblock, offset: u64, end: u64) -> Result<()> {
         let end = if end >= self.size { end.next_multiple_of(PAGE) } else { end };
         let (whole, whole_end) = (offset.div_ceil(PAGE), end / PAGE);
+        if self.is_lent_whole() && offset >= self.size {
+            return Ok(());
+        }
+        self.prepare_for_change(superblock)?;
+        if !offset.is_multiple_of(PAGE) {
+            self.own(superblock, offset / PAGE)?;
+        }
+        if !end.is_multiple_of(PAGE) {
+            self.own(superblock, whole_end)?;
+        }
         if whole > whole_end {
             // Inside one page.
             self.zero(offset, end);
-            return;
+            return Ok(());
         }
         self.zero(offset, whole * PAGE);
         self.zero(whole_end * PAGE, end);
@@ -114,9 +131,11 @@ impl FileData {
             self.free(superblock);
             self.size = size;
         }
+        Ok(())
     }
 
-    /// Zeroes `[start, end)`, which is inside one page, as far as that is allocated.
+    /// Zeroes `[start, end)`, which is inside one page, as far as that is allocated. It is not
+    /// lent.
     fn zero(&mut self, start: u64, end: u64) {
         let in_page = (start % PAGE) as usize;
         let (page, held) = self.page(start / PAGE, &mut Lowest::none());
@@ -129,11 +148,22 @@ impl FileData {
 
     /// How many pages numbered `first` to `end` there are.
     fn count(&self, first: u64, end: u64) -> u64 {
+        if self.is_lent_whole() {
+            return min(end, self.pages()).saturating_sub(first);
+        }
         if self.height == 0 {
             return u64::from(first == 0 && !self.root.is_null());
         }
         // SAFETY: the root of a tree is a node of level `height - 1`.
         unsafe { count(self.root.cast(), self.height - 1, 0, first, end) }
+    }
+
+    /// Copies those of the pages `first` to `last` that are lent, since what is allocated
+    /// ahead is there to be written to, and the last, for a file that is to grow.
+    fn own_all(&mut self, superblock: &Superblock, first: u64, last: u64) -> Result<()> {
+        self.prepare_for_change(superblock)?;
+        self.own_last_page(superblock)?;
+        (first..=last).try_for_each(|index| self.own(superblock, index))
     }
 
     /// Allocates a chain of `count` pages; each begins with the address of the next.
@@ -160,18 +190,9 @@ impl FileData {
     fn make_nodes(&mut self, end: u64, first: u64, last: u64) -> Result<()> {
         self.make_height_for(max(end, PAGE + 1))?;
         let groups = (first >> SLOT_BITS)..=(last >> SLOT_BITS);
-        for index in groups.map(|group| group << SLOT_BITS) {
-            let mut node = self.root.cast::<Node>();
-            for level in (1..self.height).rev() {
-                // SAFETY: above the lowest level, slots are nodes or null.
-                let child = unsafe { &mut (*node).slots[slot(index, level)] };
-                if child.is_null() {
-                    *child = new_node()?.cast();
-                }
-                node = child.cast();
-            }
-        }
-        Ok(())
+        groups
+            .map(|group| group << SLOT_BITS)
+            .try_for_each(|index| self.lowest_node(index).map(drop))
     }
 
     /// The number of the first page that the tree's height does not cover.
@@ -287,7 +308,7 @@ mod tests {
         assert_eq!(data.find(1, Region::Data), Some(1));
         assert_eq!(data.find(1, Region::Hole), Some(3));
         assert_eq!(data.find(3, Region::Hole), None);
-        data.truncate(&superblock, 3 * PAGE);
+        assert_eq!(data.truncate(&superblock, 3 * PAGE), Ok(()));
         assert_eq!(data.find(1, Region::Hole), Some(PAGE));
         assert_eq!(data.find(PAGE, Region::Data), None);
         data.free(&superblock);
@@ -302,7 +323,7 @@ mod tests {
             let mut data = FileData::EMPTY;
             let mut model = alloc::vec![7u8; 20000];
             write(&mut data, &superblock, 0, &model);
-            data.punch(&superblock, offset, end);
+            assert_eq!(data.punch(&superblock, offset, end), Ok(()));
             let stop = (end as usize).min(model.len());
             model[offset as usize..stop].fill(0);
             assert_eq!(read(&data, 0, 30000), model, "{offset}..{end}");
@@ -326,7 +347,7 @@ mod tests {
         assert_eq!((data.pages(), data.size()), (4, 3));
         assert_eq!(data.allocate(&superblock, 0, 5 * PAGE), Ok(()));
         assert_eq!((data.pages(), superblock.pages_charged()), (5, 5));
-        data.truncate(&superblock, 5 * PAGE);
+        assert_eq!(data.truncate(&superblock, 5 * PAGE), Ok(()));
         let mut expected = alloc::vec![0; 5 * PAGE_BYTES];
         expected[..3].copy_from_slice(b"abc");
         assert_eq!(read(&data, 0, 6 * PAGE_BYTES), expected);

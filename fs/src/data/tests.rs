@@ -32,7 +32,7 @@ impl Pair {
     }
 
     fn truncate(&mut self, size: usize) {
-        self.data.truncate(&self.superblock, size as u64);
+        assert_eq!(self.data.truncate(&self.superblock, size as u64), Ok(()));
         self.model.resize(size, 0);
         assert_eq!(self.data.size(), size as u64);
         assert!(self.data.pages() <= (size as u64).div_ceil(PAGE), "pages behind the end");
@@ -144,7 +144,7 @@ fn sparse_files_reach_the_largest_offset() {
     let full = data.write(&superblock, MAX_FILE_BYTES, &mut Source::from(&b"x"[..]));
     assert_eq!(full, Err(Errno::EFBIG));
     for bit in (0..63).rev() {
-        data.truncate(&superblock, (1 << bit) + 1);
+        assert_eq!(data.truncate(&superblock, (1 << bit) + 1), Ok(()));
         let mut buffer = [0xaa; 3];
         let done = data.read(1 << bit, &mut Sink::from(&mut buffer[..]));
         assert_eq!((done, buffer[0]), (1, b'x'), "cut behind bit {bit}");

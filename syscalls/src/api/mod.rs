@@ -63,5 +63,5 @@ pub use names::{
     set_current_dir, symlink,
 };
 pub use options::OpenOptions;
-pub use trees::{create_dir_all, remove_dir_all};
+pub use trees::{create_dir_all, export, remove_dir_all};
 pub use xattrs::{XattrNames, get_xattr, list_xattrs, remove_xattr, set_xattr};

@@ -34,6 +34,9 @@ pub const STEPS: &[Step] = &[
     ("create_dir_all", InPart, |sys| api::create_dir_all(sys, "p/q/r")),
     ("remove_dir", Yes, |sys| api::remove_dir(sys, "l/e/f/g")),
     ("remove_dir_all", InPart, |sys| api::remove_dir_all(sys, "d")),
+    ("export", InPart, |sys| {
+        api::export(sys, "d", &File::create(sys, "archive")?).map(drop)
+    }),
     ("remove_file", Yes, |sys| api::remove_file(sys, "l/file")),
     ("rename", Yes, |sys| api::rename(sys, "d/file", LONG)),
     ("hard_link", Yes, |sys| api::hard_link(sys, "d/file", LONG)),
@@ -78,6 +81,10 @@ pub const STEPS: &[Step] = &[
     ("Dir::entries", Yes, |sys| {
         Dir::open(sys, "d")?.entries()?.try_for_each(|entry| entry.map(drop))
     }),
+    ("Dir::into_entries", Yes, |sys| {
+        Dir::open(sys, "d")?.into_entries()?.try_for_each(|entry| entry.map(drop))
+    }),
+    ("Dir::read_link", Yes, |sys| Dir::open(sys, ".")?.read_link("l/link").map(drop)),
     ("Dir::open_dir", Yes, |sys| Dir::open(sys, "l")?.open_dir("e/f").map(drop)),
     ("Dir::open_file", Yes, |sys| {
         Dir::open(sys, "l")?.open_file("file", OpenOptions::new().read(true)).map(drop)
@@ -94,10 +101,14 @@ pub const STEPS: &[Step] = &[
 /// from memory that is there: it allocates nothing. That is tried with the steps below.
 pub const WITHOUT_MEMORY: &[&str] = &[
     "accessed",
+    "append",
     "blocks",
     "changed",
     "close",
+    "create",
+    "create_new",
     "created",
+    "custom_flags",
     "dev",
     "dir",
     "fd",
@@ -105,6 +116,7 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "from_fd",
     "gid",
     "ino",
+    "into_dir",
     "into_fd",
     "iter",
     "is_dir",
@@ -118,6 +130,7 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "nlink",
     "path_in",
     "permissions",
+    "rdev",
     "read_at",
     "read_exact",
     "read_exact_at",
@@ -128,13 +141,8 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "stream_position",
     "sync_all",
     "sync_data",
-    "uid",
-    // Options.
-    "append",
-    "create",
-    "create_new",
-    "custom_flags",
     "truncate",
+    "uid",
 ];
 
 fn sample() -> System {

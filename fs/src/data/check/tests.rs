@@ -3,7 +3,7 @@
 use super::*;
 use crate::InodeRef;
 use crate::check::tests::Sample;
-use crate::data::{new_node, slot};
+use crate::data::{LENT_WHOLE, new_node, slot};
 use crate::inode::Body;
 
 fn change<T>(inode: &InodeRef, change: impl FnOnce(&mut FileData) -> T) -> T {
@@ -44,7 +44,7 @@ fn heights_and_buffers_are_such_as_a_file_needs() {
     let uncounted = |found| Problem::Pages { charged: 72, found };
     let ino = sample.large.number();
     let set = |height| move |sample: &Sample| change(&sample.large, |data| data.height = height);
-    for height in [HIGHEST + 1, u8::MAX] {
+    for height in [HIGHEST + 1, LENT_WHOLE - 1] {
         sample.demand(set(height), &[Problem::Height { ino, height }, uncounted(2)], set(2));
     }
     let ino = sample.small.number();

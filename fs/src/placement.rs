@@ -1,0 +1,240 @@
+//! Files placed as something else describes them: an archive, that is.
+//!
+//! Unlike a create, a placement checks no permission, replaces what has the name, gives a
+//! file its attributes and content before anybody sees it, and leaves the times of its
+//! directory alone: so a tree can be placed in any order, and one that is placed twice is as
+//! if it were placed once. An error leaves everything as it was.
+
+use crate::data::{Content, FileData};
+use crate::directory::{Directory, Slot};
+use crate::inode::{Body, Inode, InodeRef, Meta, State};
+use crate::mem::{Arc, try_box, try_bytes};
+use crate::namespace::{Created, drop_link, kill_empty_directory};
+use crate::sync::RwLockWriteGuard;
+use crate::{Caller, Errno, FileType, NAME_MAX, Owner, Result, Timestamp};
+
+/// A file as an archive describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement<'a> {
+    /// What it is.
+    pub what: What<'a>,
+    /// Twelve permission bits.
+    pub mode: u32,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Last access.
+    pub atime: Timestamp,
+    /// Last change of the content.
+    pub mtime: Timestamp,
+}
+
+/// What is placed.
+#[derive(Clone, Copy, Debug)]
+pub enum What<'a> {
+    /// A regular file.
+    Regular(Content<'a>),
+    /// A directory. One that is there stays, with what is in it, and gets the attributes.
+    Directory,
+    /// A symbolic link to this target.
+    Symlink(&'a [u8]),
+    /// A fifo, socket or device, with the device's number.
+    Node(FileType, u64),
+}
+
+impl Inode {
+    /// Places a file in this directory under a name; tells whether the name is new. What had
+    /// it is removed; a directory only if it is empty.
+    ///
+    /// # Errors
+    /// ENOTDIR if this is no directory; ENOENT if it was removed; ENAMETOOLONG; EBUSY for a
+    /// mount point; ENOTEMPTY for a directory with entries that a file is to replace; EFBIG
+    /// and EINVAL for content that cannot be; ENOSPC; ENOMEM.
+    pub fn place(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        name: &[u8],
+        placement: Placement<'_>,
+    ) -> Result<(InodeRef, Created)> {
+        let state = this.state.write();
+        let found = Found::by_name(this, &state, name)?;
+        if let Some((_, old)) = &found.entry
+            && matches!(placement.what, What::Directory)
+            && old.is_directory()
+        {
+            let old = old.clone();
+            placement.describe(&mut old.write_child().meta, caller.now());
+            return Ok((old, Created::No));
+        }
+        let created = if found.entry.is_some() { Created::No } else { Created::Yes };
+        let inode = placement.make(this, caller)?;
+        found.become_entry(state, caller, name, &inode)?;
+        Ok((inode, created))
+    }
+
+    /// Gives a directory that is there already the attributes of a placement.
+    ///
+    /// # Errors
+    /// EINVAL if this, or what is to be placed, is no directory.
+    pub fn place_over(&self, caller: &Caller<'_>, placement: Placement<'_>) -> Result<()> {
+        if !self.is_directory() || !matches!(placement.what, What::Directory) {
+            return Err(Errno::EINVAL);
+        }
+        placement.describe(&mut self.state.write().meta, caller.now());
+        Ok(())
+    }
+
+    /// Places a further name of `target`, which is no directory and of the same ramdisk.
+    /// What had the name is removed; a directory only if it is empty.
+    ///
+    /// # Errors
+    /// Those of [`place`](Inode::place); EXDEV for an inode of another ramdisk; EPERM if
+    /// `target` is a directory; ENOENT if it has no name any more; EMLINK.
+    pub fn place_link(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        name: &[u8],
+        target: &InodeRef,
+    ) -> Result<()> {
+        if !Arc::ptr_eq(&this.superblock, &target.superblock) {
+            return Err(Errno::EXDEV);
+        }
+        if target.is_directory() {
+            return Err(Errno::EPERM);
+        }
+        let state = this.state.write();
+        let found = Found::by_name(this, &state, name)?;
+        if found.entry.as_ref().is_some_and(|(_, old)| Arc::ptr_eq(old, target)) {
+            return Ok(());
+        }
+        {
+            let meta = &mut target.write_child().meta;
+            if meta.nlink == 0 {
+                return Err(Errno::ENOENT);
+            }
+            meta.nlink = meta.nlink.checked_add(1).ok_or(Errno::EMLINK)?;
+        }
+        found
+            .become_entry(state, caller, name, target)
+            .inspect_err(|_| target.state.write().meta.nlink -= 1)
+    }
+
+    /// Gives a file new content and attributes in place of those that it has: all of its
+    /// names see it.
+    ///
+    /// # Errors
+    /// EINVAL for what is no regular file; EFBIG and EINVAL for content that cannot be;
+    /// ENOSPC; ENOMEM.
+    pub fn refill(&self, caller: &Caller<'_>, placement: Placement<'_>) -> Result<()> {
+        let What::Regular(content) = placement.what else { return Err(Errno::EINVAL) };
+        let mut state = self.state.write();
+        let State { meta, body: Body::File(data), .. } = &mut *state else {
+            return Err(Errno::EINVAL);
+        };
+        let mut new = FileData::EMPTY;
+        new.fill(&self.superblock, content)?;
+        data.free(&self.superblock);
+        core::mem::swap(data, &mut new);
+        placement.describe(meta, caller.now());
+        Ok(())
+    }
+}
+
+impl Placement<'_> {
+    /// Writes the attributes down.
+    fn describe(&self, meta: &mut Meta, now: Timestamp) {
+        meta.mode = self.mode & 0o7777;
+        (meta.uid, meta.gid) = (self.owner.uid, self.owner.gid);
+        (meta.atime, meta.mtime, meta.ctime) = (self.atime, self.mtime, now);
+    }
+
+    /// The inode, without a name yet.
+    fn make(&self, parent: &InodeRef, caller: &Caller<'_>) -> Result<InodeRef> {
+        let now = caller.now();
+        let (file_type, body) = match self.what {
+            What::Regular(_) => (FileType::Regular, Body::File(FileData::EMPTY)),
+            What::Directory => {
+                let directory = try_box(Directory::new(Some(parent.clone())))?;
+                (FileType::Directory, Body::Directory(directory))
+            }
+            What::Symlink(target) => (FileType::Symlink, Body::Symlink(try_bytes(target)?)),
+            What::Node(file_type, rdev) => (file_type, Body::Node(rdev)),
+        };
+        let mut meta = Meta::new(now, self.owner, self.mode);
+        self.describe(&mut meta, now);
+        if file_type == FileType::Directory {
+            meta.nlink = 2;
+        }
+        let inode = Inode::allocate(&parent.superblock, file_type, meta, body)?;
+        if let What::Regular(content) = self.what
+            && let Body::File(data) = &mut inode.write_child().body
+        {
+            data.fill(&parent.superblock, content)?;
+        }
+        Ok(inode)
+    }
+}
+
+/// What a name names now.
+struct Found {
+    hash: u32,
+    entry: Option<(Slot, InodeRef)>,
+}
+
+impl Found {
+    fn by_name(inode: &Inode, state: &State, name: &[u8]) -> Result<Found> {
+        let directory = state.directory()?;
+        if state.meta.nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let hash = inode.superblock.hash(name);
+        let entry = directory.find(hash, name).map(|slot| (slot, directory.child(slot).clone()));
+        match &entry {
+            Some((_, old)) if old.is_mount_point() => Err(Errno::EBUSY),
+            _ => Ok(Found { hash, entry }),
+        }
+    }
+
+    /// Lets the name name `new`, a file that counts the name already.
+    fn become_entry(
+        self,
+        mut state: RwLockWriteGuard<'_, State>,
+        caller: &Caller<'_>,
+        name: &[u8],
+        new: &InodeRef,
+    ) -> Result<()> {
+        let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
+            return Err(Errno::ENOTDIR);
+        };
+        let (cookie, replaced) = match &self.entry {
+            Some((slot, old)) => {
+                if old.is_directory() {
+                    kill_empty_directory(old, caller)?;
+                    meta.nlink -= 1;
+                } else {
+                    drop_link(old, caller);
+                }
+                let replaced = directory.replace(*slot, new.clone());
+                (directory.cookie(*slot), Some(replaced))
+            }
+            None => {
+                let prepared = directory.prepare(self.hash, name)?;
+                (directory.insert(prepared, new.clone()), None)
+            }
+        };
+        if new.is_directory() {
+            meta.nlink += 1;
+            if let Ok(own) = new.write_child().directory_mut() {
+                own.place = cookie;
+            }
+        }
+        drop(state);
+        drop((replaced, self)); // after the lock: the last reference frees the data
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! What is placed is there as it was described, and what was there before is gone.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use super::*;
+use crate::check::Held;
+use crate::check::tests::as_root;
+use crate::{Attributes, Limits, New, Piece, Ramdisk, Sink};
+
+const OWNER: Owner = Owner { uid: 7, gid: 8 };
+const ATIME: Timestamp = Timestamp::new(-5, 9);
+const MTIME: Timestamp = Timestamp::new(12, 34);
+
+fn ramdisk(inodes: u64) -> Ramdisk {
+    let limits = Limits { size_bytes: 1 << 20, inodes };
+    as_root(|caller| Ramdisk::new(caller, 0o755, limits, 1, 0)).unwrap()
+}
+
+fn placed(what: What<'_>) -> Placement<'_> {
+    Placement { what, mode: 0o4751, owner: OWNER, atime: ATIME, mtime: MTIME }
+}
+
+fn place(dir: &InodeRef, name: &[u8], what: What<'_>) -> Result<InodeRef> {
+    let missing = as_root(|caller| dir.lookup(caller, name)).is_err();
+    let (inode, created) = as_root(|caller| Inode::place(dir, caller, name, placed(what)))?;
+    assert_eq!(created == Created::Yes, missing);
+    Ok(inode)
+}
+
+fn whole<'a>(pieces: &'a [Piece<'a>]) -> What<'a> {
+    let size = pieces.iter().map(|piece| piece.bytes.len() as u64).sum();
+    What::Regular(Content { size, pieces })
+}
+
+#[track_caller]
+fn check(ramdisk: &Ramdisk, files: u64, directories: u64) {
+    let report = ramdisk.check(Held::Unknown).unwrap();
+    assert_eq!(report.problems, []);
+    assert_eq!((report.files, report.directories, report.orphans), (files, directories, 0));
+}
+
+fn described(inode: &Inode) -> (u32, u32, u32, Timestamp, Timestamp) {
+    let Attributes { mode, uid, gid, atime, mtime, .. } = inode.attributes();
+    (mode, uid, gid, atime, mtime)
+}
+
+#[test]
+fn each_type_has_the_attributes_that_it_was_placed_with() {
+    let ramdisk = ramdisk(100);
+    let root = ramdisk.root();
+    let before = root.attributes();
+    let pieces = [Piece { offset: 0, bytes: b"content" }];
+    let device = What::Node(FileType::CharDevice, 0x501);
+    for (name, what) in [
+        (&b"file"[..], whole(&pieces)),
+        (b"directory", What::Directory),
+        (b"link", What::Symlink(b"to")),
+        (b"device", device),
+    ] {
+        let inode = place(root, name, what).unwrap();
+        assert_eq!(described(&inode), (0o4751, 7, 8, ATIME, MTIME));
+        let found = as_root(|caller| root.lookup(caller, name)).unwrap();
+        assert!(Arc::ptr_eq(&inode, &found));
+    }
+    let after = root.attributes();
+    assert_eq!((after.mtime, after.ctime, after.nlink), (before.mtime, before.ctime, 3));
+    check(&ramdisk, 1, 2);
+}
+
+#[test]
+fn a_later_file_replaces_what_had_its_name() {
+    let pieces = [Piece { offset: 0, bytes: b"new" }];
+    let kinds = [whole(&pieces), What::Directory, What::Symlink(b"to")];
+    for first in kinds {
+        for second in kinds {
+            let ramdisk = ramdisk(100);
+            let root = ramdisk.root();
+            let old = place(root, b"x", first).unwrap();
+            let new = place(root, b"x", second).unwrap();
+            let both_directories = old.is_directory() && new.is_directory();
+            assert_eq!(Arc::ptr_eq(&old, &new), both_directories);
+            assert_eq!(old.attributes().nlink > 0, both_directories);
+            assert_eq!(root.attributes().nlink, if new.is_directory() { 3 } else { 2 });
+            drop((old, new));
+            let report = ramdisk.check(Held::These(&[])).unwrap();
+            assert_eq!((report.problems, report.names), (vec![], 1));
+        }
+    }
+}
+
+#[test]
+fn a_directory_with_entries_is_not_replaced_but_stays() {
+    let ramdisk = ramdisk(100);
+    let root = ramdisk.root();
+    let directory = place(root, b"d", What::Directory).unwrap();
+    let file = place(&directory, b"f", whole(&[])).unwrap();
+    assert_eq!(place(root, b"d", What::Symlink(b"x")).err(), Some(Errno::ENOTEMPTY));
+    let linked = as_root(|caller| Inode::place_link(root, caller, b"d", &file));
+    assert_eq!((linked, file.attributes().nlink), (Err(Errno::ENOTEMPTY), 1));
+    let again = place(root, b"d", What::Directory).unwrap();
+    assert!(Arc::ptr_eq(&again, &directory));
+    assert_eq!(place(&file, b"x", What::Directory).err(), Some(Errno::ENOTDIR));
+    assert_eq!(place(root, &[b'n'; 256], What::Directory).err(), Some(Errno::ENAMETOOLONG));
+    directory.set_mount_point(true);
+    assert_eq!(place(root, b"d", What::Directory).err(), Some(Errno::EBUSY));
+    directory.set_mount_point(false);
+    drop((file, directory, again));
+    check(&ramdisk, 1, 2);
+}
+
+#[test]
+fn links_are_counted_and_one_content_is_seen_by_all_names() {
+    let ramdisk = ramdisk(100);
+    let root = ramdisk.root();
+    let file = place(root, b"a", whole(&[])).unwrap();
+    let other = place(root, b"b", whole(&[])).unwrap();
+    as_root(|caller| {
+        assert_eq!(Inode::place_link(root, caller, b"a", &file), Ok(()), "to itself");
+        assert_eq!(Inode::place_link(root, caller, b"b", &file), Ok(()));
+        assert_eq!((file.attributes().nlink, other.attributes().nlink), (2, 0));
+        assert_eq!(Inode::place_link(root, caller, b"c", &other), Err(Errno::ENOENT));
+        assert_eq!(Inode::place_link(root, caller, b"c", root), Err(Errno::EPERM));
+        let pieces = [Piece { offset: 0, bytes: b"later" }];
+        assert_eq!(file.refill(caller, placed(whole(&pieces))), Ok(()));
+        let mut bytes = [0; 8];
+        let mut sink = Sink::from(&mut bytes[..]);
+        assert_eq!(root.lookup(caller, b"b").unwrap().read(caller, 0, &mut sink), Ok(5));
+        assert_eq!(&bytes, b"later\0\0\0");
+        assert_eq!(root.refill(caller, placed(whole(&pieces))), Err(Errno::EINVAL));
+    });
+    drop((file, other));
+    check(&ramdisk, 1, 1);
+}
+
+#[test]
+fn without_room_all_stays_as_it_was() {
+    let ramdisk = ramdisk(2);
+    let root = ramdisk.root();
+    let old = place(root, b"a", whole(&[])).unwrap();
+    for what in [whole(&[]), What::Directory, What::Symlink(b"x")] {
+        assert_eq!(place(root, b"a", what).err(), Some(Errno::ENOSPC));
+        assert_eq!(place(root, b"b", what).err(), Some(Errno::ENOSPC));
+    }
+    let large = What::Regular(Content { size: 2 << 20, pieces: &[] });
+    assert!(as_root(|caller| old.refill(caller, placed(large))).is_ok(), "a hole");
+    let bytes = vec![1; 2 << 20];
+    let pieces = [Piece { offset: 0, bytes: &bytes }];
+    let refilled = as_root(|caller| old.refill(caller, placed(whole(&pieces))));
+    assert_eq!(refilled, Err(Errno::ENOSPC));
+    assert_eq!((old.attributes().size, old.attributes().blocks), (2 << 20, 0));
+    drop(old);
+    check(&ramdisk, 1, 1);
+}
+
+/// A preloaded file takes the memory of an empty one, and a checker finds a reference to
+/// what is lent that was counted wrongly.
+#[test]
+fn references_to_lent_memory_are_checked() {
+    let ramdisk = ramdisk(10);
+    let loan = ramdisk.borrow(Box::new(vec![7u8; 10_000])).unwrap();
+    assert_eq!(ramdisk.lent_bytes(), 10_000);
+    let pieces = [Piece { offset: 0, bytes: &loan.bytes()[..9000] }];
+    let file = place(ramdisk.root(), b"a", whole(&pieces)).unwrap();
+    assert_eq!((file.attributes().size, file.attributes().blocks), (9000, 24));
+    let report = ramdisk.check(Held::These(&[])).unwrap();
+    assert_eq!((report.problems, report.lent), (vec![], 1));
+    drop(loan);
+    ramdisk.superblock.loans.miscount();
+    let report = ramdisk.check(Held::These(&[])).unwrap();
+    let found = crate::check::Problem::Lent { counted: 2, found: 1 };
+    assert_eq!(report.problems, [found]);
+    as_root(|caller| ramdisk.root().unlink(caller, b"a")).unwrap();
+    drop(file);
+    assert_eq!(ramdisk.lent_bytes(), 10_000, "the reference that was miscounted is left");
+}
+
+#[test]
+fn directories_can_be_placed_in_those_that_a_create_made() {
+    let ramdisk = ramdisk(10);
+    as_root(|caller| {
+        let dir = Inode::create(ramdisk.root(), caller, b"d", New::Directory, 0o755).unwrap();
+        let (inner, _) = Inode::place(&dir, caller, b"e", placed(What::Directory)).unwrap();
+        assert_eq!(dir.place_over(caller, placed(What::Directory)), Ok(()));
+        assert_eq!(described(&dir), (0o4751, 7, 8, ATIME, MTIME));
+        assert_eq!(dir.place_over(caller, placed(whole(&[]))), Err(Errno::EINVAL));
+        let mut path = vec![];
+        let mut copy = |name: &[u8]| {
+            path.extend_from_slice(name);
+            Ok(())
+        };
+        inner.name_in_parent(&mut copy).unwrap();
+        assert_eq!((path, dir.attributes().nlink), (b"e".to_vec(), 3));
+    });
+    check(&ramdisk, 0, 3);
+}
