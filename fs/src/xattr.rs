@@ -204,34 +204,6 @@ impl Inode {
         Ok(())
     }
 
-    /// Gives the file these attributes, each a name and a value, and no others, whoever may;
-    /// no time is marked. Of two with one name the later stays. With an error all is as it was.
-    ///
-    /// # Errors
-    /// ERANGE for a name that is none; E2BIG; EOPNOTSUPP for an unknown namespace; EINVAL for a
-    /// namespace alone, and for capabilities without form; ENOSPC; ENOMEM.
-    pub fn replace_xattrs<'a>(
-        &self,
-        all: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> Result<()> {
-        let mut new = Xattrs::default();
-        let filled = all.into_iter().try_for_each(|(name, value)| {
-            let name = XattrName::new(name)?;
-            let mut xattr = Xattr::new(name, &mut Source::from(value))?;
-            if name.0 == CAPABILITY {
-                xattr.check_capability()?;
-                xattr.settle_capability()?;
-            }
-            name.check_namespace()?;
-            new.set(&self.superblock, xattr, SetXattr::empty()).map(drop)
-        });
-        if filled.is_ok() {
-            core::mem::swap(&mut self.state.write().xattrs, &mut new);
-        }
-        new.free(&self.superblock); // those that the file had, or those that are not to be
-        filled
-    }
-
     /// Calls `each` with the name and the value of every attribute, whoever may see it, in the
     /// order of listings, until it fails. The file is locked meanwhile.
     ///
@@ -379,6 +351,32 @@ impl Xattr {
 }
 
 impl Xattrs {
+    /// These attributes, each a name and a value, whoever may; of two with one name the later.
+    ///
+    /// # Errors
+    /// ERANGE for a name that is none; E2BIG; EOPNOTSUPP for an unknown namespace; EINVAL for a
+    /// namespace alone, and for capabilities without form; ENOSPC; ENOMEM.
+    pub(crate) fn of(superblock: &Superblock, all: &[(&[u8], &[u8])]) -> Result<Xattrs> {
+        let mut new = Xattrs::default();
+        let filled = all.iter().try_for_each(|(name, value)| {
+            let name = XattrName::new(name)?;
+            let mut xattr = Xattr::new(name, &mut Source::from(*value))?;
+            if name.0 == CAPABILITY {
+                xattr.check_capability()?;
+                xattr.settle_capability()?;
+            }
+            name.check_namespace()?;
+            new.set(superblock, xattr, SetXattr::empty()).map(drop)
+        });
+        match filled {
+            Ok(()) => Ok(new),
+            Err(errno) => {
+                new.free(superblock);
+                Err(errno)
+            }
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Xattr> {
         self.0.iter().flat_map(|list| &list.0)
     }

@@ -8,7 +8,7 @@ use std::vec;
 use super::*;
 use crate::check::tests::{Sample, as_root};
 use crate::check::{Held, check};
-use crate::{Attributes, Caller, Change, Credentials, InodeRef, Limits, New, Ramdisk, Timestamp};
+use crate::{Caller, Change, Credentials, InodeRef, Limits, New, Ramdisk, Timestamp};
 
 const ANY: SetXattr = SetXattr::empty();
 
@@ -127,38 +127,6 @@ fn greatest_name_comes_first_however_they_came_and_went() {
     }
     assert!(file.state.read().xattrs.0.is_none());
     assert_eq!(ramdisk.usage().inodes, 2);
-}
-
-#[test]
-fn all_are_replaced_at_once_or_none() {
-    let (ramdisk, file) = file(10);
-    set(&file, b"user.old", b"1").unwrap();
-    let before = as_root(|_| file.attributes());
-    let replace = |pairs: &[(&[u8], &[u8])]| file.replace_xattrs(pairs.iter().copied());
-    let long = [b'n'; XATTR_NAME_MAX + 1];
-    let (big, huge) = ([0; 9000], vec![0; XATTR_SIZE_MAX + 1]);
-    let wrong: [(&[u8], &[u8], Errno); 8] = [
-        (b"", b"1", Errno::ERANGE),
-        (&long, b"1", Errno::ERANGE),
-        (b"user.a\0b", b"1", Errno::EINVAL),
-        (b"user.", b"1", Errno::EINVAL),
-        (b"system.posix_acl_access", b"1", Errno::EOPNOTSUPP),
-        (b"security.capability", b"1", Errno::EINVAL),
-        (b"user.a", &huge, Errno::E2BIG),
-        (b"user.a", &big, Errno::ENOSPC),
-    ];
-    for (name, value, errno) in wrong {
-        assert_eq!(replace(&[(b"user.b", b"2"), (name, value)]), Err(errno));
-        assert_eq!(all(&file), [pair(b"user.old", b"1")], "{errno:?}");
-        assert_eq!(ramdisk.usage().inodes, 3);
-    }
-    let told: [(&[u8], &[u8]); 3] = [(b"trusted.t", b"1"), (b"user.a", b"2"), (b"user.a", b"3")];
-    assert_eq!(replace(&told), Ok(()));
-    assert_eq!(all(&file), [pair(b"user.a", b"3"), pair(b"trusted.t", b"1")]);
-    let after: Attributes = as_root(|_| file.attributes());
-    assert_eq!(after, before);
-    assert_eq!(replace(&[]), Ok(()));
-    assert_eq!((all(&file), ramdisk.usage().inodes), (vec![], 2));
 }
 
 /// A value that Linux would read as another is kept as that.
