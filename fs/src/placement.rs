@@ -127,7 +127,7 @@ impl Inode {
     pub fn refill(&self, caller: &Caller<'_>, placement: Placement<'_>) -> Result<()> {
         let What::Regular(content) = placement.what else { return Err(Errno::EINVAL) };
         let mut state = self.state.write();
-        let State { meta, body: Body::File(data) } = &mut *state else {
+        let State { meta, body: Body::File(data), .. } = &mut *state else {
             return Err(Errno::EINVAL);
         };
         let mut new = FileData::EMPTY;
@@ -205,7 +205,7 @@ impl Found {
         name: &[u8],
         new: &InodeRef,
     ) -> Result<()> {
-        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+        let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
             return Err(Errno::ENOTDIR);
         };
         let (cookie, replaced) = match &self.entry {
