@@ -214,22 +214,10 @@ impl Inode {
         &self,
         all: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<()> {
-        let mut new = Xattrs::default();
-        let filled = all.into_iter().try_for_each(|(name, value)| {
-            let name = XattrName::new(name)?;
-            let mut xattr = Xattr::new(name, &mut Source::from(value))?;
-            if name.0 == CAPABILITY {
-                xattr.check_capability()?;
-                xattr.settle_capability()?;
-            }
-            name.check_namespace()?;
-            new.set(&self.superblock, xattr, SetXattr::empty()).map(drop)
-        });
-        if filled.is_ok() {
-            core::mem::swap(&mut self.state.write().xattrs, &mut new);
-        }
-        new.free(&self.superblock); // those that the file had, or those that are not to be
-        filled
+        let mut new = Xattrs::of(&self.superblock, all)?;
+        core::mem::swap(&mut self.state.write().xattrs, &mut new);
+        new.free(&self.superblock); // those that the file had
+        Ok(())
     }
 
     /// Calls `each` with the name and the value of every attribute, whoever may see it, in the
@@ -381,6 +369,35 @@ impl Xattr {
 impl Xattrs {
     fn iter(&self) -> impl Iterator<Item = &Xattr> {
         self.0.iter().flat_map(|list| &list.0)
+    }
+
+    /// These attributes, each a name and a value, for an inode to have: what
+    /// [`Inode::replace_xattrs`] does, for who has the inode's state in hand.
+    ///
+    /// # Errors
+    /// Those of [`Inode::replace_xattrs`]; then nothing is charged.
+    pub(crate) fn of<'a>(
+        superblock: &Superblock,
+        all: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<Xattrs> {
+        let mut xattrs = Xattrs::default();
+        let filled = all.into_iter().try_for_each(|(name, value)| {
+            let name = XattrName::new(name)?;
+            let mut xattr = Xattr::new(name, &mut Source::from(value))?;
+            if name.0 == CAPABILITY {
+                xattr.check_capability()?;
+                xattr.settle_capability()?;
+            }
+            name.check_namespace()?;
+            xattrs.set(superblock, xattr, SetXattr::empty()).map(drop)
+        });
+        match filled {
+            Ok(()) => Ok(xattrs),
+            Err(errno) => {
+                xattrs.free(superblock);
+                Err(errno)
+            }
+        }
     }
 
     #[inline]
