@@ -79,7 +79,10 @@ pub enum Body<'a> {
 /// use anchorite_archive::{Body, Member, Time, Writer};
 ///
 /// let mut archive = Vec::new();
-/// let mut writer = Writer::new(|bytes: &[u8]| Ok::<_, ()>(archive.extend_from_slice(bytes)));
+/// let mut writer = Writer::new(|bytes: &[u8]| {
+///     archive.extend_from_slice(bytes);
+///     Ok::<_, ()>(())
+/// });
 /// let mtime = Time { seconds: 1_700_000_000, nanoseconds: 0 };
 /// let member = Member {
 ///     path: b"greeting",
@@ -185,16 +188,16 @@ where
         Ok(())
     }
 
-    /// Ends the archive, and gives the sink back.
+    /// Ends the archive.
     ///
     /// # Errors
     /// [`WriteError::Missing`] for the last entry; [`WriteError::Sink`].
-    pub fn finish(mut self) -> Result<S, WriteError<E>> {
+    pub fn finish(mut self) -> Result<(), WriteError<E>> {
         self.settled()?;
         for _ in 0..2 {
             (self.sink)(&ZEROS).map_err(WriteError::Sink)?;
         }
-        Ok(self.sink)
+        Ok(())
     }
 
     /// Whether an entry's content is complete.
