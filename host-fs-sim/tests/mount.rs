@@ -456,6 +456,8 @@ fn errors_are_one_sentence_with_a_remedy() {
         (&["mount", file.to_str().unwrap()], "is not a directory"),
         (&["mount", "/tmp", "--size", "many"], "a size is a number"),
         (&["mount", "/tmp", "--size", "5x"], "the unit `x`"),
+        (&["mount", "/tmp", "--preload", "/none.tar"], "/none.tar: No such file"),
+        (&["mount", "/tmp", "--preload", "/proc/self/status"], "at byte 0: it is no tar archive"),
     ] {
         let (status, errors) = run_program(args).unwrap();
         assert!(!status.success(), "{args:?}");
@@ -494,5 +496,50 @@ fn an_interrupt_unmounts_even_what_is_in_use() {
         assert!(!mounts.contains(dir.to_str().unwrap()), "in use: {in_use}");
         assert!(status.is_some_and(|status| status.success()), "in use: {in_use}");
         fs::remove_dir(dir).unwrap();
+    }
+}
+
+#[test]
+fn a_mount_begins_with_the_files_of_archives() {
+    if let Err(reason) = can_mount() {
+        return skip(&reason);
+    }
+    let [tree, dir, place] = [(); 3].map(|()| new_directory().unwrap());
+    fs::create_dir(tree.join("d")).unwrap();
+    fs::write(tree.join("d/file"), vec![b'x'; 10_000]).unwrap();
+    symlink("d/file", tree.join("link")).unwrap();
+    fs::write(tree.join("twice"), "first").unwrap();
+    let archive = |options: &str| {
+        let path = place.join(format!("{options}.tar"));
+        let mut tar = Command::new("tar");
+        tar.arg(options).arg(&path).arg("-C").arg(&tree).arg(".");
+        assert!(tar.status().unwrap().success());
+        path
+    };
+    let plain = archive("-cf");
+    fs::write(tree.join("twice"), "second").unwrap();
+    let compressed = archive("-czf");
+    let mut command = Command::new(PROGRAM);
+    command.arg("mount").arg(&dir).arg("--end-with-parent");
+    command.arg("--preload").arg(plain).arg("--preload").arg(compressed);
+    let mut daemon = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = [0; 11];
+    daemon.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"mounted on ");
+    let same = Command::new("diff").arg("--recursive").args([&tree, &dir]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&same.stdout), "");
+    // A file that is written to is the mount's own from then on.
+    let file = OpenOptions::new().read(true).write(true).open(dir.join("d/file")).unwrap();
+    file.write_all_at(b"changed", 5000).unwrap();
+    let mut around = [0; 9];
+    file.read_exact_at(&mut around, 4999).unwrap();
+    assert_eq!(&around, b"xchangedx");
+    drop(file);
+    kill(Pid::from_raw(daemon.id() as i32), Signal::SIGINT).unwrap();
+    let status = wait_through_interrupt(&mut daemon, Duration::from_secs(20)).unwrap();
+    let _ = daemon.kill();
+    assert!(status.is_some_and(|status| status.success()));
+    for dir in [tree, dir, place] {
+        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -28,8 +28,8 @@ use core::fmt::{self, Display, Formatter};
 use anchorite_archive::{Content, Damage, Device, Entry, Kind, Pieces, Reader, Time, What};
 use anchorite_fs::mem::{Arc, try_bytes};
 use anchorite_fs::{
-    AccessTime, Caller, Created, Credentials, FileType, Inode, InodeRef, Lender, NAME_MAX, Owner,
-    Piece, Placement, Sink, Timestamp, What as Placed,
+    AccessTime, Caller, Created, Credentials, FileType, Inode, InodeRef, Lender, Loan, NAME_MAX,
+    Owner, Piece, Placement, Sink, Timestamp, What as Placed,
 };
 
 use crate::node::Node;
@@ -104,25 +104,7 @@ impl System {
         let caller = Caller { access_time: AccessTime::Keep, ..Caller::new(&credentials, now) };
         let target = self.ramdisk_directory(&caller, dir).map_err(PreloadError::Directory)?;
         let loan = self.borrow(archive).map_err(PreloadError::Directory)?;
-        let mut filling = Filling {
-            caller: &caller,
-            is_root: target.parent().is_none(),
-            target,
-            last_parent: None,
-        };
-        let mut done = Preloaded::default();
-        let reader = Reader::new(loan.bytes()).map_err(PreloadError::Damage)?;
-        for entry in reader {
-            match entry.map_err(PreloadError::Damage).and_then(|entry| filling.add(&entry)) {
-                Ok(()) => done.entries += 1,
-                Err(PreloadError::Damage(damage)) if on_damage == OnDamage::Skip => {
-                    done.skipped += 1;
-                    done.first_skipped.get_or_insert(damage);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
+        fill(&caller, target, &loan, on_damage)
     }
 
     /// The directory of the ramdisk at `/` that an absolute path names, made if missing.
@@ -133,6 +115,34 @@ impl System {
             Node::Host(_) => Err(Errno::EXDEV),
         }
     }
+}
+
+/// Fills the directory `target` of a ramdisk from the archive that was lent to that ramdisk, for
+/// who has a ramdisk without a [`System`]; else as [`System::preload`].
+///
+/// # Errors
+/// Those of [`System::preload`], but for the directory.
+pub fn fill(
+    caller: &Caller<'_>,
+    target: InodeRef,
+    archive: &Loan,
+    on_damage: OnDamage,
+) -> core::result::Result<Preloaded, PreloadError> {
+    let mut filling =
+        Filling { caller, is_root: target.parent().is_none(), target, last_parent: None };
+    let mut done = Preloaded::default();
+    let reader = Reader::new(archive.bytes()).map_err(PreloadError::Damage)?;
+    for entry in reader {
+        match entry.map_err(PreloadError::Damage).and_then(|entry| filling.add(&entry)) {
+            Ok(()) => done.entries += 1,
+            Err(PreloadError::Damage(damage)) if on_damage == OnDamage::Skip => {
+                done.skipped += 1;
+                done.first_skipped.get_or_insert(damage);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Why an entry was not placed.
