@@ -246,6 +246,8 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
+    // As with the reader, images have it and `write` compiled for size.
+    #[inline(never)]
     fn new(member: &'a Member<'a>) -> Result<Self, What> {
         let path = checked(member.path, "path")?;
         let target = match member.body {
@@ -293,6 +295,7 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
+    #[inline(never)]
     fn write(&self, out: Out<'_>) -> Result<(), Stopped> {
         let names = [
             (self.path, self.member.path, EntryType::GnuLongName),
