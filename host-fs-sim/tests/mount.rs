@@ -11,10 +11,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use anchorite_programs::posix::script::outcome;
 use anyhow::{Context, Result};
 use host_fs_sim::fuse::Caching;
 use host_fs_sim::programs::{wait, wait_through_interrupt};
 use host_fs_sim::suites::{Ground, Kind, new_directory};
+use host_fs_sim::worlds::{Numbers, linux_call};
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, RenameFlags, fallocate, renameat2};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
@@ -273,6 +275,51 @@ fn owners_modes_and_times_are_set() {
 }
 
 /// fuser negates the seconds of a time before 1970; of this one that overflows.
+#[test]
+fn extended_attributes_are_kept() {
+    on_all("64m", |dir| {
+        fs::write(dir.join("f"), "content").unwrap();
+        fs::create_dir(dir.join("d")).unwrap();
+        symlink("f", dir.join("l")).unwrap();
+        let mut world = Numbers { syscall: &linux_call };
+        let dir = dir.to_str().unwrap();
+        let capability = "\\x01\\x00\\x00\\x02aaaabbbbccccdddd";
+        for (line, expected) in [
+            ("listxattr FILE [100]".to_owned(), "[]"),
+            ("setxattr FILE \"user.a\" \"value\" 0".to_owned(), "0"),
+            ("setxattr FILE \"user.a\" \"more\" XATTR_CREATE".to_owned(), "EEXIST"),
+            ("setxattr FILE \"user.b\" \"more\" XATTR_REPLACE".to_owned(), "ENODATA"),
+            ("setxattr FILE \"user.b\" \"\" 0".to_owned(), "0"),
+            ("getxattr FILE \"user.a\" [0]".to_owned(), "5"),
+            ("getxattr FILE \"user.a\" [4]".to_owned(), "ERANGE"),
+            ("getxattr FILE \"user.a\" [100]".to_owned(), "5 v a l u e"),
+            ("getxattr FILE \"user.b\" [100]".to_owned(), "0"),
+            ("getxattr FILE \"user.c\" [100]".to_owned(), "ENODATA"),
+            ("listxattr FILE [0]".to_owned(), "14"),
+            ("listxattr FILE [13]".to_owned(), "ERANGE"),
+            ("listxattr LINK [100]".to_owned(), "[user.b user.a]"),
+            ("llistxattr LINK [100]".to_owned(), "[]"),
+            ("lsetxattr LINK \"trusted.l\" \"1\" 0".to_owned(), "0"),
+            ("lgetxattr LINK \"trusted.l\" [100]".to_owned(), "1 1"),
+            ("lsetxattr LINK \"user.l\" \"1\" 0".to_owned(), "EPERM"),
+            ("setxattr DIR \"user.a\" \"x\"*65536 0".to_owned(), "0"),
+            ("getxattr DIR \"user.a\" [65536]".to_owned(), "65536 x*65536"),
+            ("removexattr DIR \"user.a\"".to_owned(), "0"),
+            ("removexattr DIR \"user.a\"".to_owned(), "ENODATA"),
+            ("setxattr DIR \"other.a\" \"1\" 0".to_owned(), "EOPNOTSUPP"),
+            (format!("setxattr FILE \"security.capability\" \"{capability}\" 0"), "0"),
+            ("listxattr FILE [100]".to_owned(), "[user.b user.a security.capability]"),
+            ("truncate FILE 3".to_owned(), "0"),
+            ("listxattr FILE [100]".to_owned(), "[user.b user.a]"),
+        ] {
+            let line = [("FILE", "f"), ("DIR", "d"), ("LINK", "l")]
+                .iter()
+                .fold(line, |line, (word, name)| line.replace(word, &format!("\"{dir}/{name}\"")));
+            assert_eq!(outcome(&mut world, &line), expected, "{line}");
+        }
+    });
+}
+
 #[test]
 fn the_earliest_time_there_is_does_not_end_the_daemon() {
     on_all("1m", |dir| {

@@ -13,7 +13,8 @@
 //! archive: a directory only if it is empty, or by a directory, which then keeps its entries.
 //! Parents that the archive does not have are made, root's, with mode 0755. Owners, modes and
 //! times are the archive's; a file that it tells no time of access of was accessed when it
-//! was modified. The mode of a symbolic link is 0777.
+//! was modified. The mode of a symbolic link is 0777. Extended attributes are kept whose names
+//! begin with `user.`, `trusted.` or `security.`; others the ramdisk does not have.
 //!
 //! An entry is placed as a whole or not at all. What cannot be placed, or read, stops the
 //! preload, or is skipped and counted ([`OnDamage`]); but when there is no more room, that is
@@ -163,6 +164,7 @@ impl From<Errno> for Refusal {
             Errno::ENOTEMPTY => "it has the name of a directory that is not empty",
             Errno::EBUSY => "something is mounted where it belongs",
             Errno::EFBIG => "it is larger than a file can be",
+            Errno::ERANGE | Errno::E2BIG | Errno::EINVAL => "an extended attribute of it cannot be",
             Errno::EMLINK => "the file that it links to has too many names",
             _ => "it cannot be placed",
         })
@@ -215,7 +217,7 @@ impl Filling<'_> {
             Kind::CharDevice(device) => Placed::Node(FileType::CharDevice, number(*device)),
             Kind::BlockDevice(device) => Placed::Node(FileType::BlockDevice, number(*device)),
         };
-        self.place_as(parent, name, placement(entry, what))
+        self.place_as(parent, name, placement(entry, what, &xattrs(entry)?))
     }
 
     fn file(
@@ -225,8 +227,9 @@ impl Filling<'_> {
         name: &[u8],
         content: &Content<'_>,
     ) -> Placing<()> {
+        let xattrs = xattrs(entry)?;
         with_content(content, |content| {
-            self.place_as(parent, name, placement(entry, Placed::Regular(content)))
+            self.place_as(parent, name, placement(entry, Placed::Regular(content), &xattrs))
         })
     }
 
@@ -260,9 +263,13 @@ impl Filling<'_> {
         Inode::place_link(&directory, self.caller, name, &file)?;
         self.last_parent = None;
         match content {
-            Some(content) => with_content(content, |content| {
-                Ok(file.refill(self.caller, placement(entry, Placed::Regular(content)))?)
-            }),
+            Some(content) => {
+                let xattrs = xattrs(entry)?;
+                with_content(content, |content| {
+                    let what = Placed::Regular(content);
+                    Ok(file.refill(self.caller, placement(entry, what, &xattrs))?)
+                })
+            }
             None => Ok(()),
         }
     }
@@ -369,7 +376,7 @@ impl Filling<'_> {
     fn implied(&self, parent: &InodeRef, name: &[u8]) -> Result<InodeRef> {
         let (owner, now) = (Owner { uid: 0, gid: 0 }, self.caller.now());
         let what = Placed::Directory;
-        let placement = Placement { what, mode: 0o755, owner, atime: now, mtime: now };
+        let placement = Placement { what, mode: 0o755, owner, atime: now, mtime: now, xattrs: &[] };
         Ok(Inode::place(parent, self.caller, name, placement)?.0)
     }
 
@@ -442,7 +449,11 @@ fn split(path: &[u8]) -> Placing<(&[u8], &[u8])> {
 }
 
 /// How an entry is to be placed as `what`.
-fn placement<'a>(entry: &Entry<'_>, what: Placed<'a>) -> Placement<'a> {
+fn placement<'a>(
+    entry: &Entry<'_>,
+    what: Placed<'a>,
+    xattrs: &'a [(&'a [u8], &'a [u8])],
+) -> Placement<'a> {
     let mode = if matches!(what, Placed::Symlink(_)) { 0o777 } else { entry.mode };
     let mtime = timestamp(entry.mtime);
     Placement {
@@ -451,7 +462,21 @@ fn placement<'a>(entry: &Entry<'_>, what: Placed<'a>) -> Placement<'a> {
         owner: Owner { uid: entry.uid, gid: entry.gid },
         atime: entry.atime.map_or(mtime, timestamp),
         mtime,
+        xattrs,
     }
+}
+
+/// An entry's extended attributes, of those that the ramdisk has.
+fn xattrs<'a>(entry: &'a Entry<'_>) -> Result<Vec<(&'a [u8], &'a [u8])>> {
+    const KEPT: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
+    let mut xattrs = Vec::new();
+    for (name, value) in &entry.xattrs {
+        if KEPT.iter().any(|namespace| name.starts_with(namespace)) {
+            xattrs.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            xattrs.push((&name[..], &value[..]));
+        }
+    }
+    Ok(xattrs)
 }
 
 fn timestamp(time: Time) -> Timestamp {

@@ -51,6 +51,14 @@ pub const STEPS: &[Step] = &[
     ("chown", Yes, |sys| api::chown(sys, "l/e", Some(1), None)),
     ("lchown", Yes, |sys| api::lchown(sys, "l/e", Some(1), None)),
     ("set_times", Yes, |sys| api::set_times(sys, "l/e", TIMES)),
+    ("set_xattr", Yes, |sys| api::set_xattr(sys, "l/e", "user.b", &BYTES[..500])),
+    ("get_xattr", Yes, |sys| api::get_xattr(sys, "d/file", "user.a").map(drop)),
+    ("list_xattrs", Yes, |sys| api::list_xattrs(sys, "d/file").map(drop)),
+    ("remove_xattr", Yes, |sys| api::remove_xattr(sys, "l/file", "user.a")),
+    ("File::set_xattr", Yes, |sys| File::open(sys, "d/file")?.set_xattr("user.b", "2")),
+    ("File::get_xattr", Yes, |sys| File::open(sys, "d/file")?.get_xattr("user.a").map(drop)),
+    ("File::list_xattrs", Yes, |sys| File::open(sys, "d/file")?.list_xattrs().map(drop)),
+    ("File::remove_xattr", Yes, |sys| File::open(sys, "d/file")?.remove_xattr("user.a")),
     ("read_dir", Yes, |sys| {
         api::read_dir(sys, "d")?.try_for_each(|entry| entry?.path_in("d").map(drop))
     }),
@@ -110,6 +118,7 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "ino",
     "into_dir",
     "into_fd",
+    "iter",
     "is_dir",
     "is_file",
     "is_symlink",
@@ -140,6 +149,7 @@ fn sample() -> System {
     let system = system(ROOMY);
     api::create_dir_all(&system, "d/e/f/g").unwrap();
     api::write(&system, "d/file", BYTES).unwrap();
+    api::set_xattr(&system, "d/file", "user.a", [b'v'; 300]).unwrap();
     api::symlink(&system, "file", "d/link").unwrap();
     api::symlink(&system, "d", "l").unwrap();
     system
