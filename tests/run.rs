@@ -4,12 +4,13 @@
 mod common;
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::{anchorite, assert_refused, can_boot, finish, run, stderr, stdout, wait};
 
@@ -425,12 +426,118 @@ fn nothing_is_left_behind() {
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }
 
+/// A host directory to look at from a guest: `directory/abc`, and a MiB of all bytes.
+fn directory_to_look_at() -> tempfile::TempDir {
+    let parent = tempfile::tempdir().unwrap();
+    fs::create_dir(parent.path().join("directory")).unwrap();
+    fs::write(parent.path().join("directory/abc"), "abc").unwrap();
+    let mib: Vec<u8> = (0..1 << 20).map(|at: u32| (at ^ at >> 8 ^ at >> 16) as u8).collect();
+    fs::write(parent.path().join("mib"), mib).unwrap();
+    for (name, mode) in [("directory/abc", 0o640), ("directory", 0o750), ("mib", 0o604)] {
+        let path = parent.path().join(name);
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        fs::File::open(&path).unwrap().set_modified(time).unwrap();
+    }
+    parent
+}
+
+/// Runs a program on the directory that is to be looked at, at `/host`.
+fn look(isle: &str, directory: &Path, args: &[&str]) -> Output {
+    let mut command = anchorite(&["run", "--isle", isle, "--forward"]);
+    command.arg(directory).args(args);
+    finish(command)
+}
+
+#[test]
+fn cat_writes_a_file_as_it_is() {
+    let directory = directory_to_look_at();
+    let abc = "/host/directory/abc";
+    let mib = fs::read(directory.path().join("mib")).unwrap();
+    for isle in isles("cat_writes_a_file_as_it_is") {
+        let output = look(isle, directory.path(), &["cat", abc, "/host/mib", "/none", abc]);
+        assert_eq!(output.status.code(), Some(1), "{isle}");
+        assert_eq!(stderr(&output), "cat: /none: No such file or directory\n", "{isle}");
+        let expected = [b"abc", &mib[..], b"abc"].concat();
+        assert!(output.stdout == expected, "{isle}: {} bytes", output.stdout.len());
+    }
+}
+
+#[test]
+fn ls_lists_a_directory_and_all_below_it() {
+    let directory = directory_to_look_at();
+    let owner = directory.path().metadata().unwrap();
+    let owner = format!("{} {}", owner.uid(), owner.gid());
+    for isle in isles("ls_lists_a_directory_and_all_below_it") {
+        let output = look(isle, directory.path(), &["ls", "-R", "/host"]);
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{isle}");
+        let expected = "/host:\ndirectory\nmib\n\n/host/directory:\nabc\n";
+        assert_eq!(stdout(&output), expected, "{isle}");
+        let output = look(isle, directory.path(), &["ls", "-l", "/host/mib"]);
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{isle}");
+        let expected = format!("-rw----r-- 1 {owner} 1048576 2023-11-14T22:13:20Z /host/mib\n");
+        assert_eq!(stdout(&output), expected, "{isle}");
+    }
+}
+
+#[test]
+fn sha256sum_tells_and_checks_what_files_hold() {
+    let directory = directory_to_look_at();
+    let sums = "\
+        ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  /host/directory/abc\n\
+        9a058339229372b03c3b56553873e3681bb2ec068f7b9f08d7d6c9dd93157cbd  /host/mib\n";
+    let files = ["sha256sum", "/host/directory/abc", "/host/mib"];
+    fs::write(directory.path().join("sums"), sums).unwrap();
+    for isle in isles("sha256sum_tells_and_checks_what_files_hold") {
+        let output = look(isle, directory.path(), &files);
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{isle}");
+        assert_eq!(stdout(&output), sums, "{isle}");
+        let output = look(isle, directory.path(), &["sha256sum", "-c", "/host/sums"]);
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{isle}");
+        let expected = "/host/directory/abc: OK\n/host/mib: OK\n";
+        assert_eq!(stdout(&output), expected, "{isle}");
+    }
+}
+
+#[test]
+fn manifest_tells_a_tree() {
+    let directory = directory_to_look_at();
+    let owner = directory.path().metadata().unwrap();
+    let owner = format!("{} {}", owner.uid(), owner.gid());
+    let time = "1700000000.123456789";
+    let expected = format!(
+        "d 0750 {owner} - {time} - - ./directory\n\
+         f 0640 {owner} 3 {time} 1 \
+         ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad ./directory/abc\n\
+         f 0604 {owner} 1048576 {time} 1 \
+         9a058339229372b03c3b56553873e3681bb2ec068f7b9f08d7d6c9dd93157cbd ./mib\n"
+    );
+    for isle in isles("manifest_tells_a_tree") {
+        let output = look(isle, directory.path(), &["manifest", "/host"]);
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{isle}");
+        let text = stdout(&output);
+        let (top, below) = text.split_once('\n').expect("a line");
+        assert!(top.starts_with("d ") && top.ends_with(" - - ."), "{isle}: {top}");
+        assert_eq!(below, expected, "{isle}");
+        // What is mounted is a line, unless it is asked for.
+        let output = look(isle, directory.path(), &["manifest"]);
+        let text = stdout(&output);
+        assert_eq!((output.status.code(), text.lines().count()), (Some(0), 2), "{isle}: {text}");
+        assert!(text.ends_with(" ./host\n"), "{isle}: {text}");
+        let output = look(isle, directory.path(), &["manifest", "-m"]);
+        let text = stdout(&output);
+        assert_eq!((output.status.code(), text.lines().count()), (Some(0), 5), "{isle}: {text}");
+        assert!(text.ends_with(" ./host/mib\n"), "{isle}: {text}");
+    }
+}
+
 #[test]
 fn list_names_every_program_with_a_line() {
     let output = run(&["list"]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
-    for program in ["hello", "tree", "many", "posix", "postmark"] {
+    let looking = ["cat", "ls", "manifest", "sha256sum"];
+    for program in ["hello", "tree", "many", "posix", "postmark"].iter().chain(&looking) {
         let line = text.lines().find(|line| line.starts_with(program));
         let words = line.map_or(0, |line| line.split_whitespace().count());
         assert!(words > 1, "{program} has no line in:\n{text}");

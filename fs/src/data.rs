@@ -381,7 +381,7 @@ impl FileData {
     /// Frees the nodes that were made for the pages numbered `first` to `end`, if these
     /// found no room.
     fn free_empty_nodes(&mut self, first: u64, end: u64) {
-        if self.height > 0 {
+        if self.height > 0 && !self.is_lent_whole() {
             self.prune(first..end, Pages::Keep);
         }
     }

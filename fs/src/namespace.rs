@@ -135,7 +135,7 @@ impl Inode {
             return Err(Errno::EEXIST);
         }
         may_create(&state, caller)?;
-        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+        let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
             return Err(Errno::ENOTDIR);
         };
         let prepared = directory.prepare(hash, name)?;
@@ -224,7 +224,7 @@ impl Inode {
         if target.is_directory() {
             return Err(Errno::EPERM);
         }
-        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+        let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
             return Err(Errno::ENOTDIR);
         };
         let prepared = directory.prepare(hash, name)?;

@@ -13,8 +13,8 @@ pub(crate) enum Console {
     Output(Stream),
 }
 
-/// Bytes handed to the platform at once.
-const PIECE: usize = 512;
+/// Bytes handed to the platform at once: each time may be an exit to the hypervisor.
+const PIECE: usize = 4096;
 /// The device number of `/dev/console` on Linux.
 const CONSOLE_DEVICE: u64 = 5 << 8 | 1;
 

@@ -17,6 +17,7 @@
 //! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
+//! * [`preload`], [`export`]: the tree filled from an archive, and written out as one.
 //! * [`api`], [`c`]: the calls for Rust and for C; [`thread`]: threads on cores.
 //! * `hosted` (feature `std`): threads for platforms in a process of a host.
 //!
@@ -32,6 +33,7 @@
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` | `oracle/paths.rs` |
 //! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` | `oracle/metadata.rs`, rows in `posix/metadata.txt` and `posix/permissions.txt` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` | rows in `posix/metadata.txt` |
+//! | setxattr, getxattr, listxattr, removexattr, and with `l` and `f` | `xattr(7)`, each its own | `calls::xattrs` | rows in `posix/attributes.txt` |
 //! | getuid, setuid, and all their kin; getgroups, setgroups | `credentials(7)` | `calls::identity` | rows in `oracle/rows/identity.txt`, `oracle/grids.rs` |
 //! | getrlimit, setrlimit, prlimit64 | `getrlimit(2)` | `calls::process` | `tests/limits.rs` |
 //! | getpid, gettid, sched_yield, clock_gettime, getrandom, sysinfo, uname, exit, exit_group | each its own | `calls::process` | `calls_that_are_not_about_files` |
@@ -58,6 +60,7 @@ mod calls;
 mod console;
 mod descriptors;
 mod dispatch;
+pub mod export;
 mod file;
 #[allow(unsafe_code)]
 mod forward;
@@ -71,6 +74,7 @@ mod limits;
 mod mounts;
 mod node;
 pub mod platform;
+pub mod preload;
 mod ramdisk;
 mod system;
 #[allow(unsafe_code)]
@@ -79,9 +83,12 @@ pub mod thread;
 mod user;
 mod walk;
 
+pub use anchorite_archive as archive;
 pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
-pub use anchorite_fs::{Errno, Limits, Result, Usage, check};
+pub use anchorite_fs::{Errno, Lender, Limits, Result, Usage, check};
+pub use export::{ExportError, Exported};
 pub use host::{HostFd, HostFiles};
 pub use platform::{Memory, Platform, Stream};
+pub use preload::{OnDamage, PreloadError, Preloaded};
 pub use system::System;
 pub use user::PATH_MAX;

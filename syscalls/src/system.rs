@@ -1,13 +1,14 @@
 //! [`System`]: one process and everything that it can name. The calls themselves are
 //! in [`calls`](crate::calls), each as a method.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc as StdArc;
 use alloc::vec::Vec;
 
 use anchorite_fs::check::{Held, Report, check};
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::{AtomicI64, AtomicU32, Class, Ordering, PerCore, RwLock, alone};
-use anchorite_fs::{Caller, Clock, Limits, New, Now, Ramdisk, Timestamp, Usage};
+use anchorite_fs::{Caller, Clock, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage};
 
 use crate::console::Console;
 use crate::descriptors::{Descriptors, OnExec};
@@ -95,14 +96,37 @@ impl System {
     /// a mount that is no ramdisk; those of `mkdir(2)`; ENOMEM.
     pub fn mount_host(&self, dir: &[u8], host: StdArc<dyn HostFiles>) -> Result<()> {
         let dir = trim_slashes(dir);
-        if dir.first() != Some(&b'/') {
+        if dir.is_empty() {
             return Err(Errno::EINVAL);
         }
         self.as_caller(|caller| {
-            self.make_directories(caller, dir)?;
-            let over = self.walk_from_root(caller, dir)?.finish(LastLink::Follow)?;
+            let over = self.make_directory_at(caller, dir)?;
             self.mounts.write().add(&over, Node::Host(HostNode::root(host, dir)?))
         })
+    }
+
+    /// The file at the absolute path `path`, made a directory, with its parents, if missing.
+    ///
+    /// # Errors
+    /// EINVAL unless the path is absolute; those of `mkdir(2)`.
+    pub(crate) fn make_directory_at(&self, caller: &Caller<'_>, path: &[u8]) -> Result<Place> {
+        if path.first() != Some(&b'/') {
+            return Err(Errno::EINVAL);
+        }
+        let path = trim_slashes(path);
+        if path.is_empty() {
+            return Ok(self.root.clone());
+        }
+        self.make_directories(caller, path)?;
+        self.walk_from_root(caller, path)?.finish(LastLink::Follow)
+    }
+
+    /// Takes memory that files of the ramdisk at `/` can be made to refer to.
+    ///
+    /// # Errors
+    /// ENOMEM; the lender is dropped.
+    pub(crate) fn borrow(&self, lender: Box<dyn Lender>) -> Result<Loan> {
+        self.mounts.read().ramdisk().borrow(lender)
     }
 
     /// What the ramdisk at `/` holds, and its limits.

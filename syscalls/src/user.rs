@@ -24,8 +24,10 @@ impl UserMemory {
         // As many as there are: a machine has a few, and two more for each core.
         let mut ranges = Vec::new();
         ranges.try_reserve_exact(given.len()).map_err(|_| Errno::ENOMEM)?;
-        ranges.extend(given.iter().filter(|range| !range.is_empty()).cloned());
-        ranges.sort_unstable_by_key(|range| range.start);
+        for range in given.iter().filter(|range| !range.is_empty()) {
+            let at = ranges.partition_point(|before: &Range<usize>| before.start <= range.start);
+            ranges.insert(at, range.clone());
+        }
         ranges.dedup_by(|range, before| {
             // A buffer may lie across the border.
             let touch = before.end >= range.start;
@@ -79,9 +81,21 @@ impl UserMemory {
     /// EFAULT if it leaves mapped memory; ENAMETOOLONG without a NUL in the first
     /// [`PATH_MAX`] bytes.
     pub(crate) fn string(&self, address: usize) -> Result<ArrayVec<u8, PATH_MAX>> {
+        self.bounded_string(address, Errno::ENAMETOOLONG)
+    }
+
+    /// Copies a string that ends in NUL.
+    ///
+    /// # Errors
+    /// EFAULT if it leaves mapped memory; `too_long` without a NUL in the first `ROOM` bytes.
+    pub(crate) fn bounded_string<const ROOM: usize>(
+        &self,
+        address: usize,
+        too_long: Errno,
+    ) -> Result<ArrayVec<u8, ROOM>> {
         let reach = self.reach(address);
         let mut string = ArrayVec::new();
-        for at in 0..reach.min(PATH_MAX) {
+        for at in 0..reach.min(ROOM) {
             // SAFETY: inside the mapped range. Another core may write it meanwhile: the
             // volatile read takes whatever byte is there, once.
             let byte = unsafe {
@@ -92,7 +106,7 @@ impl UserMemory {
             }
             string.push(byte);
         }
-        Err(if reach < PATH_MAX { Errno::EFAULT } else { Errno::ENAMETOOLONG })
+        Err(if reach < ROOM { Errno::EFAULT } else { too_long })
     }
 
     /// Reads words at `address`.

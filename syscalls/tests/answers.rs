@@ -142,7 +142,7 @@ impl Platform for Talking {
 fn console_is_read_and_written_as_far_as_it_goes() {
     let (typed, shown) = (Mutex::new(b"hello".to_vec()), Mutex::default());
     let ground = TestPlatform::new(Vec::new());
-    let platform = Arc::new(Talking { ground, typed, shown, room: 1500 });
+    let platform = Arc::new(Talking { ground, typed, shown, room: 10_000 });
     let sys = System::new(platform.clone(), ROOMY).unwrap();
     let mut room = [b'.'; 4];
     assert_eq!((sys.read(0, &mut room[..2]), sys.read(0, &mut room[2..])), (Ok(2), Ok(2)));
@@ -153,11 +153,11 @@ fn console_is_read_and_written_as_far_as_it_goes() {
     assert_eq!(sys.write(0, b"x"), Err(Errno::EBADF));
     assert_eq!(sys.write(2, b"oops"), Ok(4));
     // It goes in pieces, and what comes after a failure is not written.
-    assert_eq!(sys.write(1, &[b'x'; 2000]), Ok(1024));
-    assert_eq!(sys.write(1, &[b'y'; 512]), Err(Errno::EIO));
+    assert_eq!(sys.write(1, &[b'x'; 20_000]), Ok(8192));
+    assert_eq!(sys.write(1, &[b'y'; 4096]), Err(Errno::EIO));
     assert_eq!(sys.write(1, b""), Ok(0));
     let shown = platform.shown.lock().unwrap();
     assert_eq!(shown[0], (Stream::Stderr, b"oops".to_vec()));
     assert!(shown[1..].iter().all(|(stream, _)| *stream == Stream::Stdout));
-    assert_eq!(shown[1..].iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), 1024);
+    assert_eq!(shown[1..].iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), 8192);
 }

@@ -1,8 +1,12 @@
-//! Text to the console, and failures as sentences.
+//! Text to the console, failures as sentences; arguments and files as the programs that look
+//! at files take them.
 
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::mem::ManuallyDrop;
 
 use anchorite_syscalls::Errno;
+use anchorite_syscalls::api::File;
 use anchorite_syscalls::check::Report;
 use arrayvec::ArrayVec;
 
@@ -10,6 +14,8 @@ use crate::Context;
 
 /// Bytes collected before a call writes them.
 const BUFFER: usize = 1024;
+/// Bytes of a file that are read at once, or collected for standard output.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// A console stream that text can be formatted to; what is collected is written when
 /// the buffer is full, at each end of a line, and when it is dropped.
@@ -31,16 +37,20 @@ impl<'a> Text<'a> {
     }
 
     fn flush(&mut self) -> fmt::Result {
-        let mut rest = self.buffer.as_slice();
-        while !rest.is_empty() {
-            match self.context.sys.write(self.fd, rest) {
-                Ok(done) if done > 0 => rest = &rest[done..],
-                _ => return Err(fmt::Error),
-            }
-        }
+        write_all(self.context, self.fd, &self.buffer)?;
         self.buffer.clear();
         Ok(())
     }
+}
+
+fn write_all(context: &Context<'_>, fd: i32, mut rest: &[u8]) -> fmt::Result {
+    while !rest.is_empty() {
+        match context.sys.write(fd, rest) {
+            Ok(done) if done > 0 => rest = &rest[done..],
+            _ => return Err(fmt::Error),
+        }
+    }
+    Ok(())
 }
 
 impl Write for Text<'_> {
@@ -66,6 +76,113 @@ impl Drop for Text<'_> {
         // A console that fails has nobody to tell.
         let _ = self.flush();
     }
+}
+
+/// Standard output for much of it, text or not: it is written in large pieces, and by
+/// [`end`](Output::end). A program that gives up before drops what is not written yet.
+pub struct Output<'a> {
+    context: &'a Context<'a>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Output<'a> {
+    /// # Errors
+    /// There is no memory for the buffer.
+    pub fn new(context: &'a Context<'a>) -> Result<Output<'a>, Failure> {
+        let mut buffer = piece()?;
+        buffer.clear();
+        Ok(Output { context, buffer })
+    }
+
+    /// Writes `bytes`, now or later.
+    ///
+    /// # Errors
+    /// [`Failure::Console`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.buffer.len() + bytes.len() > PIECE_BYTES {
+            self.flush()?;
+        }
+        if bytes.len() >= PIECE_BYTES {
+            return Ok(write_all(self.context, libc::STDOUT_FILENO, bytes)?);
+        }
+        // There is room: it was made for a whole piece.
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// [`Failure::Console`].
+    pub fn end(mut self) -> Result<(), Failure> {
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        write_all(self.context, libc::STDOUT_FILENO, &self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Write for Output<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
+/// Room for a piece of a file.
+///
+/// # Errors
+/// There is no memory for it.
+pub fn piece() -> Result<Vec<u8>, Failure> {
+    let mut piece = Vec::new();
+    let reserved = piece.try_reserve_exact(PIECE_BYTES).map_err(|_| Errno::ENOMEM);
+    reserved.to_do("get a buffer")?;
+    piece.resize(PIECE_BYTES, 0);
+    Ok(piece)
+}
+
+/// Lets `act` read the file at `path`; `-` is standard input, which stays open.
+///
+/// # Errors
+/// Those of opening it, and of `act`.
+pub fn with_input<T>(
+    context: &Context<'_>,
+    path: &[u8],
+    act: impl FnOnce(&File<'_>) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    if path == b"-" {
+        return act(&ManuallyDrop::new(File::from_fd(context.sys, libc::STDIN_FILENO)));
+    }
+    act(&File::open(context.sys, path)?)
+}
+
+/// The letters of all options, which are `known`, and the other arguments. Options may come
+/// after those, but not after `--`; `-` is none.
+///
+/// # Errors
+/// [`Failure::Usage`] for one that is not known.
+pub fn options<'a>(
+    context: &Context<'a>,
+    known: &[u8],
+    usage: &'static str,
+) -> Result<(Vec<u8>, Vec<&'a [u8]>), Failure> {
+    let (mut letters, mut others) = (Vec::new(), Vec::new());
+    let mut args = context.args.iter().skip(1);
+    while let Some(&arg) = args.next() {
+        match arg {
+            b"--" => others.extend(args.by_ref()),
+            [b'-', found @ ..] if !found.is_empty() => {
+                if !found.iter().all(|letter| known.contains(letter)) {
+                    return Err(Failure::Usage(usage));
+                }
+                letters.extend_from_slice(found);
+            }
+            _ => others.push(arg),
+        }
+    }
+    Ok((letters, others))
 }
 
 /// Why a program gives up.
@@ -129,14 +246,28 @@ impl<T> ToDo<T> for Result<T, Errno> {
 
 /// Runs a program's body; a failure becomes a sentence on standard error and a status.
 pub fn run(context: &Context<'_>, body: impl FnOnce(&Context<'_>) -> Result<(), Failure>) -> i32 {
-    let Err(failure) = body(context) else { return 0 };
+    run_to_status(context, |context| body(context).map(|()| 0))
+}
+
+/// As [`run`], for a body that has a status of its own.
+pub fn run_to_status(
+    context: &Context<'_>,
+    body: impl FnOnce(&Context<'_>) -> Result<i32, Failure>,
+) -> i32 {
+    body(context).unwrap_or_else(|failure| {
+        complain(context, format_args!("{failure}"));
+        match failure {
+            Failure::Usage(_) => crate::STATUS_USAGE,
+            _ => 1,
+        }
+    })
+}
+
+/// A line on standard error, after the program's name.
+pub fn complain(context: &Context<'_>, text: fmt::Arguments<'_>) {
     let name = context.args.first().copied().unwrap_or(b"program");
-    let mut stderr = Text::stderr(context);
-    let _ = writeln!(stderr, "{}: {failure}", name.escape_ascii());
-    match failure {
-        Failure::Usage(_) => crate::STATUS_USAGE,
-        _ => 1,
-    }
+    // Standard error that fails has nobody to tell.
+    let _ = writeln!(Text::stderr(context), "{}: {text}", name.escape_ascii());
 }
 
 #[cfg(test)]

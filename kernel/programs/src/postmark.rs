@@ -6,21 +6,14 @@
 use anchorite_postmark::{Calls, Stat};
 use anchorite_syscalls::{Result, System, api};
 
-use crate::io::{Failure, ToDo, run};
+use crate::io::{Failure, ToDo, run_to_status};
 use crate::{Context, Program};
 
 /// See the module.
 pub const POSTMARK: Program = Program {
     name: "postmark",
     summary: "[--directory DIR] [--make DIR] [--json] [FILE]: the PostMark benchmark, by FILE's commands",
-    main: |context| {
-        let mut status = 0;
-        let called = run(context, |context| {
-            status = postmark(context)?;
-            Ok(())
-        });
-        if called == 0 { status } else { called }
-    },
+    main: |context| run_to_status(context, postmark),
 };
 
 fn postmark(context: &Context<'_>) -> core::result::Result<i32, Failure> {

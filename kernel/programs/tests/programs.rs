@@ -1,89 +1,11 @@
 //! The programs, run in this process over a platform that keeps what they print.
 
-use std::ops::Range;
-use std::sync::{Arc, Mutex};
+mod common;
 
 use anchorite_programs::microbench::ROWS;
-use anchorite_programs::{Context, PROGRAMS};
-use anchorite_syscalls::{Errno, Limits, Platform, Result, Stream, System, hosted};
+use anchorite_syscalls::Limits;
 
-/// Cores to start threads on, whatever the host has.
-const CORES: u32 = 3;
-
-/// A console in memory, and the host's clock.
-#[derive(Default)]
-struct Recorder {
-    out: Mutex<Vec<u8>>,
-    err: Mutex<Vec<u8>>,
-}
-
-impl Platform for Recorder {
-    fn user_memory(&self) -> &[Range<usize>] {
-        &[]
-    }
-
-    fn write_console(&self, stream: Stream, bytes: &[u8]) -> Result<()> {
-        let kept = match stream {
-            Stream::Stdout => &self.out,
-            Stream::Stderr => &self.err,
-        };
-        kept.lock().unwrap().extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn read_console(&self, _: &mut [u8]) -> Result<usize> {
-        Ok(0)
-    }
-
-    fn realtime(&self) -> libc::timespec {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        libc::timespec { tv_sec: since.as_secs() as i64, tv_nsec: since.subsec_nanos().into() }
-    }
-
-    fn monotonic(&self) -> libc::timespec {
-        self.realtime()
-    }
-
-    fn fill_random(&self, _: &mut [u8]) -> Result<()> {
-        Err(Errno::ENOSYS)
-    }
-
-    fn yield_now(&self) {
-        std::thread::yield_now();
-    }
-
-    fn thread_id(&self) -> u32 {
-        hosted::thread_id()
-    }
-
-    fn cores(&self) -> u32 {
-        CORES
-    }
-
-    fn core(&self) -> u32 {
-        hosted::core()
-    }
-
-    fn spawn(&self, core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
-        hosted::spawn(CORES, core, run)
-    }
-
-    fn join(&self, thread: u32) -> Result<()> {
-        hosted::join(thread)
-    }
-
-    fn park(&self) {
-        hosted::park();
-    }
-
-    fn unpark(&self, thread: u32) {
-        hosted::unpark(thread);
-    }
-
-    fn exit(&self, status: i32) -> ! {
-        panic!("exit with {status}");
-    }
-}
+use common::Machine;
 
 struct Ended {
     status: i32,
@@ -93,17 +15,15 @@ struct Ended {
 }
 
 fn run(args: &[&str], limits: Limits) -> Ended {
-    let program = PROGRAMS.iter().find(|program| program.name == args[0]).unwrap();
-    let recorder = Arc::new(Recorder::default());
-    let sys = System::new(recorder.clone(), limits).unwrap();
+    let machine = Machine::new(limits);
     let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
-    let status = (program.main)(&Context { sys: &sys, args: &args, env: &[] });
-    let text = |kept: &Mutex<Vec<u8>>| String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+    let printed = machine.run(&args);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended {
-        status,
-        out: text(&recorder.out),
-        err: text(&recorder.err),
-        inodes_left: sys.usage().inodes,
+        status: printed.status,
+        out: text(printed.out),
+        err: text(printed.err),
+        inodes_left: machine.sys.usage().inodes,
     }
 }
 

@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use super::descriptor::Descriptor;
 use super::file::File;
 use super::metadata::{Metadata, file_type};
-use super::names::copied;
+use super::names::{copied, read_link_at};
 use super::options::OpenOptions;
 use crate::{Errno, Result, System};
 
@@ -101,6 +101,26 @@ impl<'a> Dir<'a> {
         ReadDir::new(self.open_dir(".")?)
     }
 
+    /// What is in it, from where it was read to: from the first, if it was not. Unlike
+    /// [`entries`](Dir::entries) this opens nothing, and does without search permission.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    ///
+    /// ```
+    /// # use anchorite_syscalls::api::{self, Dir};
+    /// # let sys = &anchorite_example::system();
+    /// api::write(sys, "f", "")?;
+    /// let mut entries = Dir::open(sys, "/")?.into_entries()?;
+    /// assert_eq!(entries.next().unwrap()?.name(), b"f");
+    /// let root = entries.into_dir();
+    /// assert_eq!(root.symlink_metadata("f")?.len(), 0);
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn into_entries(self) -> Result<ReadDir<'a>> {
+        ReadDir::new(self)
+    }
+
     /// Opens the directory at `path`; a symbolic link in last place is not followed.
     ///
     /// # Errors
@@ -182,6 +202,22 @@ impl<'a> Dir<'a> {
     pub fn symlink_metadata(&self, path: impl AsRef<[u8]>) -> Result<Metadata> {
         Metadata::at(self.0.sys, self.0.fd, path.as_ref(), libc::AT_SYMLINK_NOFOLLOW)
     }
+
+    /// The target of the symbolic link at `path`.
+    ///
+    /// # Errors
+    /// Those of [`System::readlinkat`]; ENOMEM.
+    ///
+    /// ```
+    /// # use anchorite_syscalls::api::{self, Dir};
+    /// # let sys = &anchorite_example::system();
+    /// api::symlink(sys, "there", "link")?;
+    /// assert_eq!(Dir::open(sys, "/")?.read_link("link")?, b"there");
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn read_link(&self, path: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+        read_link_at(self.0.sys, self.0.fd, path.as_ref())
+    }
 }
 
 /// What is in the directory at `path`, in no order, without `.` and `..`.
@@ -248,6 +284,11 @@ impl<'a> ReadDir<'a> {
     /// ```
     pub fn dir(&self) -> &Dir<'a> {
         &self.dir
+    }
+
+    /// The directory, for further use. [`Dir::into_entries`] has an example.
+    pub fn into_dir(self) -> Dir<'a> {
+        self.dir
     }
 
     /// The next record, `.` and `..` included; none at the end.

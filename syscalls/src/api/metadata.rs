@@ -20,7 +20,7 @@ use crate::{Errno, Result, System};
 /// assert_eq!(metadata.mode(), 0o100644);
 /// assert_eq!(metadata.permissions(), 0o644);
 /// assert_eq!((metadata.uid(), metadata.gid()), (0, 0));
-/// assert_eq!(metadata.blocks() * 512, 4096);
+/// assert_eq!((metadata.blocks() * 512, metadata.rdev()), (4096, 0));
 /// assert!(metadata.created().key() <= metadata.modified().key());
 ///
 /// let same = api::metadata(sys, "g")?;
@@ -110,6 +110,11 @@ impl Metadata {
     /// The file system, by its device's number.
     pub fn dev(&self) -> u64 {
         libc::makedev(self.0.stx_dev_major, self.0.stx_dev_minor)
+    }
+
+    /// Which device it is, of a character or block device; otherwise 0.
+    pub fn rdev(&self) -> u64 {
+        libc::makedev(self.0.stx_rdev_major, self.0.stx_rdev_minor)
     }
 
     /// Allocated room in units of 512 bytes.

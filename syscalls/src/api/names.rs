@@ -117,9 +117,14 @@ pub fn symlink(sys: &System, target: impl AsRef<[u8]>, link: impl AsRef<[u8]>) -
 /// # Ok::<(), anchorite_syscalls::Errno>(())
 /// ```
 pub fn read_link(sys: &System, path: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+    read_link_at(sys, libc::AT_FDCWD, path.as_ref())
+}
+
+/// As [`read_link`], a relative path from the directory `at`.
+pub(super) fn read_link_at(sys: &System, at: i32, path: &[u8]) -> Result<Vec<u8>> {
     // No target is as long as that.
     let mut target = [0; PATH_MAX];
-    let len = sys.readlink(path.as_ref(), &mut target)?;
+    let len = sys.readlinkat(at, path, &mut target)?;
     copied(&[&target[..len]])
 }
 

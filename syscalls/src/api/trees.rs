@@ -1,11 +1,12 @@
-//! Whole trees: [`create_dir_all`], [`remove_dir_all`].
+//! Whole trees: [`create_dir_all`], [`remove_dir_all`], [`export`].
 
 use alloc::vec::Vec;
 
 use super::dir::Dir;
+use super::file::File;
 use super::metadata::{metadata, symlink_metadata};
 use super::names::{create_dir, remove_dir, remove_file};
-use crate::{Errno, Result, System};
+use crate::{Errno, Exported, Result, System};
 
 /// Makes the directory at `path`, with each one above it that is missing.
 ///
@@ -73,6 +74,29 @@ pub fn remove_dir_all(sys: &System, path: impl AsRef<[u8]>) -> Result<()> {
     }
     empty(Dir::open_at(sys, libc::AT_FDCWD, path, libc::O_NOFOLLOW)?)?;
     remove_dir(sys, path)
+}
+
+/// Writes the tree below the directory `dir` to a file as a tar archive: the module
+/// [`export`](crate::export) says what is in it. The file itself is not, should it be in the
+/// tree.
+///
+/// # Errors
+/// [`ExportError::errno`](crate::ExportError::errno) of those of [`System::export_to`]. The
+/// file then holds a part of the archive.
+///
+/// ```
+/// use anchorite_syscalls::api::{self, File};
+/// # let sys = &anchorite_example::system();
+///
+/// api::create_dir(sys, "cell")?;
+/// api::write(sys, "cell/diary", "day 1: quiet\n")?;
+/// let file = File::create(sys, "cell.tar")?;
+/// assert_eq!(api::export(sys, "cell", &file)?.entries, 2);
+/// file.close()?;
+/// # Ok::<(), anchorite_syscalls::Errno>(())
+/// ```
+pub fn export(sys: &System, dir: impl AsRef<[u8]>, file: &File<'_>) -> Result<Exported> {
+    sys.export_to(dir.as_ref(), file.fd()).map_err(|error| error.errno())
 }
 
 /// A directory, by file system and inode.

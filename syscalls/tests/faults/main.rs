@@ -5,7 +5,7 @@
 //! byte; the checker must find nothing then, and nothing may leak. A transfer may be short
 //! instead. `rows` does so for calls by number, with the rows that are compared with Linux
 //! elsewhere; `methods` for each method; `convenience` for the API in the manner of `std::fs`.
-//! `coverage` sees that none is missing.
+//! `preload` does so for a tree filled from an archive. `coverage` sees that none is missing.
 //!
 //! Limits are tried with gaps between large ones; with `ANCHORITE_SWEEP=full` in the
 //! environment, one by one.
@@ -17,6 +17,7 @@ mod convenience;
 mod coverage;
 mod heap;
 mod methods;
+mod preload;
 mod rows;
 mod tree;
 

@@ -52,9 +52,11 @@ impl Case {
     fn new(limit: u64, size: usize, shift: usize, pieces: &[Range<usize>]) -> (Case, Result<()>) {
         let superblock = superblock(limit);
         let is_returned = Shared::new(AtomicBool::new(false));
-        let archive = pattern(size + shift);
+        let archive = pattern(size + shift + 1);
         let lender = Box::new(Told(archive.clone(), is_returned.clone()));
         let loan = Loan::new(&superblock, lender).unwrap();
+        // Memory of bytes may begin at an odd address; under Miri it does.
+        let shift = shift + loan.bytes().as_ptr().addr() % 2;
         let mut data = FileData::EMPTY;
         let mut model = vec![0; size];
         for range in pieces {
@@ -133,7 +135,7 @@ const SIZES: [usize; 12] =
 
 #[test]
 fn a_write_copies_the_page_that_it_is_in_and_no_other() {
-    for size in SIZES {
+    for &size in if cfg!(miri) { &SIZES[4..9] } else { &SIZES[..] } {
         for at in [0, size / 2, size - 1] {
             let mut case = Case::whole(size, 512);
             case.check();
@@ -151,7 +153,8 @@ fn a_write_copies_the_page_that_it_is_in_and_no_other() {
 #[test]
 fn writes_of_every_overlap_are_right_at_both_ends() {
     let edges = [0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 10_000, 12_288, 13_000];
-    for shift in [0, 1, 4] {
+    let shifts = if cfg!(miri) { &[0][..] } else { &[0, 1, 4] };
+    for &shift in shifts {
         for start in edges {
             for end in edges.into_iter().filter(|end| *end > start) {
                 let mut case = Case::whole(12_000, shift);
@@ -164,8 +167,9 @@ fn writes_of_every_overlap_are_right_at_both_ends() {
 
 #[test]
 fn files_cut_and_grown_have_zeros_behind_what_was_cut() {
-    for full in SIZES {
-        for cut in SIZES.into_iter().filter(|cut| *cut <= full) {
+    let sizes = if cfg!(miri) { &SIZES[4..7] } else { &SIZES[..] };
+    for &full in sizes {
+        for &cut in sizes.iter().filter(|cut| **cut <= full) {
             for longer in [cut, cut + 1, cut + 5000] {
                 for by_write in [false, true] {
                     let mut case = Case::whole(full, 512);

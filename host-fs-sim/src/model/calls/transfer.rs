@@ -146,6 +146,7 @@ pub fn write(
     }
     let inode = model.tree.get_mut(id);
     inode.mode = mode;
+    inode.lose_capabilities();
     inode.touch(model.now);
     if at.is_none() {
         model.descriptors.file(fd)?.offset = start + written as u64;
@@ -265,6 +266,7 @@ pub fn resize(model: &mut Model, id: Id, size: u64) -> Result<(), Errno> {
     model.tree.change_content(id, |content| content.truncate(size))?;
     let inode = model.tree.get_mut(id);
     inode.mode = mode;
+    inode.lose_capabilities();
     inode.touch(model.now);
     Ok(())
 }

@@ -30,6 +30,7 @@ pub fn spelled(name: &str, at: usize, argument: &Value) -> Option<String> {
         ("renameat2", 4) => "RENAME_",
         ("fallocate", 1) => "FALLOC_",
         ("fcntl", 1) => "F_",
+        ("setxattr" | "lsetxattr" | "fsetxattr", 3) => "XATTR_",
         ("access", 1) | ("faccessat" | "faccessat2", 2) => "_OK",
         ("unlinkat" | "newfstatat" | "faccessat2" | "fchmodat2" | "utimensat", _) if at >= 2 => {
             "AT_"
@@ -88,6 +89,7 @@ constants! {
     rename { RENAME_NOREPLACE RENAME_EXCHANGE RENAME_WHITEOUT }
     fallocate { FALLOC_FL_KEEP_SIZE FALLOC_FL_PUNCH_HOLE FALLOC_FL_ZERO_RANGE
                 FALLOC_FL_COLLAPSE_RANGE FALLOC_FL_INSERT_RANGE FALLOC_FL_UNSHARE_RANGE }
+    xattr { XATTR_CREATE XATTR_REPLACE }
     access { F_OK R_OK W_OK X_OK }
     times { UTIME_NOW UTIME_OMIT }
     advice { POSIX_FADV_NORMAL POSIX_FADV_RANDOM POSIX_FADV_SEQUENTIAL POSIX_FADV_WILLNEED
