@@ -426,34 +426,6 @@ impl Inode {
         offset: Option<u64>,
         source: &mut Source<'_>,
     ) -> Result<(usize, u64)> {
-        let done = self.write_by(Some(caller.credentials), caller, offset, source)?;
-        Ok(done.unwrap_or_default())
-    }
-
-    /// [`write`](Inode::write) to a file without set-ID bits, which a write may clear: so who
-    /// calls does not matter. None, with nothing done, if it has any.
-    ///
-    /// # Errors
-    /// Those of [`write`](Inode::write).
-    #[inline]
-    pub fn write_plain(
-        &self,
-        caller: &Caller<'_>,
-        offset: Option<u64>,
-        source: &mut Source<'_>,
-    ) -> Result<Option<(usize, u64)>> {
-        self.write_by(None, caller, offset, source)
-    }
-
-    /// Where it is none who writes, a file with set-ID bits is left alone.
-    #[inline(never)]
-    fn write_by(
-        &self,
-        who: Option<&Credentials>,
-        caller: &Caller<'_>,
-        offset: Option<u64>,
-        source: &mut Source<'_>,
-    ) -> Result<Option<(usize, u64)>> {
         let planted_end =
             planted!("append_finds_its_place_unlocked").then(|| self.attributes().size);
         let mut state = self.state.write();
@@ -463,9 +435,6 @@ impl Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         };
-        if who.is_none() && meta.mode & (libc::S_ISUID | libc::S_ISGID) != 0 {
-            return Ok(None);
-        }
         let offset = offset.or(planted_end);
         let offset = offset.unwrap_or(data.size());
         if source.remaining() > 0 {
@@ -479,12 +448,12 @@ impl Inode {
         let done = data.write(&self.superblock, offset, source)?;
         if done > 0 {
             meta.touch(caller.now());
-            if let Some(who) = who.filter(|who| !who.is_root()) {
-                meta.drop_set_ids(who);
+            if !caller.credentials.is_root() {
+                meta.drop_set_ids(caller.credentials);
             }
             xattrs.drop_capability(&self.superblock);
         }
-        Ok(Some((done, offset + done as u64)))
+        Ok((done, offset + done as u64))
     }
 
     /// `ftruncate(2)`: makes the file `size` bytes long.

@@ -261,24 +261,6 @@ impl OpenFile {
         }
     }
 
-    /// [`write`](OpenFile::write) at a position, whoever calls. None, with nothing done, where
-    /// that matters, or it is no file of a ramdisk.
-    ///
-    /// # Errors
-    /// Those of [`write`](OpenFile::write).
-    #[inline]
-    pub(crate) fn write_plain(
-        &self,
-        caller: &Caller<'_>,
-        (position, append): (u64, Append),
-        source: &mut Source<'_>,
-    ) -> Result<Option<usize>> {
-        let Object::Inode(inode) = &self.object else { return Ok(None) };
-        check_end(position, source.remaining())?;
-        let position = (!self.appends(append)).then_some(position);
-        Ok(inode.write_plain(caller, position, source)?.map(|(done, _)| done))
-    }
-
     /// Whether a write goes to the end of the file.
     #[inline]
     fn appends(&self, append: Append) -> bool {

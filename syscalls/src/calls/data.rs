@@ -169,35 +169,10 @@ impl System {
         (at, append): (At, Append),
         source: impl FnOnce() -> Result<Source<'a>>,
     ) -> Result<usize> {
-        if !alone() {
-            return self.write_beside_others(fd, (at, append), source);
-        }
         let file = self.file(fd)?;
         file.check_writable()?;
         let mut source = source()?;
         source.truncate(TRANSFER_MAX);
-        self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
-    }
-
-    #[inline(never)]
-    fn write_beside_others<'a>(
-        &self,
-        fd: i32,
-        (at, append): (At, Append),
-        source: impl FnOnce() -> Result<Source<'a>>,
-    ) -> Result<usize> {
-        let file = self.descriptors.borrow_or_get(fd)?;
-        file.check_not_path()?;
-        file.check_writable()?;
-        let mut source = source()?;
-        source.truncate(TRANSFER_MAX);
-        if let At::Position(position) = at {
-            let target = (position, append);
-            let done = self.as_anybody(|caller| file.write_plain(caller, target, &mut source))?;
-            if let Some(done) = done {
-                return Ok(done);
-            }
-        }
         self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
     }
 }
