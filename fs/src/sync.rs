@@ -169,6 +169,13 @@ pub struct RwLock<T> {
 /// What an [`RwLock`] protects, to read.
 pub struct RwLockReadGuard<'a, T>(ground::RwLockReadGuard<'a, T>, #[allow(dead_code)] order::Held);
 
+/// What an [`RwLock`] protects, to read, for one who has its address noted.
+pub struct NotedReadGuard<'a, T>(
+    #[cfg(not(anchorite_model))] ground::NotedReadGuard<'a, T>,
+    #[cfg(anchorite_model)] ground::RwLockReadGuard<'a, T>,
+    #[allow(dead_code)] order::Held,
+);
+
 /// What an [`RwLock`] protects, to write.
 pub struct RwLockWriteGuard<'a, T>(
     ground::RwLockWriteGuard<'a, T>,
@@ -208,13 +215,13 @@ impl<T> RwLock<T> {
     /// long as that is noted; none instead of waiting.
     #[inline]
     #[track_caller]
-    pub fn read_noted<'a>(&'a self, noted: &'a Noted) -> Option<RwLockReadGuard<'a, T>> {
+    pub fn read_noted<'a>(&'a self, noted: &'a Noted) -> Option<NotedReadGuard<'a, T>> {
         let held = self.class.take(&self.inner);
         #[cfg(not(anchorite_model))]
         let guard = self.inner.read_noted(noted)?;
         #[cfg(anchorite_model)]
         let guard = noted.is_of(self.address()).then(|| self.inner.try_read().ok())??;
-        Some(RwLockReadGuard(guard, held))
+        Some(NotedReadGuard(guard, held))
     }
 
     /// What to note before [`read_noted`](RwLock::read_noted).
@@ -277,6 +284,15 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 }
 
 impl<T> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Deref for NotedReadGuard<'_, T> {
     type Target = T;
 
     #[inline]

@@ -5,7 +5,7 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
 use super::published::Noted;
-use super::word::{Share, Word};
+use super::word::{Share, ShareNoted, Word};
 
 /// A lock that one thread has at a time.
 pub(super) struct Mutex<T>(RwLock<T>);
@@ -21,6 +21,9 @@ pub(super) struct RwLock<T> {
 
 /// What an [`RwLock`] protects, to read.
 pub(super) struct RwLockReadGuard<'a, T>(&'a RwLock<T>, ManuallyDrop<Share>);
+
+/// The same, for one who has the lock's address noted.
+pub(super) struct NotedReadGuard<'a, T>(&'a RwLock<T>, ManuallyDrop<ShareNoted>);
 
 /// What an [`RwLock`] protects, to write.
 pub(super) struct RwLockWriteGuard<'a, T>(&'a RwLock<T>);
@@ -52,8 +55,8 @@ impl<T> RwLock<T> {
     }
 
     #[inline]
-    pub(super) fn read_noted<'a>(&'a self, noted: &'a Noted) -> Option<RwLockReadGuard<'a, T>> {
-        Some(RwLockReadGuard(self, ManuallyDrop::new(self.word.share_noted(noted)?)))
+    pub(super) fn read_noted<'a>(&'a self, noted: &'a Noted) -> Option<NotedReadGuard<'a, T>> {
+        Some(NotedReadGuard(self, ManuallyDrop::new(self.word.share_noted(noted)?)))
     }
 
     /// What is noted of it.
@@ -87,6 +90,24 @@ impl<T> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: the guard, which goes, held it.
         self.0.word.leave(unsafe { ManuallyDrop::take(&mut self.1) });
+    }
+}
+
+impl<T> Deref for NotedReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is shared as long as the guard lives, so nobody changes the value.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> Drop for NotedReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the guard, which goes, held it.
+        self.0.word.leave_noted(unsafe { ManuallyDrop::take(&mut self.1) });
     }
 }
 

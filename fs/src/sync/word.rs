@@ -43,9 +43,11 @@ enum How {
     Counted,
     /// Noted elsewhere.
     Noted(Note),
-    /// By what its holder had noted before.
-    Before,
 }
+
+/// What [`Word::share_noted`] hands out: nothing that the note does not say, or a share that had
+/// to be counted. It is no [`How`] of its own, since all that share a lock would look for it.
+pub struct ShareNoted(Option<Share>);
 
 impl Word {
     /// The word of a lock that nobody has.
@@ -95,15 +97,27 @@ impl Word {
     /// Shares the lock, whose address is noted, as long as it is; none if that would be to
     /// wait. Whoever takes the lock waits for the note in any case, so its holder must not.
     #[inline]
-    pub fn share_noted(&self, noted: &Noted) -> Option<Share> {
+    pub fn share_noted(&self, noted: &Noted) -> Option<ShareNoted> {
         if !noted.is_of(self.address()) {
             return None;
         }
         let word = self.0.load(Ordering::SeqCst);
         if word & (TAKEN | NOTED) == NOTED {
-            return Some(Share(How::Before));
+            return Some(ShareNoted(None));
         }
-        if word >= TAKEN { None } else { self.count(word, proven(with_change(word) + USE) + 1) }
+        if word >= TAKEN {
+            return None;
+        }
+        let counted = self.count(word, proven(with_change(word) + USE) + 1)?;
+        Some(ShareNoted(Some(counted)))
+    }
+
+    /// Lets go of a lock that was shared by one who had its address noted.
+    #[inline]
+    pub fn leave_noted(&self, share: ShareNoted) {
+        if let Some(counted) = share.0 {
+            self.leave(counted);
+        }
     }
 
     /// Lets go of a lock that was shared.
@@ -117,7 +131,6 @@ impl Word {
                 self.0.fetch_sub(1, Ordering::Release);
             }
             How::Noted(note) => drop(note),
-            How::Before => {}
         }
     }
 
