@@ -129,6 +129,8 @@ pub enum Benchmark {
     Growth(GrowthArgs),
     /// Single calls, each beside its goal
     Microbench(MicrobenchArgs),
+    /// What it takes to begin with the files of an archive
+    Preload(PreloadArgs),
     /// Small files created, read, appended to and deleted, as a mail server does
     Postmark(PostmarkArgs),
 }
@@ -221,6 +223,26 @@ pub struct GrowthArgs {
 pub struct BootArgs {
     /// How often to boot
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `anchorite compare preload`.
+#[derive(Args)]
+pub struct PreloadArgs {
+    /// Small files, in one directory
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = clap::value_parser!(u32).range(1..=9_999_999))]
+    pub files: u32,
+    /// MiB in four large files
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(4..=16384))]
+    pub mib: u32,
+    /// How often to start with each
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
     /// Print JSON instead of the table
     #[arg(long, conflicts_with = "markdown")]

@@ -18,8 +18,8 @@ use std::{mem, panic, thread};
 use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
 use anchorite_programs::Context;
 use anchorite_syscalls::{
-    Errno, Exported, HostFd, HostFiles, Limits, OnDamage, Platform, PreloadError, Result, Stream,
-    System, c, declare_alone, hosted,
+    Errno, Exported, HostFd, HostFiles, Limits, OnDamage, Platform, PreloadError, Preloaded,
+    Result, Stream, System, c, declare_alone, hosted,
 };
 use libc::timespec;
 
@@ -119,14 +119,15 @@ fn preload(sys: &System, archive: &Archive, damaged: Damaged) {
         Damaged::Skipped => OnDamage::Skip,
     };
     match sys.preload(dir.as_bytes(), Box::new(bytes), on_damage) {
-        Ok(placed) if placed.skipped > 0 => {
-            let skipped = placed.skipped;
-            let line = format!(
-                "anchorite: the archive {name}: {skipped} of its entries are damaged and left out\n"
-            );
-            let _ = send(Kind::Stderr, line.as_bytes());
+        Ok(Preloaded { skipped, first_skipped, .. }) => {
+            if let Some(first) = first_skipped {
+                let line = format!(
+                    "anchorite: the archive {name}: {skipped} of its entries are damaged and left \
+                     out, the first: {first}\n"
+                );
+                let _ = send(Kind::Stderr, line.as_bytes());
+            }
         }
-        Ok(_) => {}
         Err(error) => {
             let remedy = match error {
                 PreloadError::Directory(_) => "choose another directory",

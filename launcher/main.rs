@@ -67,6 +67,7 @@ fn obey(cli: &Cli) -> Result<u8> {
             Benchmark::Boot(args) => compare::boot::boot(args),
             Benchmark::Growth(args) => compare::growth::growth(args),
             Benchmark::Microbench(args) => compare::microbench::microbench(args),
+            Benchmark::Preload(args) => compare::preload::preload(args),
             Benchmark::Postmark(args) => compare::postmark::postmark(args),
         },
         Some(Command::List) => print(&programs::list()).map(|()| 0),

@@ -140,3 +140,20 @@ fn weighted_relative_locations_are_made_each_way() {
         assert_eq!(way["counts"], ways[0]["counts"]);
     }
 }
+
+/// Times depend on the machine; memory does not.
+#[test]
+fn preloaded_files_take_little_memory_beside_their_archive() {
+    if !can_boot("preloaded_files_take_little_memory") {
+        return;
+    }
+    let document =
+        json(&["compare", "preload", "--json", "--runs", "1", "--files", "20000", "--mib", "8"]);
+    let rows = document["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        assert!(row["value"].as_f64().is_some_and(|value| value > 0.0), "{row}");
+    }
+    let memory = rows.iter().find(|row| row["unit"] == "bytes").unwrap();
+    assert_eq!((&memory["met"], &memory["goal"]), (&true.into(), &256.0.into()), "{memory}");
+}

@@ -15,13 +15,13 @@ use core::slice;
 
 use anchorite_archive::{Kind, Pieces, Reader};
 use anchorite_interface::PRELOAD;
-use anchorite_syscalls::{Errno, HostFiles, Lender, OnDamage, PreloadError, System};
+use anchorite_syscalls::{Errno, HostFiles, Lender, OnDamage, PreloadError, Preloaded, System};
 
 use crate::boot::fail;
-use crate::cmdline::{Archive, CommandLine, Damaged};
+use crate::cmdline::{Archive, CommandLine, Damaged, LogLevel};
 use crate::host_files::UhyveFiles;
-use crate::machine;
 use crate::output::{self, Progress};
+use crate::{heap, machine};
 
 /// The most that is read at once, so that one can see how far it is.
 const PIECE_BYTES: usize = 8 << 20;
@@ -42,39 +42,62 @@ pub fn fill(
         Damaged::Refused => OnDamage::Stop,
         Damaged::Skipped => OnDamage::Skip,
     };
+    let place = |file: &[u8], dir: &[u8], lender: &dyn Fn() -> Box<dyn Lender>| {
+        let used_before = heap::used_bytes();
+        let (memory, read_ns) = timed(lender);
+        let bytes = memory.bytes().len();
+        let (placed, place_ns) = timed(|| system.preload(dir, memory, on_damage));
+        let placed = told(file, placed);
+        if line.log >= LogLevel::Machine {
+            let used_bytes = heap::used_bytes() - used_before;
+            output::log(format_args!(
+                "preload: entries={} bytes={bytes} read_ns={read_ns} place_ns={place_ns} \
+                 used_bytes={used_bytes}",
+                placed.entries,
+            ));
+        }
+    };
     for Archive { file, dir } in &line.preload {
-        let memory = match file.strip_prefix(&[IN_IMAGE]) {
+        place(file, dir, &|| match file.strip_prefix(&[IN_IMAGE]) {
             Some(member) => Box::new(in_image(image, member)),
             None => read(files, file),
-        };
-        place(system, file, memory, dir, on_damage);
+        });
     }
     if line.preload.is_empty()
         && let Some(image) = image
     {
-        place(system, &[IN_IMAGE], Box::new(image), b"/", on_damage);
+        place(&[IN_IMAGE], b"/", &|| Box::new(image));
     }
 }
 
-fn place(system: &System, file: &[u8], memory: Box<dyn Lender>, dir: &[u8], on_damage: OnDamage) {
-    match system.preload(dir, memory, on_damage) {
-        Ok(placed) if placed.skipped > 0 => output::report(format_args!(
-            "anchorite: {}: {} of its entries are damaged and left out\n",
+/// What `call` returns, and how long it took.
+fn timed<T>(call: impl FnOnce() -> T) -> (T, u64) {
+    let start = machine::uptime_ns();
+    let returned = call();
+    (returned, machine::uptime_ns() - start)
+}
+
+/// What was placed of an archive, of which what was left out is told. The machine ends if it
+/// could not be.
+fn told(file: &[u8], placed: Result<Preloaded, PreloadError>) -> Preloaded {
+    let placed = placed.unwrap_or_else(|error| {
+        let remedy = match error {
+            PreloadError::Directory(_) => "choose another directory",
+            PreloadError::Damage(_) => {
+                "make it anew, or have --preload-lenient leave out what is damaged"
+            }
+            PreloadError::Room(..) => "give it more with --memory",
+        };
+        fail(format_args!("{}: {error}; {remedy}", Name(file)))
+    });
+    if let Some(first) = &placed.first_skipped {
+        output::report(format_args!(
+            "anchorite: {}: {} of its entries are damaged and left out, the first: {first}\n",
             Name(file),
             placed.skipped,
-        )),
-        Ok(_) => {}
-        Err(error) => {
-            let remedy = match error {
-                PreloadError::Directory(_) => "choose another directory",
-                PreloadError::Damage(_) => {
-                    "make it anew, or have --preload-lenient leave out what is damaged"
-                }
-                PreloadError::Room(..) => "give it more with --memory",
-            };
-            fail(format_args!("{}: {error}; {remedy}", Name(file)))
-        }
+        ));
     }
+    placed
 }
 
 /// The member of the Hermit image that is called `name`, or all of it for no name.

@@ -6,13 +6,14 @@
 //! [`scratch`] holds the directories that a comparison needs and removes them however it
 //! ends; [`progress`] tells how far it is; [`tables`] has what all
 //! tables share. Then each benchmark:
-//! [`postmark`], [`microbench`], [`growth`]; and [`boot`], which has no other way to compare
-//! with.
+//! [`postmark`], [`microbench`], [`growth`]; and [`boot`] and [`preload`], which have no
+//! other way to compare with.
 
 pub mod boot;
 pub mod growth;
 pub mod microbench;
 pub mod postmark;
+pub mod preload;
 mod progress;
 mod scratch;
 mod session;

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::scratch::Scratch;
 use super::warm::warm;
 use super::{microbench, postmark};
+use crate::archive::Archive;
 use crate::complain;
 use crate::failure::{Failure, Result};
 use crate::forward::{Forward, describe};
@@ -211,6 +212,20 @@ impl Session {
     ) -> Result<Said> {
         let args = args.into_iter().collect();
         self.run(Order { memory_bytes, args, ..Order::new(program) })
+    }
+
+    /// Runs `program` once in a guest with `memory_bytes` that begins with the files of an
+    /// archive.
+    ///
+    /// # Errors
+    /// The isle's.
+    pub fn guest_with_archive(
+        &self,
+        program: &str,
+        archive: Archive,
+        memory_bytes: u64,
+    ) -> Result<Said> {
+        self.run(Order { memory_bytes, preloads: vec![archive], ..Order::new(program) })
     }
 
     fn run(&self, mut order: Order) -> Result<Said> {

@@ -30,7 +30,9 @@ pub use escape::{escape, unescape};
 pub const FRAMED: &str = "anchorite.framed";
 /// Kernel argument: log one line about the machine, whose stable form is
 /// `machine: kvm=page-table|hardware tsc_khz=N hypercall_cycles=N
-/// hypercall_ns=N boot_ns=N`. [`VERBOSE`] logs it as well.
+/// hypercall_ns=N boot_ns=N`, and before it one for each archive that was preloaded,
+/// `preload: entries=N bytes=N read_ns=N place_ns=N used_bytes=N`, the last what the heap gave,
+/// the archive included. [`VERBOSE`] logs them as well.
 pub const MACHINE: &str = "anchorite.machine";
 /// Kernel argument: send the kernel's log.
 pub const VERBOSE: &str = "anchorite.verbose";
