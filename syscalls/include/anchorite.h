@@ -79,6 +79,8 @@ long anchorite_readahead(int fd, long offset, size_t len);
 /* Names. */
 long anchorite_mkdir(const char *path, unsigned int mode);
 long anchorite_mkdirat(int at, const char *path, unsigned int mode);
+long anchorite_mknod(const char *path, unsigned int mode, unsigned int device);
+long anchorite_mknodat(int at, const char *path, unsigned int mode, unsigned int device);
 long anchorite_rmdir(const char *path);
 long anchorite_unlink(const char *path);
 long anchorite_unlinkat(int at, const char *path, int flags);

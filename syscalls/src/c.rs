@@ -214,6 +214,10 @@ functions! {
 
     anchorite_mkdir = SYS_mkdir(path: *const c_char, mode: c_uint);
     anchorite_mkdirat = SYS_mkdirat(at: c_int, path: *const c_char, mode: c_uint);
+    anchorite_mknod = SYS_mknod(path: *const c_char, mode: c_uint, device: c_uint);
+    anchorite_mknodat = SYS_mknodat(
+        at: c_int, path: *const c_char, mode: c_uint, device: c_uint
+    );
     anchorite_rmdir = SYS_rmdir(path: *const c_char);
     anchorite_unlink = SYS_unlink(path: *const c_char);
     anchorite_unlinkat = SYS_unlinkat(at: c_int, path: *const c_char, flags: c_int);

@@ -3,7 +3,7 @@
 //! whatever Linux checks without looking at memory.
 
 use crate::abi::Dirent;
-use crate::calls::{check_flags, check_random_flags, position, position_or_offset};
+use crate::calls::{check_flags, check_random_flags, new_node, position, position_or_offset};
 use crate::file::{Append, At};
 use crate::system::System;
 use crate::{Errno, Result};
@@ -110,6 +110,15 @@ impl System {
                 Ok(0)
             }
             libc::SYS_mkdir => self.mkdir(&string(a)?, b as u32).map(|()| 0),
+            libc::SYS_mknod => {
+                // Linux looks at the type before the path.
+                new_node(b as u32, c as u32)?;
+                self.mknod(&string(a)?, b as u32, c as u32).map(|()| 0)
+            }
+            libc::SYS_mknodat => {
+                new_node(c as u32, d as u32)?;
+                self.mknodat(int(a), &string(b)?, c as u32, d as u32).map(|()| 0)
+            }
             libc::SYS_rmdir => self.rmdir(&string(a)?).map(|()| 0),
             libc::SYS_unlink => self.unlink(&string(a)?).map(|()| 0),
             libc::SYS_link => self.link(&string(a)?, &string(b)?).map(|()| 0),

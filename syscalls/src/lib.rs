@@ -29,7 +29,7 @@
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` | `oracle/data.rs`, `truncate_to_every_kind_of_length` |
 //! | fallocate, copy_file_range, sendfile, posix_fadvise, readahead | each its own | `calls::ranges` | rows in `posix/ranges.txt` |
 //! | readv, writev, preadv, pwritev, preadv2, pwritev2 | `readv(2)` | `calls::vectors` | rows in `oracle/rows/by_number.txt` |
-//! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` | `oracle/names.rs`, `oracle/listing.rs`, rows in `posix/names.txt` |
+//! | mkdir, mknod, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` | `oracle/names.rs`, `oracle/listing.rs`, rows in `posix/names.txt` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` | `oracle/paths.rs` |
 //! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` | `oracle/metadata.rs`, rows in `posix/metadata.txt` and `posix/permissions.txt` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` | rows in `posix/metadata.txt` |

@@ -192,7 +192,7 @@ fn frees_last_page(ours: &mut dyn World, statement: &Statement) -> bool {
 }
 
 /// Whether O_CREAT meets what somebody else put into a sticky directory that all may write: a
-/// link that is not followed, or a device, which RENAME_WHITEOUT leaves.
+/// link that is not followed, or a fifo, socket or device.
 fn is_guarded(ours: &mut dyn World, statement: &Statement) -> bool {
     let (at, flags) = match &*statement.name {
         "open" => (1, word(statement, 1) as i32),
@@ -211,7 +211,7 @@ fn is_guarded(ours: &mut dyn World, statement: &Statement) -> bool {
         let Some(target) = stat_at(ours, named, 0) else { return false };
         file = target;
     }
-    let is_guarded = matches!(file.st_mode & S_IFMT, S_IFLNK | libc::S_IFCHR);
+    let is_guarded = !matches!(file.st_mode & S_IFMT, S_IFREG | S_IFDIR);
     if !is_guarded {
         return false;
     }

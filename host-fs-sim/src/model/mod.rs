@@ -188,13 +188,16 @@ impl World for Model {
 }
 
 /// Strings are looked at before anything else, in their order; but before them flags of opening,
-/// times, sizes, and whether there is room at all.
+/// types of nodes, times, sizes, and whether there is room at all.
 ///
 /// # Errors
 /// EFAULT where one is missing; ENAMETOOLONG for one that is longer than a path can be.
 fn check_strings(name: &str, arguments: &[Value]) -> Result<(), Errno> {
-    const LATER: [&str; 8] =
-        ["open", "openat", "utime", "utimes", "futimesat", "readlink", "readlinkat", "truncate"];
+    #[rustfmt::skip]
+    const LATER: [&str; 10] = [
+        "open", "openat", "utime", "utimes", "futimesat", "readlink", "readlinkat", "truncate",
+        "mknod", "mknodat",
+    ];
     let omits_both = |times: &[Value]| {
         name == "utimensat"
             && matches!(times, [_, Value::Word(libc::UTIME_OMIT), _, Value::Word(libc::UTIME_OMIT)])

@@ -66,8 +66,9 @@ pub enum Kind {
     Directory(Directory),
     /// A symbolic link to this target.
     Link(Vec<u8>),
-    /// The character device 0:0: a whiteout.
-    Whiteout,
+    /// A fifo, socket or device of this type, and a device's number. The character device 0 is
+    /// a whiteout.
+    Node(u32, u64),
 }
 
 /// What is in a directory.
@@ -145,7 +146,7 @@ impl Inode {
             Kind::File(_) => libc::S_IFREG,
             Kind::Directory(_) => libc::S_IFDIR,
             Kind::Link(_) => libc::S_IFLNK,
-            Kind::Whiteout => libc::S_IFCHR,
+            Kind::Node(file_type, _) => file_type,
         }
     }
 
@@ -155,7 +156,7 @@ impl Inode {
             Kind::File(content) => content.size(),
             Kind::Directory(directory) => (2 + directory.entries.len() as u64) * ENTRY_SIZE,
             Kind::Link(target) => target.len() as u64,
-            Kind::Whiteout => 0,
+            Kind::Node(..) => 0,
         }
     }
 
@@ -164,7 +165,7 @@ impl Inode {
         match &self.kind {
             Kind::File(content) => content.pages(),
             Kind::Link(target) => u64::from(target.len() >= LONG_TARGET),
-            Kind::Directory(_) | Kind::Whiteout => 0,
+            Kind::Directory(_) | Kind::Node(..) => 0,
         }
     }
 

@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anchorite_programs::posix::script::{Reply, Run, Statement, Value};
-use libc::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
+use libc::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
 
 use super::{ROW, Sequences};
 use crate::campaign::judge::Judge;
@@ -21,7 +21,8 @@ pub const CALLS: &[(&str, u64)] = &[
     ("pwrite64", 30), ("readv", 8), ("writev", 8), ("preadv", 8), ("pwritev", 8), ("preadv2", 8),
     ("pwritev2", 8), ("lseek", 30), ("truncate", 14), ("ftruncate", 20), ("fallocate", 20),
     ("copy_file_range", 14), ("sendfile", 10), ("fadvise64", 3), ("readahead", 3), ("fsync", 2),
-    ("fdatasync", 2), ("sync", 1), ("syncfs", 2), ("mkdir", 50), ("mkdirat", 12), ("rmdir", 14),
+    ("fdatasync", 2), ("sync", 1), ("syncfs", 2), ("mkdir", 50), ("mkdirat", 12), ("mknod", 20),
+    ("mknodat", 6), ("rmdir", 14),
     ("unlink", 25), ("unlinkat", 12), ("link", 25), ("linkat", 12), ("symlink", 25),
     ("symlinkat", 8), ("readlink", 10), ("readlinkat", 6), ("rename", 40), ("renameat", 8),
     ("renameat2", 25), ("chdir", 8), ("fchdir", 4), ("getcwd", 5), ("list", 25), ("getdents", 2),
@@ -39,6 +40,8 @@ pub const CALLS: &[(&str, u64)] = &[
 
 /// Most bytes of one write, piece or range that takes room.
 const LONG: i64 = 1 << 18;
+/// The number of a device for which Linux has no driver: 240:0 is for local use.
+const UNDRIVEN: i64 = 240 << 8;
 /// No descriptor that a sequence is likely to get.
 const CLOSED: i64 = 1000;
 
@@ -232,6 +235,8 @@ impl Generator<'_> {
             "readahead" => vec![self.fd(File), self.offset(), self.offset()],
             "mkdir" => vec![self.path(Nothing), self.mode()],
             "mkdirat" => { let at = self.at(); vec![at.clone(), self.path_at(at, Nothing), self.mode()] }
+            "mknod" => vec![self.path(Nothing), self.typed_mode(), number(self.of(&[0, 0, UNDRIVEN, 7]))],
+            "mknodat" => { let at = self.at(); vec![at.clone(), self.path_at(at, Nothing), self.typed_mode(), number(self.of(&[0, UNDRIVEN]))] }
             "rmdir" => vec![self.path(Directory)],
             "unlink" => { let want = self.of(&[File, File, Link, Anything]); vec![self.path(want)] }
             "unlinkat" => {
@@ -499,6 +504,16 @@ impl Generator<'_> {
             8 => self.below(0o10000) as i64,
             _ => self.of(&[0, 0o077, 0o100644, -1, 0o7777]),
         })
+    }
+
+    /// A mode for `mknod(2)`, with a type.
+    fn typed_mode(&mut self) -> Value {
+        let types = [S_IFIFO, S_IFIFO, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK, S_IFREG, S_IFDIR, 0];
+        let file_type = self.of(&types);
+        match self.mode() {
+            Value::Word(mode) => Value::Word(mode & 0o7777 | i64::from(file_type)),
+            other => other,
+        }
     }
 
     fn id(&mut self) -> Value {

@@ -17,5 +17,6 @@ mod working_directory;
 
 pub(crate) use data::position;
 pub(crate) use descriptors::check_flags;
+pub(crate) use names::new_node;
 pub(crate) use process::check_random_flags;
 pub(crate) use vectors::position_or_offset;

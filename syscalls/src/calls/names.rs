@@ -1,4 +1,4 @@
-//! Making, removing and changing names: mkdir, rmdir, unlink, link, symlink, readlink,
+//! Making, removing and changing names: mkdir, mknod, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
 use anchorite_fs::{Caller, EntryName, FileType, Left, New, RenameMode, Sink};
@@ -26,6 +26,29 @@ impl System {
     pub fn mkdirat(&self, at: i32, path: &[u8], mode: u32) -> Result<()> {
         // The set-ID bits cannot be asked for: `mkdir(2)`, VERSIONS.
         self.create(at, path, New::Directory, mode & 0o1777)
+    }
+
+    /// `mknod(2)`: makes an empty file, a fifo, a socket or a device, as the type in `mode`
+    /// says (none means a file), with the permissions there, masked. `device` is the number
+    /// of a device, packed as `makedev(3)` does.
+    ///
+    /// A socket or a device is a name and attributes: to open it is ENXIO, as where Linux has
+    /// no driver.
+    ///
+    /// # Errors
+    /// EPERM for a directory, EINVAL for another type; those of the path; EEXIST; ENOENT for a
+    /// slash at the end; EACCES; EPERM for a device unless the user is root, but for the
+    /// whiteout, the character device 0; ENOSPC; ENOMEM; ENOSYS on the host.
+    pub fn mknod(&self, path: &[u8], mode: u32, device: u32) -> Result<()> {
+        self.mknodat(libc::AT_FDCWD, path, mode, device)
+    }
+
+    /// `mknodat(2)`: as [`mknod`](System::mknod), a relative path from the directory `at`.
+    ///
+    /// # Errors
+    /// Those of [`mknod`](System::mknod); EBADF and ENOTDIR for `at`.
+    pub fn mknodat(&self, at: i32, path: &[u8], mode: u32, device: u32) -> Result<()> {
+        self.create(at, path, new_node(mode, device)?, mode & 0o7777)
     }
 
     /// `symlink(2)`: makes a symbolic link at `path` that leads to `target`.
@@ -296,6 +319,22 @@ impl System {
         let mut walk = self.walk(caller, at, Path::new(path)?)?;
         walk.reach_parent()?;
         Ok(walk)
+    }
+}
+
+/// What `mknod(2)` is to make.
+///
+/// # Errors
+/// EPERM for a directory; EINVAL for another type.
+pub(crate) fn new_node(mode: u32, device: u32) -> Result<New<'static>> {
+    match mode & libc::S_IFMT {
+        0 | libc::S_IFREG => Ok(New::Regular),
+        libc::S_IFIFO => Ok(New::Node(FileType::Fifo, 0)),
+        libc::S_IFSOCK => Ok(New::Node(FileType::Socket, 0)),
+        libc::S_IFCHR => Ok(New::Node(FileType::CharDevice, device.into())),
+        libc::S_IFBLK => Ok(New::Node(FileType::BlockDevice, device.into())),
+        libc::S_IFDIR => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
     }
 }
 

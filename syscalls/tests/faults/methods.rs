@@ -85,6 +85,8 @@ pub const SCRIPT: &[Op] = script![
     pwrite(4, b"at the end", 4000),
     open(b"/d", libc::O_RDONLY, 0),
     symlink(b"../d", b"/d/l"),
+    mknod(b"/d/a fifo whose name is longer than an entry", libc::S_IFIFO | 0o600, 0),
+    mknodat(5, b"device", libc::S_IFCHR | 0o600, 0x501),
     symlink(TEXT, b"/d/long"),
     link(b"/file", b"/d/l/e/hard"),
     link(NAME, b"/d/l/l/e/another name of more bytes than fit in place"),

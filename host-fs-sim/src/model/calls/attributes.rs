@@ -7,7 +7,7 @@ use anchorite_syscalls::Errno;
 use super::super::arguments::Arguments;
 use super::super::descriptors::Object;
 use super::super::file::PAGE;
-use super::super::tree::Id;
+use super::super::tree::{Id, Kind};
 use super::super::walk::LastLink;
 use super::super::{Done, Model, last_link};
 use super::done;
@@ -129,7 +129,8 @@ fn statx(model: &mut Model, given: Arguments<'_>) -> Done {
 fn attributes(model: &Model, id: Id) -> Reply {
     let inode = model.tree.get(id);
     let mut stat = model.stat;
-    (stat.st_dev, stat.st_ino, stat.st_rdev) = (1, id, 0);
+    let number = if let Kind::Node(_, number) = inode.kind { number } else { 0 };
+    (stat.st_dev, stat.st_ino, stat.st_rdev) = (1, id, number);
     (stat.st_mode, stat.st_nlink) = (inode.file_type() | inode.mode, inode.links.into());
     (stat.st_uid, stat.st_gid) = (inode.uid, inode.gid);
     (stat.st_size, stat.st_blksize) = (inode.size() as i64, PAGE as i64);

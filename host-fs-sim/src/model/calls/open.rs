@@ -197,7 +197,7 @@ fn may_open(model: &Model, id: Id, flags: i32) -> Result<(), Errno> {
     if flags & libc::O_NOATIME != 0 && !who.owns(inode) {
         return Err(Errno::EPERM);
     }
-    if let Kind::Whiteout = inode.kind {
+    if let Kind::Node(..) = inode.kind {
         return Err(Errno::ENXIO);
     }
     check_direct(model, id, flags)

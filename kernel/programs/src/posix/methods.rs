@@ -192,6 +192,8 @@ fn names(sys: &System, name: &str, given: &Arguments<'_>) -> Option<Told> {
     let result = match name {
         "mkdir" => sys.mkdir(text(0), word(1)),
         "mkdirat" => sys.mkdirat(int(0), text(1), word(2)),
+        "mknod" => sys.mknod(text(0), word(1), word(2)),
+        "mknodat" => sys.mknodat(int(0), text(1), word(2), word(3)),
         "rmdir" => sys.rmdir(text(0)),
         "unlink" => sys.unlink(text(0)),
         "unlinkat" => sys.unlinkat(int(0), text(1), int(2)),
