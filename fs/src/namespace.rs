@@ -168,21 +168,23 @@ impl Inode {
         Ok(child)
     }
 
-    /// Makes a regular file without a name, in the ramdisk of this directory: O_TMPFILE.
+    /// Makes a file without a name, in the ramdisk of this directory: O_TMPFILE, `pipe(2)`. It
+    /// is no directory.
     ///
     /// # Errors
     /// ENOTDIR; EACCES without write and search permission; ENOSPC; ENOMEM.
     pub fn create_unnamed(
         this: &InodeRef,
         caller: &Caller<'_>,
+        new: New<'_>,
         mode: u32,
         linkable: Linkable,
     ) -> Result<InodeRef> {
+        debug_assert!(new != New::Directory, "a directory has a name");
         let state = this.state.read();
         state.directory()?;
         state.check(caller, Access::WRITE | Access::EXECUTE)?;
-        let file =
-            make(this, &state.meta, caller, Owner::of(caller.credentials), New::Regular, mode)?;
+        let file = make(this, &state.meta, caller, Owner::of(caller.credentials), new, mode)?;
         drop(state);
         file.state.write().meta.nlink = 0;
         file.set_linkable(linkable == Linkable::Yes);

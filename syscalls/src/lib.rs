@@ -14,7 +14,7 @@
 //! * `node`: a file of any mounted file system. `ramdisk` and `forward` are the two
 //!   that there are; `mounts` says which is where.
 //! * `walk`: from a path to a file.
-//! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
+//! * `file`, `console`, `pipe`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
 //! * [`preload`], [`export`]: the tree filled from an archive, and written out as one.
@@ -72,6 +72,7 @@ mod identity;
 mod limits;
 mod mounts;
 mod node;
+mod pipe;
 pub mod platform;
 pub mod preload;
 mod ramdisk;

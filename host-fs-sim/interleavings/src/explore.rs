@@ -159,7 +159,7 @@ fn inodes() {
     let make = |root: &_| {
         let credentials = Credentials::default();
         let caller = Caller::new(&credentials, Timestamp::default());
-        Inode::create_unnamed(root, &caller, 0o644, Linkable::No).expect("memory")
+        Inode::create_unnamed(root, &caller, New::Regular, 0o644, Linkable::No).expect("memory")
     };
     let other = thread::spawn(move || {
         be_on(1);

@@ -69,6 +69,8 @@ pub enum Kind {
     /// A fifo, socket or device of this type, and a device's number. The character device 0 is
     /// a whiteout.
     Node(u32, u64),
+    /// A fifo without a name, which is in a file system of its own.
+    Pipe,
 }
 
 /// What is in a directory.
@@ -99,6 +101,8 @@ pub struct Tree {
     limits: Limits,
     /// Pages in use.
     pages: u64,
+    /// How many of the inodes are pipes: they are not counted here.
+    pipes: u64,
 }
 
 impl Directory {
@@ -147,6 +151,7 @@ impl Inode {
             Kind::Directory(_) => libc::S_IFDIR,
             Kind::Link(_) => libc::S_IFLNK,
             Kind::Node(file_type, _) => file_type,
+            Kind::Pipe => libc::S_IFIFO,
         }
     }
 
@@ -156,7 +161,7 @@ impl Inode {
             Kind::File(content) => content.size(),
             Kind::Directory(directory) => (2 + directory.entries.len() as u64) * ENTRY_SIZE,
             Kind::Link(target) => target.len() as u64,
-            Kind::Node(..) => 0,
+            Kind::Node(..) | Kind::Pipe => 0,
         }
     }
 
@@ -165,7 +170,7 @@ impl Inode {
         match &self.kind {
             Kind::File(content) => content.pages(),
             Kind::Link(target) => u64::from(target.len() >= LONG_TARGET),
-            Kind::Directory(_) | Kind::Node(..) => 0,
+            Kind::Directory(_) | Kind::Node(..) | Kind::Pipe => 0,
         }
     }
 
@@ -201,7 +206,13 @@ impl Tree {
             linkable: false,
             pins: 1,
         };
-        Tree { inodes: BTreeMap::from([(ROOT, root)]), next_id: ROOT + 1, limits, pages: 0 }
+        Tree {
+            inodes: BTreeMap::from([(ROOT, root)]),
+            next_id: ROOT + 1,
+            limits,
+            pages: 0,
+            pipes: 0,
+        }
     }
 
     /// The inode with this number, which must be one that something refers to.
@@ -273,7 +284,7 @@ impl Tree {
         let inode = Inode {
             kind, mode, uid, gid, links, accessed, modified, changed, linkable, pins,
         };
-        if self.inodes.len() as u64 >= self.limits.inodes || inode.pages() > self.free_pages() {
+        if self.usage().0 >= self.limits.inodes || inode.pages() > self.free_pages() {
             return Err(Errno::ENOSPC);
         }
         if let Kind::Directory(directory) = &inode.kind {
@@ -284,6 +295,22 @@ impl Tree {
         self.pages += inode.pages();
         self.inodes.insert(id, inode);
         Ok(id)
+    }
+
+    /// Makes a pipe, which has no name.
+    pub fn make_pipe(&mut self, who: &Who, now: Time) -> Id {
+        let [accessed, modified, changed] = [now; 3];
+        let (kind, mode, links, linkable, pins) = (Kind::Pipe, 0o600, 0, false, 0);
+        let (uid, gid) = (who.uid, who.gid);
+        #[rustfmt::skip]
+        let inode = Inode {
+            kind, mode, uid, gid, links, accessed, modified, changed, linkable, pins,
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        self.pipes += 1;
+        self.inodes.insert(id, inode);
+        id
     }
 
     /// Pages that can still be allocated.
@@ -336,6 +363,7 @@ impl Tree {
         }
         if let Some(inode) = self.inodes.remove(&id) {
             self.pages -= inode.pages();
+            self.pipes -= u64::from(matches!(inode.kind, Kind::Pipe));
             if let Kind::Directory(directory) = inode.kind {
                 self.unpin(directory.parent);
             }
@@ -344,6 +372,6 @@ impl Tree {
 
     /// Inodes and pages in use.
     pub fn usage(&self) -> (u64, u64) {
-        (self.inodes.len() as u64, self.pages)
+        (self.inodes.len() as u64 - self.pipes, self.pages)
     }
 }

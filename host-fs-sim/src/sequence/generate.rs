@@ -17,7 +17,8 @@ use crate::worlds::{Numbers, system_by_numbers};
 #[rustfmt::skip]
 pub const CALLS: &[(&str, u64)] = &[
     ("open", 110), ("openat", 30), ("creat", 12), ("close", 30), ("close_range", 2), ("dup", 5),
-    ("dup2", 5), ("dup3", 4), ("fcntl", 14), ("read", 25), ("pread64", 20), ("write", 40),
+    ("dup2", 5), ("dup3", 4), ("fcntl", 16),
+    ("pipe", 3), ("pipe2", 10), ("poll", 8), ("ppoll", 4), ("select", 6), ("pselect6", 3), ("read", 25), ("pread64", 20), ("write", 40),
     ("pwrite64", 30), ("readv", 8), ("writev", 8), ("preadv", 8), ("pwritev", 8), ("preadv2", 8),
     ("pwritev2", 8), ("lseek", 30), ("truncate", 14), ("ftruncate", 20), ("fallocate", 20),
     ("copy_file_range", 14), ("sendfile", 10), ("fadvise64", 3), ("readahead", 3), ("fsync", 2),
@@ -108,8 +109,11 @@ impl Generator<'_> {
     fn perform(&mut self) {
         let Some(statement) = self.statements.last() else { return };
         self.judge.note(self.run.world(), statement);
-        let changes =
-            ["open", "openat", "creat", "close", "close_range", "dup", "dup2", "dup3", "fcntl"];
+        #[rustfmt::skip]
+        let changes = [
+            "open", "openat", "creat", "close", "close_range", "dup", "dup2", "dup3", "fcntl",
+            "pipe", "pipe2",
+        ];
         let changes = changes.contains(&&*statement.name);
         // Watching takes time, and tells nothing here.
         self.run.perform(&Statement { watched: Vec::new(), ..statement.clone() });
@@ -194,7 +198,9 @@ impl Generator<'_> {
             "dup2" => vec![self.fd(Anything), number(self.of(&[3, 4, 5, 6, 7, 8, 9, -1, 1024, 4096]))],
             "dup3" => vec![self.fd(Anything), number(self.of(&[3, 4, 5, 6, 7, 8, 9, -1, 1024])), number(self.of(&[0, 0, i64::from(libc::O_CLOEXEC), 1]))],
             "fcntl" => {
-                let (command, argument) = match self.below(8) {
+                let (command, argument) = match self.below(10) {
+                    8 => (libc::F_GETPIPE_SZ, 0),
+                    9 => (libc::F_SETPIPE_SZ, self.of(&[0, 4096, 4097, 65536, 1 << 17, 1 << 20, -1])),
                     0 => (libc::F_DUPFD, self.of(&[3, 5, 9, -1, 2000])),
                     1 => (libc::F_DUPFD_CLOEXEC, self.of(&[3, 6, 9])),
                     2 => (libc::F_GETFD, 0),
@@ -204,6 +210,23 @@ impl Generator<'_> {
                     _ => (self.of(&[999, -1]), 0),
                 };
                 vec![self.fd(Anything), number(command.into()), number(argument)]
+            }
+            "pipe2" => {
+                use libc::{O_CLOEXEC, O_DIRECT, O_NONBLOCK};
+                let flags = [O_NONBLOCK, O_NONBLOCK, O_NONBLOCK | O_CLOEXEC, O_NONBLOCK | O_DIRECT, 0, O_CLOEXEC, 1, -1];
+                vec![number(self.of(&flags).into())]
+            }
+            "poll" => vec![self.polled(), number(0)],
+            "ppoll" => vec![self.polled(), words(&[0, 0])],
+            "select" | "pselect6" => {
+                let count = self.of(&[0, 3, 6, 9, 16, 16, 64, 64, -1]);
+                let mut all = vec![number(count)];
+                for _ in 0..3 {
+                    let set = self.set();
+                    all.push(set);
+                }
+                all.push(words(&[0, self.of(&[0, 0, 0, 0, -1])]));
+                all
             }
             "read" => vec![self.fd(File), self.room()],
             "pread64" => vec![self.fd(File), self.room(), self.offset()],
@@ -335,13 +358,34 @@ impl Generator<'_> {
         let fitting: Vec<i64> = self
             .fds
             .iter()
-            .filter(|fd| kind.is_none_or(|kind| kind == fd.1))
+            .filter(|fd| kind.is_none_or(|kind| kind == fd.1 || kind == S_IFREG && fd.1 == S_IFIFO))
             .map(|fd| fd.0)
             .collect();
         match &fitting[..] {
             [] => Value::Word(3 + self.below(6) as i64),
             _ => Value::Word(self.of(&fitting)),
         }
+    }
+
+    /// Descriptors and what of them is asked for.
+    fn polled(&mut self) -> Value {
+        let mut all = Vec::new();
+        for _ in 0..self.below(4) {
+            all.push(self.fd(Want::File));
+            all.push(Value::Word(self.of(&[0, 1, 4, 5, 7, 0x145, 0x140, 0x2000])));
+        }
+        Value::List(all)
+    }
+
+    /// A set of the descriptors below 16, some of which are open; or none.
+    fn set(&mut self) -> Value {
+        let mut set = 0;
+        for _ in 0..self.below(4) {
+            if let Value::Word(fd @ 3..16) = self.fd(Want::File) {
+                set |= 1 << fd;
+            }
+        }
+        if self.chance(30) { Value::Null } else { words(&[set]) }
     }
 
     /// Where a path starts.
@@ -376,7 +420,7 @@ impl Generator<'_> {
             if self.kind(&at, &path).is_some_and(|kind| {
                 want == Want::Anything && kind != 0
                     || want == Want::Nothing && kind == 0
-                    || want == Want::File && kind == S_IFREG
+                    || want == Want::File && matches!(kind, S_IFREG | S_IFIFO)
                     || want == Want::Directory && kind == S_IFDIR
                     || want == Want::Link && kind == S_IFLNK
             }) {

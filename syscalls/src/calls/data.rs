@@ -1,10 +1,12 @@
 //! Content: read, write, pread64, pwrite64, lseek, truncate, ftruncate; fsync, fdatasync,
 //! sync, syncfs.
 
+use anchorite_fs::mem::Arc;
 use anchorite_fs::{Sink, Source};
 
-use crate::file::{Append, At, Object};
+use crate::file::{Append, At, Object, OpenFile};
 use crate::node::Files;
+use crate::pipe::End;
 use crate::system::System;
 use crate::walk::LastLink;
 use crate::{Errno, Result};
@@ -14,11 +16,11 @@ const TRANSFER_MAX: usize = 0x7fff_f000;
 
 impl System {
     /// `read(2)`: reads up to `buf.len()` bytes at the file offset; returns how many, 0 at
-    /// the end.
+    /// the end. Of a pipe: what is there; while nothing is, but somebody could write, it waits.
     ///
     /// # Errors
     /// EBADF; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EISDIR;
-    /// EIO.
+    /// EAGAIN instead of waiting with O_NONBLOCK; EIO.
     pub fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize> {
         self.read_into(fd, At::Offset, || Ok(Sink::from(buf)))
     }
@@ -26,17 +28,19 @@ impl System {
     /// `pread(2)`: reads at `offset`; the file offset stays.
     ///
     /// # Errors
-    /// EINVAL for an offset below zero; EBADF; EINVAL as for [`read`](System::read); ESPIPE;
-    /// EISDIR; EIO.
+    /// EINVAL for an offset below zero; EBADF; ESPIPE; EBADF; EINVAL as for
+    /// [`read`](System::read); EISDIR; EIO.
     pub fn pread(&self, fd: i32, buf: &mut [u8], offset: i64) -> Result<usize> {
         self.read_into(fd, position(offset)?, || Ok(Sink::from(buf)))
     }
 
     /// `write(2)`: writes at the file offset, or at the end with O_APPEND; returns how
-    /// many bytes found room.
+    /// many bytes found room. To a pipe: all bytes, and up to PIPE_BUF (4096) together; it waits for
+    /// room.
     ///
     /// # Errors
-    /// EBADF; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EFBIG
+    /// EBADF; EPIPE for a pipe that nobody can read, without a signal: there are none; EAGAIN
+    /// instead of waiting with O_NONBLOCK, if not one byte found room; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EFBIG
     /// for appending to a file of that size; ENOSPC or ENOMEM if not one byte found room;
     /// EIO.
     pub fn write(&self, fd: i32, buf: &[u8]) -> Result<usize> {
@@ -47,7 +51,7 @@ impl System {
     /// file offset stays.
     ///
     /// # Errors
-    /// EINVAL for an offset below zero; EBADF; ESPIPE; the others of [`write`](System::write).
+    /// EINVAL for an offset below zero; EBADF; ESPIPE; EBADF; the others of [`write`](System::write).
     pub fn pwrite(&self, fd: i32, buf: &[u8], offset: i64) -> Result<usize> {
         self.write_from(fd, (position(offset)?, Append::AsOpened), || Ok(Source::from(buf)))
     }
@@ -92,10 +96,10 @@ impl System {
     /// forwarded is with the host.
     ///
     /// # Errors
-    /// EBADF; EINVAL for the console.
+    /// EBADF; EINVAL for a pipe and the console.
     pub fn fsync(&self, fd: i32) -> Result<()> {
         match self.file(fd)?.object {
-            Object::Console(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Console(_) => Err(Errno::EINVAL),
             _ => Ok(()),
         }
     }
@@ -111,6 +115,56 @@ impl System {
         self.file(fd).map(drop)
     }
 
+    /// The open file description of `fd`, to be read at `at`.
+    ///
+    /// # Errors
+    /// EBADF; ESPIPE for a position where there is none; EBADF unless it is open for reading.
+    #[inline]
+    pub(crate) fn file_to_read(&self, fd: i32, at: At) -> Result<Arc<OpenFile>> {
+        let file = self.file(fd)?;
+        file.check_position(at)?;
+        file.check_readable()?;
+        Ok(file)
+    }
+
+    /// As [`file_to_read`](System::file_to_read), to be written.
+    ///
+    /// # Errors
+    /// Those of [`file_to_read`](System::file_to_read), for writing.
+    #[inline]
+    pub(crate) fn file_to_write(&self, fd: i32, at: At) -> Result<Arc<OpenFile>> {
+        let file = self.file(fd)?;
+        file.check_position(at)?;
+        file.check_writable()?;
+        Ok(file)
+    }
+
+    /// Reads from a pipe. It may wait, so nothing is held: neither the identity nor a lock.
+    #[cold]
+    fn read_pipe(&self, file: &OpenFile, end: &End, sink: &mut Sink<'_>) -> Result<usize> {
+        let done = end.read(file.waits(), sink)?;
+        if done > 0 {
+            self.as_caller(|caller| {
+                file.mark_access(caller);
+                Ok(())
+            })?;
+        }
+        Ok(done)
+    }
+
+    /// Writes to a pipe, as [`read_pipe`](System::read_pipe) reads.
+    #[cold]
+    fn write_pipe(&self, file: &OpenFile, end: &End, source: &mut Source<'_>) -> Result<usize> {
+        let done = end.write(file.waits(), file.form(), source)?;
+        if done > 0 {
+            self.as_caller(|caller| {
+                end.inode().mark_change(caller);
+                Ok(())
+            })?;
+        }
+        Ok(done)
+    }
+
     /// Reads into what `sink` gives, which is asked once the descriptor is known to be
     /// readable.
     pub(crate) fn read_into<'a>(
@@ -119,10 +173,12 @@ impl System {
         at: At,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
-        let file = self.file(fd)?;
-        file.check_readable()?;
+        let file = self.file_to_read(fd, at)?;
         let mut sink = sink()?;
         sink.truncate(TRANSFER_MAX);
+        if let Object::Pipe(end) = &file.object {
+            return self.read_pipe(&file, end, &mut sink);
+        }
         self.as_caller(|caller| file.read(self, caller, at, &mut sink))
     }
 
@@ -134,10 +190,12 @@ impl System {
         (at, append): (At, Append),
         source: impl FnOnce() -> Result<Source<'a>>,
     ) -> Result<usize> {
-        let file = self.file(fd)?;
-        file.check_writable()?;
+        let file = self.file_to_write(fd, at)?;
         let mut source = source()?;
         source.truncate(TRANSFER_MAX);
+        if let Object::Pipe(end) = &file.object {
+            return self.write_pipe(&file, end, &mut source);
+        }
         self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
     }
 }

@@ -9,6 +9,8 @@ mod descriptors;
 mod identity;
 mod metadata;
 mod names;
+mod pipes;
+mod poll;
 mod process;
 mod ranges;
 mod times;

@@ -162,6 +162,9 @@ fn link(
     };
     let id = model.resolve(old_at, old, last_link, flags)?;
     let (directory, name) = new_name(model, new_at, new, false)?;
+    if let Kind::Pipe = model.tree.get(id).kind {
+        return Err(Errno::EXDEV);
+    }
     model.identity.files.check(model.tree.get(directory), WRITE | EXECUTE)?;
     let inode = model.tree.get_mut(id);
     if inode.is_directory() {
