@@ -307,9 +307,10 @@ fn records(sys: &System, cores: u32, rounds: u32) -> Result<(), Failure> {
             let len = sys.read(output, &mut record).to_do("read from a pipe")?;
             let is_whole = len == RECORD && record.iter().all(|byte| *byte == record[0]);
             match counts.get_mut(usize::from(record[0])) {
-                Some(count) if is_whole => Ok(*count += 1),
-                _ => Err(Failure::Wrong("two records are mixed")),
+                Some(count) if is_whole => *count += 1,
+                _ => return Err(Failure::Wrong("two records are mixed")),
             }
+            Ok(())
         });
         // Whatever it was: the writers wait no longer.
         sys.close(output).to_do("close a pipe")?;
