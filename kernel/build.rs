@@ -11,6 +11,10 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+/// A linker script that adds to the linker's own.
+const DISCARD: &str =
+    "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table*) } } INSERT AFTER .text;\n";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let stand_ins = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -19,6 +23,10 @@ fn main() {
         fs::write(archive, "!<arch>\n").expect("cargo's OUT_DIR can be written");
     }
     println!("cargo::rustc-link-arg-bins=-L{}", stand_ins.display());
+    // Nothing is ever unwound: an image needs none of the tables that say how.
+    let script = stand_ins.join("discard.ld");
+    fs::write(&script, DISCARD).expect("cargo's OUT_DIR can be written");
+    println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr,-T,{}", script.display());
     let arguments = [
         "-nostartfiles",
         "-nostdlib",

@@ -60,6 +60,8 @@ fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
         .env("CARGO_ENCODED_RUSTFLAGS", "")
         .args(["build", "--package", KERNEL, "--bins", "--features", "bare-metal"])
         .args(["--profile", "guest", "--target", TARGET, "--locked"])
+        // Addresses are the same as in an image that has its symbols (kernel/README.md).
+        .args(["--config", "profile.guest.strip=\"symbols\""])
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
         .arg(out.join("guest"))

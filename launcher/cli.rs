@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::failure::{Failure, Result};
 use crate::forward::Forward;
 use crate::isle::Isle;
-use crate::order::{self, Order, Variable, Verbosity, Word};
-use crate::size;
+use crate::order::{self, Damaged, Order, Variable, Verbosity, Word};
+use crate::{export, preload, size};
 
 /// A Rust unikernel with its files inside: start guest programs, compare them.
 ///
@@ -31,6 +31,8 @@ pub struct Cli {
 pub enum Command {
     /// Start one guest program; its output and exit status are this command's
     Run(RunArgs),
+    /// Make an image that another hypervisor starts
+    Image(ImageArgs),
     /// Run a benchmark each way and compare
     Compare(CompareArgs),
     /// Name the guest programs
@@ -54,6 +56,17 @@ pub struct RunArgs {
     /// Show HOST_DIR to the guest at GUEST_DIR [default: /host], each call forwarded
     #[arg(long, value_name = "HOST_DIR[:GUEST_DIR]")]
     forward: Vec<OsString>,
+    /// Begin with the files of ARCHIVE, or of a directory of the host's, below DIR [default: /];
+    /// may be repeated. tar (ustar, GNU, pax) or cpio (newc), plain or compressed by gzip or zstd
+    #[arg(long, value_name = "ARCHIVE[:DIR]")]
+    preload: Vec<OsString>,
+    /// Leave out what is damaged in an archive, and count it, instead of not starting
+    #[arg(long, requires = "preload")]
+    preload_lenient: bool,
+    /// Write the files below DIR [default: /] to FILE, as a pax tar archive, when the program
+    /// returns or exits; may be repeated
+    #[arg(long, value_name = "FILE[:DIR]")]
+    export: Vec<OsString>,
     /// Set a variable of the program's environment
     #[arg(long, value_name = "K=V")]
     env: Vec<OsString>,
@@ -68,6 +81,35 @@ pub struct RunArgs {
         allow_hyphen_values = true
     )]
     program: Vec<OsString>,
+}
+
+/// `anchorite image`.
+#[derive(Args)]
+pub struct ImageArgs {
+    /// A Hermit image of PROGRAM, for `uhyve --hermit-image-mode internal`
+    #[arg(long, value_name = "PROGRAM")]
+    hermit: String,
+    /// Put the files of ARCHIVE, or of a directory of the host's, into the image; as for `run`
+    #[arg(long, value_name = "ARCHIVE[:DIR]")]
+    preload: Vec<OsString>,
+    /// Leave out what is damaged in an archive, and count it, instead of not starting
+    #[arg(long, requires = "preload")]
+    preload_lenient: bool,
+    /// Cores that it needs [default: 1]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    cpus: Option<String>,
+    /// Memory that it needs [default: 16M more than what is in it]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    memory: Option<String>,
+    /// Set a variable of the program's environment
+    #[arg(long, value_name = "K=V")]
+    env: Vec<OsString>,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The program's arguments
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<OsString>,
 }
 
 /// `anchorite compare`.
@@ -232,17 +274,63 @@ impl RunArgs {
         for argument in &self.forward {
             order.forwards.push(Forward::parse(argument)?);
         }
-        for argument in &self.env {
-            let variable = Variable::parse(argument)?;
-            // The last one of a name wins, as with env(1).
-            order.env.retain(|earlier| earlier.name != variable.name);
-            order.env.push(variable);
+        set_files_and_env(&mut order, &self.preload, self.preload_lenient, &self.env)?;
+        for argument in &self.export {
+            order.exports.push(export::parse(argument)?);
         }
         if self.verbose || is_on(env::var_os("HERMIT_VERBOSE").as_deref()) {
             order.verbosity = Verbosity::Log;
         }
         Ok((order, isle))
     }
+}
+
+impl ImageArgs {
+    /// The order that is in the image.
+    pub fn order(&self) -> Result<Order> {
+        let mut order = Order::new(&self.hermit);
+        order.args = self.args.iter().map(|arg| Word::from(arg.as_os_str())).collect();
+        if let Some(cpus) = &self.cpus {
+            order.cpus = order::parse_cpus("--cpus", cpus)?;
+        }
+        if let Some(bytes) = self.memory_bytes()? {
+            order.memory_bytes = bytes;
+        }
+        set_files_and_env(&mut order, &self.preload, self.preload_lenient, &self.env)?;
+        Ok(order)
+    }
+
+    /// The memory that was asked for.
+    pub fn memory_bytes(&self) -> Result<Option<u64>> {
+        self.memory.as_deref().map(|text| size::parse("--memory", text)).transpose()
+    }
+
+    /// The file to write, which can be.
+    pub fn output(&self) -> Result<PathBuf> {
+        export::writable("--output", &self.output)
+    }
+}
+
+/// Takes over what both a run and an image are told in the same way.
+fn set_files_and_env(
+    order: &mut Order,
+    preloads: &[OsString],
+    is_lenient: bool,
+    env: &[OsString],
+) -> Result<()> {
+    for argument in preloads {
+        order.preloads.push(preload::parse(argument)?);
+    }
+    if is_lenient {
+        order.damaged = Damaged::Skipped;
+    }
+    for argument in env {
+        let variable = Variable::parse(argument)?;
+        // The last one of a name wins, as with env(1).
+        order.env.retain(|earlier| earlier.name != variable.name);
+        order.env.push(variable);
+    }
+    Ok(())
 }
 
 /// A value from its option, or else from its variable, unless that is empty.

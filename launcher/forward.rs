@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use anchorite_interface::ARCHIVES_DIR;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
@@ -81,7 +82,13 @@ impl Forward {
         if text.contains(':') {
             return Err(colon_refusal(text));
         }
-        let guest = guest_dir(guest)?;
+        let guest = guest_dir("--forward", guest, Root::Refused, DEFAULT_GUEST_DIR)?;
+        if Path::new(&guest).starts_with(ARCHIVES_DIR) {
+            return Err(Failure::usage(format!(
+                "--forward: the guest directory `{guest}` is where archives are shown to a guest: \
+                 choose another, such as {DEFAULT_GUEST_DIR}"
+            )));
+        }
         Ok(Forward { host: resolved, guest, access })
     }
 
@@ -126,11 +133,20 @@ fn colon_refusal(text: &str) -> Failure {
     ))
 }
 
-/// Normalises and checks a guest directory.
-fn guest_dir(guest: &str) -> Result<String> {
+/// Whether a guest directory may be the ramdisk's root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// It may.
+    Allowed,
+    /// Something would hide it.
+    Refused,
+}
+
+/// Normalises and checks a guest directory that was given to `option`.
+pub fn guest_dir(option: &str, guest: &str, root: Root, example: &str) -> Result<String> {
     let refuse = |why: &str| {
         Err(Failure::usage(format!(
-            "--forward: the guest directory `{guest}` {why}, such as {DEFAULT_GUEST_DIR}"
+            "{option}: the guest directory `{guest}` {why}, such as {example}"
         )))
     };
     if !guest.starts_with('/') {
@@ -138,7 +154,7 @@ fn guest_dir(guest: &str) -> Result<String> {
     }
     let names: Vec<&str> =
         guest.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
-    if names.is_empty() {
+    if names.is_empty() && root == Root::Refused {
         return refuse("is the ramdisk's own root: name a directory below it");
     }
     if names.contains(&"..") {
@@ -181,6 +197,8 @@ mod tests {
             "/:/a/../b",
             "/:/a:/b",
             "/:/a:",
+            "/:/.anchorite",
+            "/:/.anchorite/preload",
         ] {
             let failure = Forward::parse(OsStr::new(argument)).expect_err(argument);
             assert_eq!(failure.status, 2, "{argument}");

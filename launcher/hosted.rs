@@ -7,24 +7,31 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::exit;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::{mem, panic, thread};
 
 use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
 use anchorite_programs::Context;
 use anchorite_syscalls::{
-    Errno, HostFd, HostFiles, Limits, Platform, Result, Stream, System, c, declare_alone, hosted,
+    Errno, Exported, HostFd, HostFiles, Limits, OnDamage, Platform, PreloadError, Result, Stream,
+    System, c, declare_alone, hosted,
 };
 use libc::timespec;
 
-use crate::forward::Forward;
-use crate::order::{Order, Verbosity};
+use crate::archive::Archive;
+use crate::forward::{Forward, describe};
+use crate::order::{Damaged, Order, Verbosity};
+use crate::programs;
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
-use crate::{programs, vmm};
+use crate::vmm::{self, Archives};
+
+/// How much of an archive is gathered for one write.
+const EXPORT_PIECE_BYTES: usize = 1 << 20;
 
 /// Runs the order that the launcher `parent` gives as JSON, and never returns.
 pub fn main(parent: &str, order: &str) -> ! {
@@ -54,6 +61,9 @@ pub fn main(parent: &str, order: &str) -> ! {
         Ok(sys) => Box::leak(Box::new(sys)),
         Err(errno) => fail(&format!("the ramdisk cannot be made ({errno}): take more --memory")),
     };
+    for archive in &order.preloads {
+        preload(sys, archive, order.damaged);
+    }
     for forward in &order.forwards {
         let mounted = HostDir::open(forward)
             .and_then(|host| sys.mount_host(forward.guest.as_bytes(), Arc::new(host)));
@@ -65,7 +75,21 @@ pub fn main(parent: &str, order: &str) -> ! {
             ));
         }
     }
-    vmm::confine(&order.forwards);
+    let mut exports = Exports { sys, archives: Vec::new() };
+    for archive in &order.exports {
+        match OpenOptions::new().write(true).open(&archive.host) {
+            Ok(file) => exports.archives.push((archive.clone(), file)),
+            Err(error) => fail(&format!(
+                "the archive {} cannot be opened ({})",
+                archive.name,
+                describe(&error)
+            )),
+        }
+    }
+    if !exports.archives.is_empty() {
+        let _ = EXPORTS.set(exports);
+    }
+    vmm::confine(&order.forwards, &Archives::default());
 
     if let Err(errno) = c::install(sys) {
         fail(&format!("the calls for C cannot be given a process ({errno})"));
@@ -80,7 +104,98 @@ pub fn main(parent: &str, order: &str) -> ! {
         .collect();
     let env: Vec<&[u8]> = env.iter().map(Vec::as_slice).collect();
     let status = (program.main)(&Context { sys, args: &args, env: &env });
-    end(status)
+    sys.exit_group(status)
+}
+
+/// Fills a directory from an archive, which is read into this process' memory: a file that is
+/// mapped and then made shorter by somebody would end it.
+fn preload(sys: &System, archive: &Archive, damaged: Damaged) {
+    let Archive { host, name, dir } = archive;
+    let bytes = fs::read(host).unwrap_or_else(|error| {
+        fail(&format!("the archive {name}: it cannot be read ({})", describe(&error)))
+    });
+    let on_damage = match damaged {
+        Damaged::Refused => OnDamage::Stop,
+        Damaged::Skipped => OnDamage::Skip,
+    };
+    match sys.preload(dir.as_bytes(), Box::new(bytes), on_damage) {
+        Ok(placed) if placed.skipped > 0 => {
+            let skipped = placed.skipped;
+            let line = format!(
+                "anchorite: the archive {name}: {skipped} of its entries are damaged and left out\n"
+            );
+            let _ = send(Kind::Stderr, line.as_bytes());
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let remedy = match error {
+                PreloadError::Directory(_) => "choose another directory",
+                PreloadError::Damage(_) => {
+                    "make it anew, or have --preload-lenient leave out what is damaged"
+                }
+                PreloadError::Room(..) => "give it more with --memory",
+            };
+            fail(&format!("cannot start: the archive {name}: {error}; {remedy}"))
+        }
+    }
+}
+
+/// What is written when the program ends.
+struct Exports {
+    sys: &'static System,
+    /// Each with its file.
+    archives: Vec<(Archive, File)>,
+}
+
+static EXPORTS: OnceLock<Exports> = OnceLock::new();
+
+/// Writes what is to be written, for the first thread that ends the process; others wait here
+/// for its end. A failure ends the process too.
+fn export_at_end() {
+    static BEGUN: Mutex<()> = Mutex::new(());
+    let Some(exports) = EXPORTS.get() else {
+        return;
+    };
+    // Never given back.
+    mem::forget(BEGUN.lock());
+    for (number, (archive, file)) in (0u32..).zip(&exports.archives) {
+        match export(exports.sys, archive, file) {
+            Ok(Exported { sockets, .. }) => {
+                if sockets > 0 {
+                    let dir = &archive.dir;
+                    let line = format!(
+                        "anchorite: {dir}: {sockets} sockets are left out of the archive\n"
+                    );
+                    let _ = send(Kind::Stderr, line.as_bytes());
+                }
+                let _ = send(Kind::Exported, &number.to_le_bytes());
+            }
+            Err(why) => fail(&format!(
+                "the files below {} cannot be exported: {why}; the archive is not written",
+                archive.dir
+            )),
+        }
+    }
+}
+
+/// Writes one archive; the error is a clause.
+fn export(sys: &System, archive: &Archive, file: &File) -> std::result::Result<Exported, String> {
+    let mut out = BufWriter::with_capacity(EXPORT_PIECE_BYTES, file);
+    let mut refusal = None;
+    let mut write = |bytes: &[u8]| {
+        out.write_all(bytes).map_err(|error| {
+            let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+            refusal = Some(error);
+            errno
+        })
+    };
+    let exported = sys.export(archive.dir.as_bytes(), &mut write);
+    let flushed = out.flush();
+    match (refusal, exported, flushed) {
+        (Some(error), ..) | (None, Ok(_), Err(error)) => Err(describe(&error)),
+        (None, Err(error), _) => Err(error.to_string()),
+        (None, Ok(exported), Ok(())) => Ok(exported),
+    }
 }
 
 /// A host process as the ground under the call layer.
@@ -164,6 +279,7 @@ impl Platform for Process {
     }
 
     fn exit(&self, status: i32) -> ! {
+        export_at_end();
         end(status)
     }
 }

@@ -4,11 +4,14 @@
 use std::fs::OpenOptions;
 use std::io;
 
+use anchorite_interface::STATUS_ISLE_FAILED;
+
+use crate::export::Target;
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::order::Order;
-use crate::programs;
-use crate::supervise::{self, Sink};
+use crate::supervise::{self, End, Sink};
+use crate::{preload, programs};
 
 /// How the subcommands begin that this executable starts itself by.
 pub const HIDDEN_PREFIX: &str = "__";
@@ -86,7 +89,35 @@ impl Isle {
             Isle::Uhyve => VMM_COMMAND,
             Isle::Hosted => HOSTED_COMMAND,
         };
-        supervise::run(command, order, sink)
+        // Held until the guest's end, since its isle opens them by this process.
+        let mut ready = order.clone();
+        let mut held = Vec::new();
+        for archive in &mut ready.preloads {
+            let (opened, file) = preload::ready(archive, order.memory_bytes)?;
+            *archive = opened;
+            held.push(file);
+        }
+        let mut targets = Vec::new();
+        for archive in &mut ready.exports {
+            let target = Target::new("--export", &archive.host)?;
+            archive.host = preload::path_of(target.file());
+            targets.push(target);
+        }
+
+        let End { status, exported } = supervise::run(command, &ready, sink)?;
+        for (number, target) in targets.into_iter().enumerate() {
+            if exported.contains(&number) {
+                target.keep()?;
+            } else if status != STATUS_ISLE_FAILED {
+                let line = format!(
+                    "anchorite: --export {}: not written, since the program failed: let it return \
+                     or exit\n",
+                    target.path().display()
+                );
+                sink.stderr(line.as_bytes()).map_err(Failure::output)?;
+            }
+        }
+        Ok(status)
     }
 }
 

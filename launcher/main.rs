@@ -1,25 +1,31 @@
 //! The `anchorite` command: starts guest programs on an isle and compares.
 //!
-//! From the top: [`cli`] reads the command line; [`order`] (with [`size`] and
-//! [`forward`]) is a guest to be started, checked; [`isle`] chooses what it lives
-//! on; [`supervise`] starts the isle as a process of its own, takes its stream of
+//! From the top: [`cli`] reads the command line; [`order`] (with [`size`],
+//! [`forward`] and [`archive`]) is a guest to be started, checked; [`isle`] chooses what it lives
+//! on, and has [`preload`] and [`export`] see to its archives; [`supervise`] starts the isle as a process of its own, takes its stream of
 //! frames apart, and answers with a status or one sentence ([`failure`]).
 //! The isle's process is this same executable: [`vmm`] with uhyve inside, or
-//! [`hosted`]. [`programs`] holds what can be run. [`compare`] runs a benchmark
+//! [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
 #![deny(unsafe_code)]
 
+mod archive;
 mod cli;
 mod compare;
+mod export;
 mod failure;
 mod forward;
+mod hermit;
 mod hosted;
 mod isle;
 mod machine;
 mod order;
+mod pack;
+mod preload;
 mod programs;
 mod size;
 mod supervise;
+mod transfer;
 mod vmm;
 
 use std::io::Write;
@@ -56,6 +62,7 @@ fn obey(cli: &Cli) -> Result<u8> {
     match &cli.command {
         None => compare::postmark::main_job(),
         Some(Command::Run(args)) => run(args),
+        Some(Command::Image(args)) => hermit::image(args).map(|()| 0),
         Some(Command::Compare(args)) => match &args.benchmark {
             Benchmark::Boot(args) => compare::boot::boot(args),
             Benchmark::Growth(args) => compare::growth::growth(args),
@@ -76,7 +83,7 @@ fn run(args: &cli::RunArgs) -> Result<u8> {
         }
         isle
     });
-    let status = isle.run(&order, &mut Terminal)?;
+    let status = isle.run(&order, &mut Terminal::default())?;
     // As wait(2) has it: the low eight bits.
     Ok((status & 0xff) as u8)
 }

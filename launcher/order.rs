@@ -4,14 +4,15 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use anchorite_interface::escape;
+use anchorite_interface::{EXPORT, FORWARD, PRELOAD, escape};
 use serde::{Deserialize, Serialize};
 
+use crate::archive::Archive;
 use crate::failure::{Failure, Result};
 use crate::forward::{self, Forward};
 use crate::size;
 
-/// Bytes that arguments, environment and forwarded paths may take together as
+/// Bytes that arguments, environment, forwarded paths and archives may take together as
 /// the guest is handed them. uhyve's device tree holds 16 KiB; the rest of it
 /// (nodes, cores, memory) needs less than 1 KiB and what [`DEVICE_TREE_CPU_BYTES`]
 /// says of each core.
@@ -61,6 +62,15 @@ pub enum Verbosity {
     Log,
 }
 
+/// What becomes of a damaged archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Damaged {
+    /// The guest does not start.
+    Refused,
+    /// What is damaged is left out, and counted.
+    Skipped,
+}
+
 /// A guest to be started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
@@ -76,6 +86,12 @@ pub struct Order {
     pub memory_bytes: u64,
     /// Host directories that it sees.
     pub forwards: Vec<Forward>,
+    /// Archives that its files come from, one after another.
+    pub preloads: Vec<Archive>,
+    /// What becomes of them if they are damaged.
+    pub damaged: Damaged,
+    /// Archives that its files go to when the program ends.
+    pub exports: Vec<Archive>,
     /// How much the kernel tells.
     pub verbosity: Verbosity,
 }
@@ -116,6 +132,9 @@ impl Order {
             cpus: 1,
             memory_bytes: size::DEFAULT_BYTES,
             forwards: Vec::new(),
+            preloads: Vec::new(),
+            damaged: Damaged::Refused,
+            exports: Vec::new(),
             verbosity: Verbosity::Quiet,
         }
     }
@@ -123,11 +142,20 @@ impl Order {
     /// Checks what only the whole order tells.
     pub fn check(&self) -> Result<()> {
         forward::check_disjoint(&self.forwards)?;
+        for (number, export) in self.exports.iter().enumerate() {
+            if self.exports[..number].iter().any(|other| other.host == export.host) {
+                return Err(Failure::usage(format!(
+                    "--export {}: given twice: choose a file for each",
+                    export.host.display()
+                )));
+            }
+        }
         let handed = self.handed_bytes();
         if handed > HANDED_BYTES {
             return Err(Failure::usage(format!(
-                "the arguments and the environment take {handed} bytes, and a guest can be handed \
-                 {HANDED_BYTES}: put them in a file and --forward its directory"
+                "the arguments, the environment and the names of archives take {handed} bytes, and \
+                 a guest can be handed {HANDED_BYTES}: put them in a file and --forward its \
+                 directory"
             )));
         }
         Ok(())
@@ -150,12 +178,23 @@ impl Order {
             .iter()
             // Once as a mount of uhyve's, once as a kernel argument.
             .map(|forward| {
-                let kernel_argument = anchorite_interface::FORWARD.len() + 2;
+                let kernel_argument = FORWARD.len() + 2;
                 forward.guest.len() + escape(forward.guest.as_bytes()).len() + kernel_argument
             })
             .sum();
+        let archives: usize =
+            [("preload", &self.preloads, PRELOAD), ("export", &self.exports, EXPORT)]
+                .iter()
+                .flat_map(|(use_, archives, argument)| {
+                    archives.iter().enumerate().map(move |(number, archive)| {
+                        archive.guest_path(use_, number).len()
+                            + archive.kernel_argument(argument, use_, number).len()
+                            + 2
+                    })
+                })
+                .sum();
         let cpus = (self.cpus as usize - 1) * DEVICE_TREE_CPU_BYTES;
-        args + env + forwards + cpus
+        args + env + forwards + archives + cpus
     }
 }
 
@@ -186,6 +225,13 @@ mod tests {
             name: Word::from("QUOTES"),
             value: Word::from("'".repeat(5200).as_str()),
         }];
+        assert_eq!(order.check().unwrap_err().status, 2);
+
+        let mut order = Order::new("hello");
+        let archive = Archive::parse("--preload", OsStr::new("/a.tar:/data")).unwrap();
+        order.preloads = vec![archive; 100];
+        assert!(order.check().is_ok());
+        order.exports = order.preloads.clone();
         assert_eq!(order.check().unwrap_err().status, 2);
     }
 

@@ -19,6 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::isle::{HOSTED_COMMAND, VMM_COMMAND};
 use crate::order::{Order, Verbosity};
+use crate::transfer::Transfer;
 
 /// How a line of the isle's standard error begins that is a sentence for the user.
 pub const SENTENCE_PREFIX: &str = "anchorite-isle: ";
@@ -36,18 +37,25 @@ pub trait Sink {
     fn log(&mut self, line: &[u8]) -> io::Result<()>;
     /// What came so far should be seen now.
     fn flush(&mut self) -> io::Result<()>;
+    /// The kernel is so far with something that takes long: bytes done, and in all or 0.
+    fn progress(&mut self, _done: u64, _total: u64) {}
 }
 
 /// The launcher's own standard output and error.
 #[derive(Default)]
-pub struct Terminal;
+pub struct Terminal {
+    /// Until there is output.
+    transfer: Option<Transfer>,
+}
 
 impl Sink for Terminal {
     fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.transfer = None;
         io::stdout().write_all(bytes)
     }
 
     fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.transfer = None;
         // In the order in which they came, where both are one terminal.
         io::stdout().flush()?;
         io::stderr().write_all(bytes)
@@ -61,6 +69,12 @@ impl Sink for Terminal {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stdout().flush()
+    }
+
+    fn progress(&mut self, done: u64, total: u64) {
+        // The kernel tells of archives only, and of those whose size is known it reads.
+        let what = if total == 0 { "writing files" } else { "reading files" };
+        self.transfer.get_or_insert_with(|| Transfer::late(what)).at(done, total);
     }
 }
 
@@ -118,9 +132,18 @@ pub fn this_executable_apart() -> Command {
     command
 }
 
+/// How a guest ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// The program's exit status.
+    pub status: i32,
+    /// Which of the order's exports are complete.
+    pub exported: Vec<usize>,
+}
+
 /// Starts `order` in a process of its own, which `subcommand` makes of this
-/// executable, and waits for its end; returns the program's exit status.
-pub fn run(subcommand: &str, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
+/// executable, and waits for its end.
+pub fn run(subcommand: &str, order: &Order, sink: &mut dyn Sink) -> Result<End> {
     let json = serde_json::to_string(order)
         .map_err(|error| Failure::isle(format!("the isle's order cannot be written ({error})")))?;
     let mut command = match subcommand {
@@ -150,7 +173,7 @@ pub fn run(subcommand: &str, order: &Order, sink: &mut dyn Sink) -> Result<i32> 
     };
     let words = words.and_then(|listener| listener.join().ok()).unwrap_or_default();
     match outcome {
-        Ok(Some(status)) => Ok(status),
+        Ok(Some(end)) => Ok(end),
         Ok(None) => explain(subcommand, ended, &words),
         Err(error) => Err(Failure::output(error)),
     }
@@ -166,20 +189,21 @@ pub fn die_with_parent(parent: &str) {
 }
 
 /// Passes on frames until the exit record or the end of the stream.
-fn relay(child: &mut Child, sink: &mut dyn Sink) -> io::Result<Option<i32>> {
+fn relay(child: &mut Child, sink: &mut dyn Sink) -> io::Result<Option<End>> {
     let Some(mut pipe) = child.stdout.take() else {
         return Ok(None);
     };
     let mut demux = Demux::default();
     let mut buffer = vec![0; 64 * 1024];
     let mut status = None;
+    let mut exported = Vec::new();
     while status.is_none() {
         let len = match pipe.read(&mut buffer) {
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        let mut on = |event: Event<'_>| deliver(event, sink, &mut status);
+        let mut on = |event: Event<'_>| deliver(event, sink, &mut status, &mut exported);
         if len == 0 {
             demux.finish(&mut on)?;
             sink.flush()?;
@@ -188,10 +212,15 @@ fn relay(child: &mut Child, sink: &mut dyn Sink) -> io::Result<Option<i32>> {
         demux.push(&buffer[..len], &mut on)?;
         sink.flush()?;
     }
-    Ok(status)
+    Ok(status.map(|status| End { status, exported }))
 }
 
-fn deliver(event: Event<'_>, sink: &mut dyn Sink, status: &mut Option<i32>) -> io::Result<()> {
+fn deliver(
+    event: Event<'_>,
+    sink: &mut dyn Sink,
+    status: &mut Option<i32>,
+    exported: &mut Vec<usize>,
+) -> io::Result<()> {
     match event {
         // Nothing follows the exit record.
         _ if status.is_some() => Ok(()),
@@ -200,6 +229,16 @@ fn deliver(event: Event<'_>, sink: &mut dyn Sink, status: &mut Option<i32>) -> i
         Event::Frame(Kind::Log, line) => sink.log(line.trim_ascii_end()),
         Event::Frame(Kind::Exit, record) => {
             *status = record.first_chunk().map(|bytes| i32::from_le_bytes(*bytes));
+            Ok(())
+        }
+        Event::Frame(Kind::Progress, counts) => {
+            if let [done, total] = counts.as_chunks().0 {
+                sink.progress(u64::from_le_bytes(*done), u64::from_le_bytes(*total));
+            }
+            Ok(())
+        }
+        Event::Frame(Kind::Exported, number) => {
+            exported.extend(number.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize));
             Ok(())
         }
         // The monitor's dump of a dying guest: its words, not the program's.
@@ -225,7 +264,7 @@ fn listen(mut pipe: ChildStderr, verbosity: Verbosity) -> JoinHandle<String> {
 }
 
 /// What to say about an isle that ended without an exit record.
-fn explain(subcommand: &str, ended: io::Result<ExitStatus>, words: &str) -> Result<i32> {
+fn explain(subcommand: &str, ended: io::Result<ExitStatus>, words: &str) -> Result<End> {
     let told = words.lines().rev().find_map(|line| line.strip_prefix(SENTENCE_PREFIX));
     if let Some(sentence) = told {
         return Err(Failure::isle(sentence));

@@ -7,6 +7,7 @@
 //! once: no thread is left waiting for one that died.
 
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::{fs, panic, thread};
 
-use anchorite_interface::{FORWARD, FRAMED, MACHINE, STATUS_ISLE_FAILED, VERBOSE, escape};
+use anchorite_interface::{
+    EXPORT, FORWARD, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, STATUS_ISLE_FAILED, VERBOSE, escape,
+};
 use landlock::{
     ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError,
@@ -25,8 +28,9 @@ use tempfile::TempDir;
 use uhyvelib::params::{CpuCount, EnvVars, FileSandboxMode, GuestMemorySize, Output, Params};
 use uhyvelib::{DefaultBackend, HypervisorError, UhyveVm};
 
+use crate::archive::Archive;
 use crate::forward::{Access, Forward, describe};
-use crate::order::{Order, Verbosity};
+use crate::order::{Damaged, Order, Verbosity};
 use crate::programs;
 use crate::size::{LIMIT_BYTES, MIB};
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
@@ -53,11 +57,15 @@ pub fn main(parent: &str, order: &str) -> ! {
         say_what_uhyve_logs();
     }
 
-    let vm = match build(&order) {
+    let archives = match Archives::open(&order) {
+        Ok(archives) => archives,
+        Err(sentence) => fail(&sentence),
+    };
+    let vm = match build(&order, &archives) {
         Ok(vm) => vm,
         Err(sentence) => fail(&sentence),
     };
-    confine(&order.forwards);
+    confine(&order.forwards, &archives);
     thread::spawn(|| {
         loop {
             thread::sleep(FLUSH_EVERY);
@@ -71,7 +79,7 @@ pub fn main(parent: &str, order: &str) -> ! {
 }
 
 /// Loads the guest; the error is a sentence.
-fn build(order: &Order) -> Result<UhyveVm<DefaultBackend>, String> {
+fn build(order: &Order, archives: &Archives) -> Result<UhyveVm<DefaultBackend>, String> {
     let image = programs::image(&order.program)
         .ok_or_else(|| format!("there is no image of `{}`", order.program))?;
     let (_image_file, image_path) = as_file(image)
@@ -84,7 +92,7 @@ fn build(order: &Order) -> Result<UhyveVm<DefaultBackend>, String> {
         )
     })?;
     note_scratch(Some(scratch.path().to_owned()));
-    let params = params(order, scratch.path())?;
+    let params = params(order, archives, scratch.path())?;
     let vm = UhyveVm::new(image_path, params).map_err(|error| match error {
         HypervisorError::BackendError(error) => format!(
             "KVM cannot make the virtual machine ({error}): see whether the host has memory and \
@@ -100,7 +108,7 @@ fn build(order: &Order) -> Result<UhyveVm<DefaultBackend>, String> {
     Ok(vm)
 }
 
-fn params(order: &Order, scratch: &Path) -> Result<Params, String> {
+fn params(order: &Order, archives: &Archives, scratch: &Path) -> Result<Params, String> {
     let memory_size = order
         .memory_bytes
         .to_string()
@@ -117,6 +125,15 @@ fn params(order: &Order, scratch: &Path) -> Result<Params, String> {
     for forward in &order.forwards {
         kernel_args.push(format!("{FORWARD}={}", escape(forward.guest.as_bytes())));
     }
+    for (number, archive) in order.preloads.iter().enumerate() {
+        kernel_args.push(archive.kernel_argument(PRELOAD, "preload", number));
+    }
+    if order.damaged == Damaged::Skipped {
+        kernel_args.push(PRELOAD_LENIENT.to_owned());
+    }
+    for (number, archive) in order.exports.iter().enumerate() {
+        kernel_args.push(archive.kernel_argument(EXPORT, "export", number));
+    }
     kernel_args.push("--".to_owned());
     kernel_args.extend(order.args.iter().map(|arg| arg.escaped()));
 
@@ -130,7 +147,12 @@ fn params(order: &Order, scratch: &Path) -> Result<Params, String> {
         thp: true,
         cpu_count,
         kernel_args,
-        file_mapping: order.forwards.iter().map(Forward::uhyve_mapping).collect(),
+        file_mapping: order
+            .forwards
+            .iter()
+            .map(Forward::uhyve_mapping)
+            .chain(archives.uhyve_mappings(order))
+            .collect(),
         tempdir: Some(scratch.to_owned()),
         // uhyve's own needs Landlock or panics; `confine` does what can be done.
         file_isolation: FileSandboxMode::None,
@@ -141,10 +163,49 @@ fn params(order: &Order, scratch: &Path) -> Result<Params, String> {
     })
 }
 
+/// The order's archives, open as long as the guest may use them.
+#[derive(Default)]
+pub struct Archives {
+    preloads: Vec<File>,
+    exports: Vec<File>,
+}
+
+impl Archives {
+    /// Opens them; the error is a sentence.
+    pub fn open(order: &Order) -> Result<Self, String> {
+        let open = |archive: &Archive, options: &OpenOptions| {
+            options.open(&archive.host).map_err(|error| {
+                format!("the archive {} cannot be opened ({})", archive.name, describe(&error))
+            })
+        };
+        let all = |archives: &[Archive], options: &OpenOptions| {
+            archives.iter().map(|archive| open(archive, options)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Archives {
+            preloads: all(&order.preloads, OpenOptions::new().read(true))?,
+            exports: all(&order.exports, OpenOptions::new().write(true))?,
+        })
+    }
+
+    /// The mappings by which uhyve opens them: by descriptor, whatever their paths are.
+    fn uhyve_mappings(&self, order: &Order) -> Vec<String> {
+        let of = |files: &[File], archives: &[Archive], use_| {
+            let pairs = files.iter().zip(archives).enumerate();
+            let mapping = |(number, (file, archive)): (usize, (&File, &Archive))| {
+                let guest = archive.guest_path(use_, number);
+                format!("/proc/self/fd/{}:{guest}", file.as_raw_fd())
+            };
+            pairs.map(mapping).collect::<Vec<_>>()
+        };
+        let preloads = of(&self.preloads, &order.preloads, "preload");
+        [preloads, of(&self.exports, &order.exports, "export")].concat()
+    }
+}
+
 /// An image as a file that has a path and no name in any directory.
 fn as_file(image: &[u8]) -> io::Result<(OwnedFd, PathBuf)> {
     let file = memfd_create("anchorite-image", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = fs::File::from(file);
+    let mut file = File::from(file);
     file.write_all(image)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok((file.into(), path))
@@ -163,9 +224,9 @@ fn note_scratch(path: Option<PathBuf>) {
     }
 }
 
-/// Keeps this process, from here on, to the forwarded directories, where the
+/// Keeps this process, from here on, to the forwarded directories and the archives, where the
 /// host's kernel has Landlock; a guest is no more trusted than its user anyway.
-pub fn confine(forwards: &[Forward]) {
+pub fn confine(forwards: &[Forward], archives: &Archives) {
     let abi = ABI::V5;
     let confine = || -> Result<(), RulesetError> {
         let mut rules = Ruleset::default().handle_access(AccessFs::from_all(abi))?.create()?;
@@ -177,6 +238,14 @@ pub fn confine(forwards: &[Forward]) {
             if let Ok(directory) = PathFd::new(&forward.host) {
                 rules = rules.add_rule(PathBeneath::new(directory, allowed))?;
             }
+        }
+        let reading = AccessFs::ReadFile;
+        let writing = AccessFs::WriteFile | AccessFs::Truncate;
+        for file in &archives.preloads {
+            rules = rules.add_rule(PathBeneath::new(file, reading))?;
+        }
+        for file in &archives.exports {
+            rules = rules.add_rule(PathBeneath::new(file, writing))?;
         }
         rules.restrict_self()?;
         Ok(())
@@ -197,8 +266,8 @@ fn end_by_panic(report: &str) -> ! {
     eprintln!("{report}");
     let sentence = match os_error(report) {
         Some(error) if report.contains("hypercall") => format!(
-            "the host cannot write a file below a forwarded directory ({}): make room there and \
-             run it again",
+            "the host cannot write a file below a forwarded directory, or of --export ({}): make \
+             room there and run it again",
             describe(&error)
         ),
         Some(error) => {

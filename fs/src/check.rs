@@ -3,7 +3,7 @@
 //! [`check()`] walks the tree from the root, breadth first and without recursion, and
 //! compares what stands in two places: a link count and the names that were found, a
 //! directory and its `..`, the log of a directory and its index, a file's pages and its count
-//! of them, the quota and the sum of all. What it finds wrong is a [`Problem`] in the
+//! of them, the quota and the sum of all, extended attributes included. What it finds wrong is a [`Problem`] in the
 //! [`Report`]; it changes nothing.
 //!
 //! # While others change the ramdisk
@@ -11,8 +11,8 @@
 //! to the last, so no directory moves meanwhile, and each directory's lock, shared, while it
 //! compares the directory with its subdirectories. So what is inside one inode, and what is
 //! between a directory and its subdirectories, is right even while others are at work.
-//! Sums over many inodes are not then: [`Problem::LinkCount`], [`Problem::Pages`] and
-//! [`Problem::Inodes`] may be false alarms.
+//! Sums over many inodes are not then: [`Problem::LinkCount`], [`Problem::Pages`],
+//! [`Problem::Inodes`] and [`Problem::XattrBytes`] may be false alarms.
 //!
 //! # Trust
 //! Counts, numbers, names, times and the links between inodes may hold anything: nothing
@@ -25,7 +25,7 @@ use hashbrown::HashTable;
 
 use crate::inode::{Body, InodeRef, Meta, State, target_pages};
 use crate::mem::{Arc, try_bytes};
-use crate::ramdisk::{Ramdisk, Superblock};
+use crate::ramdisk::{Ramdisk, Superblock, xattr_inodes};
 use crate::sync::Class;
 use crate::{Errno, FileType, Inode, InodeNo, PAGE_BYTES, Result};
 
@@ -59,6 +59,10 @@ pub struct Report {
     pub pages: u64,
     /// Those of them that lie wholly behind the end of their file: FALLOC_FL_KEEP_SIZE.
     pub pages_behind_end: u64,
+    /// Extended attributes of the inodes counted above.
+    pub xattrs: u64,
+    /// Bytes that the quota should count for them.
+    pub xattr_bytes: u64,
     /// References of them to lent memory.
     pub lent: u64,
     /// What is wrong. Empty if the ramdisk is whole.
@@ -305,6 +309,34 @@ pub enum Problem {
         /// The page's number in the file.
         page: u64,
     },
+    /// An extended attribute has a name that none can have, or too long a value.
+    Xattr {
+        /// The file.
+        ino: InodeNo,
+        /// The attribute's name.
+        name: Vec<u8>,
+        /// Bytes in its value.
+        len: usize,
+    },
+    /// An extended attribute does not come after the one before it: it is not found, or twice.
+    XattrOrder {
+        /// The file.
+        ino: InodeNo,
+        /// The attribute's name.
+        name: Vec<u8>,
+    },
+    /// A file without extended attributes keeps memory for them.
+    NoXattrs {
+        /// The file.
+        ino: InodeNo,
+    },
+    /// The quota's count of extended attributes is not the sum over all inodes.
+    XattrBytes {
+        /// Bytes that the quota counts.
+        charged: u64,
+        /// Bytes that were found.
+        found: u64,
+    },
     /// The quota's count of pages is not the sum over all inodes.
     Pages {
         /// Pages that the quota counts.
@@ -322,7 +354,7 @@ pub enum Problem {
     /// The quota's count of inodes is not what the tree has and what is held: inodes were
     /// forgotten, or freed twice.
     Inodes {
-        /// Inodes that the quota counts.
+        /// Inodes that the quota counts, without what it counts for extended attributes.
         charged: u64,
         /// Inodes that were found.
         found: u64,
@@ -336,7 +368,7 @@ pub enum Problem {
     },
     /// There are more inodes than the limit allows.
     InodesOverLimit {
-        /// Inodes that the quota counts.
+        /// Inodes that the quota counts, extended attributes included.
         charged: u64,
         /// The limit.
         limit: u64,
@@ -528,8 +560,9 @@ impl<'a> Check<'a> {
                 report.problem(Problem::Number { ino, next })?;
             }
             let state = inode.state.read();
-            let State { meta, body } = &*state;
+            let State { meta, body, xattrs } = &*state;
             report.attributes(ino, meta)?;
+            xattrs.check(ino, report)?;
             report.content(inode, body)?;
             let (nlink, names) = (meta.nlink, u64::from(*names));
             if !inode.is_directory() && u64::from(nlink) != names {
@@ -543,14 +576,21 @@ impl<'a> Check<'a> {
     fn quota(&mut self, held: Held<'_>) -> Result<()> {
         let usage = self.superblock.usage();
         let (found, pages) = (self.found.len() as u64, self.report.pages);
+        let (xattrs, xattrs_found) = (self.superblock.xattr_bytes(), self.report.xattr_bytes);
+        // The rest of what the quota counts is for extended attributes.
+        let inodes = usage.inodes.saturating_sub(xattr_inodes(xattrs));
         let wrong = |charged: u64, found: u64| match held {
             Held::These(_) => charged != found,
             Held::Unknown => charged < found,
         };
-        if wrong(usage.inodes, found) {
-            self.report.problem(Problem::Inodes { charged: usage.inodes, found })?;
+        if wrong(inodes, found) {
+            self.report.problem(Problem::Inodes { charged: inodes, found })?;
         } else {
-            self.report.orphans += usage.inodes - found;
+            self.report.orphans += inodes - found;
+        }
+        if wrong(xattrs, xattrs_found) {
+            let problem = Problem::XattrBytes { charged: xattrs, found: xattrs_found };
+            self.report.problem(problem)?;
         }
         if wrong(usage.pages, pages) {
             self.report.problem(Problem::Pages { charged: usage.pages, found: pages })?;
@@ -741,6 +781,19 @@ impl fmt::Display for Problem {
             NotZero { ino, page } => {
                 write!(f, "{ino}: page {page}, behind the end, is not all zeros")
             }
+            Xattr { ino, name, len } => {
+                let name = name.escape_ascii();
+                write!(f, "{ino}: \"{name}\", with {len} bytes, is no extended attribute")
+            }
+            XattrOrder { ino, name } => {
+                let name = name.escape_ascii();
+                write!(f, "{ino}: the extended attribute \"{name}\" is out of order")
+            }
+            NoXattrs { ino } => write!(f, "{ino}: there is a list of no extended attributes"),
+            XattrBytes { charged, found } => write!(
+                f,
+                "the quota counts {charged} bytes of extended attributes, but {found} were found"
+            ),
             Lent { counted, found } => {
                 write!(f, "{counted} references to lent memory are counted, {found} were found")
             }

@@ -19,6 +19,7 @@ use crate::namespace::Owner;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
 use crate::sync::{AtomicBool, Class, Ordering, RwLock, RwLockWriteGuard};
+use crate::xattr::Xattrs;
 use crate::{
     Access, AccessTime, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink,
     Source, Timestamp, planted,
@@ -143,6 +144,7 @@ pub struct Inode {
 pub(crate) struct State {
     pub(crate) meta: Meta,
     pub(crate) body: Body,
+    pub(crate) xattrs: Xattrs,
 }
 
 /// Attributes that every type of file has.
@@ -277,7 +279,7 @@ impl Inode {
             file_type,
             mount_point: AtomicBool::new(false),
             linkable: AtomicBool::new(false),
-            state: RwLock::new(Class::Inode, State { meta, body }),
+            state: RwLock::new(Class::Inode, State { meta, body, xattrs: Xattrs::default() }),
         })
     }
 
@@ -403,7 +405,7 @@ impl Inode {
         let planted_end =
             planted!("append_finds_its_place_unlocked").then(|| self.attributes().size);
         let mut state = self.state.write();
-        let State { meta, body } = &mut *state;
+        let State { meta, body, xattrs } = &mut *state;
         let data = match body {
             Body::File(data) => data,
             Body::Directory(_) => return Err(Errno::EISDIR),
@@ -425,6 +427,7 @@ impl Inode {
             if !caller.credentials.is_root() {
                 meta.drop_set_ids(caller.credentials);
             }
+            xattrs.drop_capability(&self.superblock);
         }
         Ok((done, offset + done as u64))
     }
@@ -436,7 +439,7 @@ impl Inode {
     /// be copied, and then the file is as it was.
     pub fn truncate(&self, caller: &Caller<'_>, size: u64) -> Result<()> {
         let mut state = self.state.write();
-        let State { meta, body } = &mut *state;
+        let State { meta, body, xattrs } = &mut *state;
         match body {
             Body::File(_) if size > MAX_FILE_BYTES => return Err(Errno::EFBIG),
             Body::File(data) if size > data.size() && size > caller.file_size_limit => {
@@ -450,6 +453,7 @@ impl Inode {
         if !caller.credentials.is_root() {
             meta.drop_set_ids(caller.credentials);
         }
+        xattrs.drop_capability(&self.superblock);
         Ok(())
     }
 
@@ -467,7 +471,7 @@ impl Inode {
         allocation: Allocation,
     ) -> Result<()> {
         let mut state = self.state.write();
-        let State { meta, body } = &mut *state;
+        let State { meta, body, xattrs } = &mut *state;
         let data = match body {
             Body::File(data) => data,
             Body::Directory(_) => return Err(Errno::EISDIR),
@@ -491,6 +495,7 @@ impl Inode {
         if !caller.credentials.is_root() {
             meta.drop_set_ids(caller.credentials);
         }
+        xattrs.drop_capability(&self.superblock);
         Ok(())
     }
 
@@ -570,7 +575,7 @@ impl Inode {
                 }
             }
             Change::Owner(uid, gid) => {
-                let meta = &mut state.meta;
+                let State { meta, xattrs, .. } = &mut *state;
                 let uid_allowed = uid.is_none_or(|uid| owns && uid == meta.uid);
                 let gid_allowed =
                     gid.is_none_or(|gid| owns && (gid == meta.gid || who.in_group(gid)));
@@ -584,6 +589,7 @@ impl Inode {
                         return Err(Errno::EPERM);
                     }
                     meta.mode = mode;
+                    xattrs.drop_capability(&self.superblock);
                 }
                 meta.uid = uid.unwrap_or(meta.uid);
                 meta.gid = gid.unwrap_or(meta.gid);
@@ -655,7 +661,9 @@ impl Inode {
     /// Gives content and quota back and takes the reference to the parent out; what
     /// is left can be dropped without freeing any other inode.
     fn give_up(&mut self) -> Option<InodeRef> {
-        let body = core::mem::replace(&mut self.state.get_mut().body, Body::Given);
+        let state = self.state.get_mut();
+        let body = core::mem::replace(&mut state.body, Body::Given);
+        state.xattrs.free(&self.superblock);
         let parent = match body {
             Body::File(mut data) => {
                 data.free(&self.superblock);

@@ -151,7 +151,7 @@ impl Inode {
         if new.is_privileged() && !caller.credentials.is_root() {
             return Err(Errno::EPERM);
         }
-        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+        let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
             return Err(Errno::ENOTDIR);
         };
         let prepared = directory.prepare(hash, name)?;
@@ -242,7 +242,7 @@ impl Inode {
         if target.is_directory() {
             return Err(Errno::EPERM);
         }
-        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+        let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
             return Err(Errno::ENOTDIR);
         };
         let prepared = directory.prepare(hash, name)?;

@@ -11,6 +11,7 @@ use crate::inode::{Body, Inode, InodeRef, Meta, State};
 use crate::mem::{Arc, try_box, try_bytes};
 use crate::namespace::{Created, drop_link, kill_empty_directory};
 use crate::sync::RwLockWriteGuard;
+use crate::xattr::Xattrs;
 use crate::{Caller, Errno, FileType, NAME_MAX, Owner, Result, Timestamp};
 
 /// A file as an archive describes it.
@@ -26,6 +27,8 @@ pub struct Placement<'a> {
     pub atime: Timestamp,
     /// Last change of the content.
     pub mtime: Timestamp,
+    /// Extended attributes, names and values; of two with one name the later counts.
+    pub xattrs: &'a [(&'a [u8], &'a [u8])],
 }
 
 /// What is placed.
@@ -48,7 +51,8 @@ impl Inode {
     /// # Errors
     /// ENOTDIR if this is no directory; ENOENT if it was removed; ENAMETOOLONG; EBUSY for a
     /// mount point; ENOTEMPTY for a directory with entries that a file is to replace; EFBIG
-    /// and EINVAL for content that cannot be; ENOSPC; ENOMEM.
+    /// and EINVAL for content that cannot be; ERANGE, EINVAL, E2BIG and EOPNOTSUPP for
+    /// attributes that cannot be; ENOSPC; ENOMEM.
     pub fn place(
         this: &InodeRef,
         caller: &Caller<'_>,
@@ -61,8 +65,10 @@ impl Inode {
             && matches!(placement.what, What::Directory)
             && old.is_directory()
         {
-            let old = old.clone();
-            placement.describe(&mut old.write_child().meta, caller.now());
+            let (old, xattrs) = (old.clone(), Xattrs::of(&this.superblock, placement.xattrs)?);
+            let mut former = placement.describe(&mut old.write_child(), xattrs, caller.now());
+            drop(state);
+            former.free(&this.superblock);
             return Ok((old, Created::No));
         }
         let created = if found.entry.is_some() { Created::No } else { Created::Yes };
@@ -74,12 +80,14 @@ impl Inode {
     /// Gives a directory that is there already the attributes of a placement.
     ///
     /// # Errors
-    /// EINVAL if this, or what is to be placed, is no directory.
+    /// EINVAL if this, or what is to be placed, is no directory; those of attributes.
     pub fn place_over(&self, caller: &Caller<'_>, placement: Placement<'_>) -> Result<()> {
         if !self.is_directory() || !matches!(placement.what, What::Directory) {
             return Err(Errno::EINVAL);
         }
-        placement.describe(&mut self.state.write().meta, caller.now());
+        let xattrs = Xattrs::of(&self.superblock, placement.xattrs)?;
+        let mut former = placement.describe(&mut self.state.write(), xattrs, caller.now());
+        former.free(&self.superblock);
         Ok(())
     }
 
@@ -122,29 +130,37 @@ impl Inode {
     /// names see it.
     ///
     /// # Errors
-    /// EINVAL for what is no regular file; EFBIG and EINVAL for content that cannot be;
-    /// ENOSPC; ENOMEM.
+    /// EINVAL for what is no regular file; those of content and of attributes; ENOSPC; ENOMEM.
     pub fn refill(&self, caller: &Caller<'_>, placement: Placement<'_>) -> Result<()> {
         let What::Regular(content) = placement.what else { return Err(Errno::EINVAL) };
-        let mut state = self.state.write();
-        let State { meta, body: Body::File(data) } = &mut *state else {
+        if self.file_type() != FileType::Regular {
             return Err(Errno::EINVAL);
-        };
+        }
         let mut new = FileData::EMPTY;
         new.fill(&self.superblock, content)?;
-        data.free(&self.superblock);
-        core::mem::swap(data, &mut new);
-        placement.describe(meta, caller.now());
+        let xattrs = Xattrs::of(&self.superblock, placement.xattrs)
+            .inspect_err(|_| new.free(&self.superblock))?;
+        let mut former = {
+            let mut state = self.state.write();
+            if let Body::File(data) = &mut state.body {
+                core::mem::swap(data, &mut new);
+            }
+            placement.describe(&mut state, xattrs, caller.now())
+        };
+        new.free(&self.superblock);
+        former.free(&self.superblock);
         Ok(())
     }
 }
 
 impl Placement<'_> {
-    /// Writes the attributes down.
-    fn describe(&self, meta: &mut Meta, now: Timestamp) {
+    /// Writes the attributes down; returns the extended ones that there were.
+    fn describe(&self, state: &mut State, xattrs: Xattrs, now: Timestamp) -> Xattrs {
+        let meta = &mut state.meta;
         meta.mode = self.mode & 0o7777;
         (meta.uid, meta.gid) = (self.owner.uid, self.owner.gid);
         (meta.atime, meta.mtime, meta.ctime) = (self.atime, self.mtime, now);
+        core::mem::replace(&mut state.xattrs, xattrs)
     }
 
     /// The inode, without a name yet.
@@ -160,15 +176,20 @@ impl Placement<'_> {
             What::Node(file_type, rdev) => (file_type, Body::Node(rdev)),
         };
         let mut meta = Meta::new(now, self.owner, self.mode);
-        self.describe(&mut meta, now);
         if file_type == FileType::Directory {
             meta.nlink = 2;
         }
         let inode = Inode::allocate(&parent.superblock, file_type, meta, body)?;
-        if let What::Regular(content) = self.what
-            && let Body::File(data) = &mut inode.write_child().body
+        let xattrs = Xattrs::of(&parent.superblock, self.xattrs)?;
         {
-            data.fill(&parent.superblock, content)?;
+            let mut state = inode.write_child();
+            // It had none before.
+            self.describe(&mut state, xattrs, now).free(&parent.superblock);
+            if let What::Regular(content) = self.what
+                && let Body::File(data) = &mut state.body
+            {
+                data.fill(&parent.superblock, content)?;
+            }
         }
         Ok(inode)
     }
@@ -205,7 +226,7 @@ impl Found {
         name: &[u8],
         new: &InodeRef,
     ) -> Result<()> {
-        let State { meta, body: Body::Directory(directory) } = &mut *state else {
+        let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
             return Err(Errno::ENOTDIR);
         };
         let (cookie, replaced) = match &self.entry {

@@ -12,14 +12,14 @@ use crate::mem::{self, Arc};
 use crate::namespace::Owner;
 use crate::quota::Quota;
 use crate::sync::{Class, Counter, Mutex, Ranges, alone};
-use crate::{Caller, FileType, PAGE_BYTES, Result};
+use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
 
 /// How large a ramdisk may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of file data, in whole pages.
     pub size_bytes: u64,
-    /// Number of inodes, the root's included.
+    /// Number of inodes, the root's included; extended attributes count too.
     pub inodes: u64,
 }
 
@@ -38,13 +38,22 @@ pub struct Usage {
     pub limits: Limits,
     /// Pages of file data.
     pub pages: u64,
-    /// Inodes, those included that are open but have no name.
+    /// Inodes, those included that are open but have no name, and one for each 1024 bytes of
+    /// extended attributes.
     pub inodes: u64,
 }
 
 /// The number of a root directory, which is made first: servers of file systems, FUSE's among
 /// them, know it by this.
 const ROOT_NUMBER: u64 = 1;
+
+/// Bytes of extended attributes that count as an inode, as on tmpfs.
+const INODE_BYTES: u64 = 1024;
+
+/// Inodes that the quota counts for so many bytes of extended attributes.
+pub(crate) fn xattr_inodes(bytes: u64) -> u64 {
+    bytes.div_ceil(INODE_BYTES)
+}
 
 /// What all inodes of a ramdisk share.
 pub(crate) struct Superblock {
@@ -60,6 +69,8 @@ pub(crate) struct Superblock {
     pub(crate) loans: Loans,
     pages: Quota,
     inodes: Quota,
+    /// What all extended attributes take. The quota of inodes is charged for it.
+    xattr_bytes: Mutex<u64>,
     /// No inode has this number, or a higher one.
     pub(crate) next_number: Counter,
     pub(crate) numbers: Ranges,
@@ -122,6 +133,37 @@ impl Superblock {
         self.inodes.uncharge(1);
     }
 
+    /// Takes `bytes` for an extended attribute from the quota of inodes.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub(crate) fn charge_xattr(&self, bytes: u64) -> Result<()> {
+        let mut held = self.xattr_bytes.lock();
+        let sum = held.checked_add(bytes).ok_or(Errno::ENOSPC)?;
+        match xattr_inodes(sum) - xattr_inodes(*held) {
+            0 => {}
+            inodes => self.inodes.charge(inodes)?,
+        }
+        *held = sum;
+        Ok(())
+    }
+
+    /// Gives `bytes` of extended attributes back to the quota of inodes.
+    pub(crate) fn uncharge_xattr(&self, bytes: u64) {
+        let mut held = self.xattr_bytes.lock();
+        let rest = held.saturating_sub(bytes);
+        match xattr_inodes(*held) - xattr_inodes(rest) {
+            0 => {}
+            inodes => self.inodes.uncharge(inodes),
+        }
+        *held = rest;
+    }
+
+    /// Bytes of extended attributes that the quota was charged for.
+    pub(crate) fn xattr_bytes(&self) -> u64 {
+        *self.xattr_bytes.lock()
+    }
+
     pub(crate) fn hash(&self, name: &[u8]) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(name);
@@ -158,6 +200,7 @@ impl Ramdisk {
             loans: Loans::new(),
             pages: Quota::new(limits.size_bytes / PAGE_BYTES as u64),
             inodes: Quota::new(limits.inodes),
+            xattr_bytes: Mutex::new(Class::Lookup, 0),
             next_number: Counter::new(ROOT_NUMBER),
             numbers: Ranges::new(),
         })?;

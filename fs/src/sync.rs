@@ -21,7 +21,8 @@
 //!                     └── Child         an entry of a directory that is held, or a file to
 //!                                        be made one
 //! Lookup                         a table held for a look-up alone: descriptors, mounts; a
-//!                                host file's place. Under any of the above
+//!                                host file's place; the sum of extended attributes. Under any
+//!                                of the above
 //! └── Last                        a descriptor, what is common of a count. Nothing is taken
 //!                                 inside
 //! ```
@@ -137,7 +138,7 @@ pub enum Class {
     SecondDirectory,
     /// An inode whose directory is held.
     Child,
-    /// A table, for a look-up.
+    /// A table, for a look-up; or a sum.
     Lookup,
     /// What is held for a moment, under any other.
     Last,

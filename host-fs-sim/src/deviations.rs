@@ -56,6 +56,11 @@ deviations! {
         "lseek(2) leaves it to the file system, and a mark on every page would cost a look on \
          every write.",
         ["allocated_ranges_are_data"];
+    PIPES_HAVE_ATTRIBUTES:
+        "A pipe that pipe(2) made can have trusted and security attributes, as a fifo can; on \
+         Linux its file system keeps none, and says EOPNOTSUPP.",
+        "It is a fifo whose name is missing. To refuse would be one more rule.",
+        ["pipes_without_a_name_have_attributes"];
     STICKY_DIRECTORIES_GUARD_NO_LINKS:
         "O_CREAT opens, or refuses with ELOOP as ever, what somebody else put into a sticky \
          directory that all may write. Linux answers EACCES, even to root, for a device, and with \
@@ -77,10 +82,11 @@ deviations! {
         ["link_by_descriptor_does_not_ask_who_opened_it"];
     RIGHTS_FOLLOW_THE_FILE_SYSTEM_USER:
         "Root's rights on files follow the file-system user. On Linux they are capabilities, which \
-         setfsuid() takes and gives; another call that keeps that user root does not give them \
+         setfsuid() takes and gives, but for those on extended attributes; another call that keeps that user root does not give them \
          back, and one that makes another user of somebody else does not take them.",
         "There are no capabilities here.",
-        ["rights_of_root_follow_the_file_system_user", "rights_of_root_are_nobody_elses"];
+        ["rights_of_root_follow_the_file_system_user", "rights_of_root_are_nobody_elses",
+         "rights_on_xattrs_follow_the_file_system_user"];
     THE_LAST_PAGES_ARE_SOUGHT:
         "SEEK_DATA and SEEK_HOLE find the way in the last two pages that a file can have, where \
          tmpfs loses it.",
@@ -98,4 +104,15 @@ deviations! {
         "POSIX does not know the call, and sendfile(2) says nothing of it: a program that wants a \
          certain outcome has none on Linux either.",
         ["sendfile_to_itself_copies_what_is_there"];
+    ACCESS_CONTROL_LISTS_ARE_NOT_KEPT:
+        "Access control lists (system.posix_acl_access, system.posix_acl_default) are EOPNOTSUPP, \
+         as on a Linux that is built without them. A tmpfs that has them answers as to an \
+         attribute that is not there, and takes those of the right form.",
+        "They would change what permissions mean everywhere, for one user in a machine of its own.",
+        ["access_control_lists_are_not_kept"];
+    THE_WORKING_DIRECTORY_IS_NO_DESCRIPTOR:
+        "fsetxattr and fgetxattr of AT_FDCWD are EBADF. Since Linux 6.13 they mean the working \
+         directory, unlike flistxattr and fremovexattr.",
+        "xattr(7)'s calls take an open file; on Linux it slipped in with setxattrat.",
+        ["xattr_descriptor_of_the_working_directory_is_none"];
 }

@@ -29,8 +29,7 @@
 //! # What is absent
 //! Locks, so that the kernel keeps them: a lock that waited here would hold a thread,
 //! and fuser could not be told to give up. `O_TMPFILE`, which fuser does not know.
-//! Extended attributes, which the ramdisk has not, and so whiteouts: overlayfs, which
-//! alone makes them, wants both.
+//! Whiteouts, which overlayfs alone makes.
 
 mod known;
 mod translate;
@@ -44,13 +43,14 @@ use std::time::{Duration, Instant, SystemTime};
 use anchorite_fs::check::{Held, Report};
 use anchorite_fs::{
     Allocation, Caller, Change, Credentials, EntryName, Errno, FileType, Inode, InodeRef, Left,
-    New, Owner, PAGE_BYTES, Ramdisk, Region, RenameMode, Result, SetTime, Sink, Source,
+    New, Owner, PAGE_BYTES, Ramdisk, Region, RenameMode, Result, SetTime, SetXattr, Sink, Source,
+    XATTR_LIST_MAX, XattrName,
 };
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileAttr, FileHandle, Filesystem, FopenFlags,
     Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr,
     ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen,
-    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use known::Known;
@@ -287,6 +287,22 @@ fn reply_empty(result: Result<()>, reply: ReplyEmpty) {
 fn reply_written(result: Result<u32>, reply: ReplyWrite) {
     match result {
         Ok(done) => reply.written(done),
+        Err(errno) => reply.error(translate::errno(errno)),
+    }
+}
+
+/// Answers with what `fill` writes to room for `size` bytes, or with how many bytes it would be
+/// if there is none.
+fn reply_xattr(size: u32, fill: impl FnOnce(&mut Sink<'_>) -> Result<usize>, reply: ReplyXattr) {
+    let asked = || {
+        let mut bytes = room((size as usize).min(XATTR_LIST_MAX))?;
+        let len = fill(&mut Sink::from(&mut bytes[..]))?;
+        bytes.truncate(len);
+        Ok((bytes, len))
+    };
+    match asked() {
+        Ok((_, len)) if size == 0 => reply.size(len as u32),
+        Ok((bytes, _)) => reply.data(&bytes),
         Err(errno) => reply.error(translate::errno(errno)),
     }
 }
@@ -593,6 +609,55 @@ impl Filesystem for Daemon {
         let free_inodes = inodes.saturating_sub(usage.inodes);
         let name_max = anchorite_fs::NAME_MAX as u32;
         reply.statfs(pages, free, free, inodes, free_inodes, page as u32, name_max, page as u32);
+    }
+
+    fn setxattr(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let set = || {
+            let set = SetXattr::from_bits(flags).ok_or(Errno::EINVAL)?;
+            let (inode, name) = (self.get(number)?, XattrName::new(name.as_bytes())?);
+            self.with_room(|| inode.set_xattr(&caller(), name, &mut Source::from(value), set))
+        };
+        reply_empty(set(), reply);
+    }
+
+    fn getxattr(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        name: &OsStr,
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        let get = |sink: &mut Sink<'_>| {
+            let name = XattrName::new(name.as_bytes())?;
+            self.get(number)?.get_xattr(&caller(), name, sink)
+        };
+        reply_xattr(size, get, reply);
+    }
+
+    fn listxattr(&self, request: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
+        // The kernel leaves it to the file system whom it shows the names that are root's.
+        let credentials = Credentials { uid: request.uid(), ..Credentials::default() };
+        let caller = Caller { credentials: &credentials, ..caller() };
+        let list = |sink: &mut Sink<'_>| self.get(number)?.list_xattrs(&caller, sink);
+        reply_xattr(size, list, reply);
+    }
+
+    fn removexattr(&self, _request: &Request, number: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let remove = || {
+            let name = XattrName::new(name.as_bytes())?;
+            self.get(number)?.remove_xattr(&caller(), name)
+        };
+        reply_empty(remove(), reply);
     }
 
     fn access(&self, _request: &Request, _number: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {

@@ -42,6 +42,8 @@ pub fn grids() -> Vec<(&'static str, String)> {
         ("times_by_class_and_kind", times_by_class_and_kind()),
         ("owners_by_class", owners_by_class()),
         ("access_by_real_and_effective_user", access_by_real_and_effective_user()),
+        ("xattrs_by_class_and_mode", xattrs_by_class_and_mode()),
+        ("xattr_lists_end_at_65536_bytes", xattr_lists_end_at_65536_bytes()),
     ]
 }
 
@@ -103,6 +105,63 @@ fn files_by_class_and_mode() -> String {
                 );
             }
         }
+    }
+    grid.0
+}
+
+fn xattrs_by_class_and_mode() -> String {
+    let mut grid = Grid::default();
+    let names =
+        ["user.a", "user.b", "user.", "trusted.a", "security.a", "security.capability", "other.a"];
+    for (class, owner, caller) in CLASSES {
+        for (bits, (kind, make, sticky)) in (0..8).flat_map(|bits| {
+            let directory = "mkdir \"f\" 0700";
+            let kinds = [
+                ("file", "open \"f\" O_RDWR|O_CREAT 0600", 0),
+                ("directory", directory, 0),
+                ("sticky_directory", directory, 0o1000),
+            ];
+            kinds.map(|kind| (bits, kind))
+        }) {
+            let mode = sticky | modes_of(class, bits);
+            let mut lines = vec![make.to_owned()];
+            for name in ["user.a", "trusted.a", "security.a"] {
+                lines.push(format!("setxattr \"f\" \"{name}\" \"1\" 0"));
+            }
+            lines.push(format!("chown \"f\" {owner}"));
+            lines.push(format!("chmod \"f\" 0{mode:o}"));
+            lines.push(caller.to_owned());
+            for name in names {
+                lines.push(format!("getxattr \"f\" \"{name}\" [9]"));
+                lines.push(format!("setxattr \"f\" \"{name}\" \"2\" XATTR_REPLACE"));
+                lines.push(format!("setxattr \"f\" \"{name}\" \"3\" 0"));
+                lines.push("listxattr \"f\" [999]".to_owned());
+                lines.push(format!("removexattr \"f\" \"{name}\""));
+            }
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            grid.row(&format!("{class}_with_bits_{bits}_and_xattrs_of_a_{kind}"), &lines);
+        }
+    }
+    grid.0
+}
+
+fn xattr_lists_end_at_65536_bytes() -> String {
+    let mut grid = Grid::default();
+    // Each name is 255 bytes and its NUL.
+    let long = "n".repeat(247);
+    for count in 250..262 {
+        let mut lines = vec!["open \"f\" O_RDWR|O_CREAT 0600".to_owned()];
+        let set = |number: u32| format!("fsetxattr 3 \"user.{number:03}{long}\" \"\" 0");
+        lines.extend((0..count).map(set));
+        lines.push("fsetxattr 3 \"trusted.a\" \"\" 0".to_owned());
+        // Whom it does not concern sees fewer.
+        for caller in [ROOT, ME] {
+            lines.push(caller.to_owned());
+            let rooms = [0, 65_535, 65_536, 65_537];
+            lines.extend(rooms.map(|room| format!("flistxattr 3 [{room}]")));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        grid.row(&format!("lists_of_{count}_long_names"), &lines);
     }
     grid.0
 }

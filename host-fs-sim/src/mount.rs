@@ -1,6 +1,7 @@
-//! The command `mount`: an empty ramdisk at a directory of the host, until it is
-//! unmounted or the process is interrupted.
+//! The command `mount`: a ramdisk at a directory of the host, empty or with the files of archives,
+//! until it is unmounted or the process is interrupted.
 
+use std::collections::TryReserveError;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::panic;
@@ -8,8 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
+use anchorite_archive::{decompress, is_compressed};
 use anchorite_fs::check::Report;
-use anchorite_fs::{Caller, Credentials, Limits, Ramdisk, Timestamp};
+use anchorite_fs::{AccessTime, Caller, Credentials, Limits, Ramdisk, Timestamp};
+use anchorite_syscalls::OnDamage;
+use anchorite_syscalls::preload::fill;
 use anyhow::{Context, Result, bail};
 use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
 use nix::mount::{MntFlags, umount2};
@@ -36,6 +40,10 @@ pub struct Options {
     /// of the memory; 0 is no limit
     #[arg(long, value_name = "SIZE", default_value = "50%")]
     pub size: Size,
+    /// Begin with the files of ARCHIVE: tar or cpio, plain or compressed by gzip or zstd; may be
+    /// repeated
+    #[arg(long, value_name = "ARCHIVE")]
+    pub preload: Vec<PathBuf>,
     /// Ask the ramdisk for every read, instead of the kernel's page cache
     #[arg(long)]
     pub direct_io: bool,
@@ -60,7 +68,12 @@ pub fn run(options: &Options) -> Result<()> {
     // fuser unmounts the path once more when a session is over, which could hit another
     // mount that is there by then. So the process ends where the session does.
     let at_end = |checked| std::process::exit(status(checked, &mut io::stderr()));
-    let daemon = Daemon::new(ramdisk(options.size)?, caching, Box::new(at_end));
+    let ramdisk = ramdisk(options.size)?;
+    for archive in &options.preload {
+        preload(&ramdisk, archive)
+            .with_context(|| format!("cannot begin with the files of {}", archive.display()))?;
+    }
+    let daemon = Daemon::new(ramdisk, caching, Box::new(at_end));
     let dir = options.dir.display();
     let mut session = Session::new(daemon, &options.dir, &config()).map_err(explain)?;
     let absolute = options.dir.canonicalize()?;
@@ -97,6 +110,28 @@ fn ramdisk(size: Size) -> Result<Ramdisk> {
     let caller = Caller::new(&credentials, now);
     let seed = u64::from(std::process::id()) << 32 | u64::from(since.subsec_nanos());
     Ramdisk::new(&caller, ROOT_MODE, limits, 1, seed).context("cannot make the ramdisk")
+}
+
+/// Fills the ramdisk from an archive, which stays in memory as long as a file refers to it.
+fn preload(ramdisk: &Ramdisk, archive: &Path) -> Result<()> {
+    let mut bytes = std::fs::read(archive)?;
+    if is_compressed(&bytes) {
+        let mut unpacked = Vec::new();
+        let unpacking = decompress(&bytes, memory_bytes()?, &mut |piece: &[u8]| {
+            unpacked.try_reserve(piece.len())?;
+            unpacked.extend_from_slice(piece);
+            Ok::<_, TryReserveError>(())
+        });
+        unpacking?;
+        bytes = unpacked;
+    }
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let now = Timestamp::new(since.as_secs() as i64, since.subsec_nanos());
+    let credentials = Credentials::default();
+    let caller = Caller { access_time: AccessTime::Keep, ..Caller::new(&credentials, now) };
+    let loan = ramdisk.borrow(Box::new(bytes)).context("there is no memory for it")?;
+    fill(&caller, ramdisk.root().clone(), &loan, OnDamage::Stop)?;
+    Ok(())
 }
 
 fn config() -> Config {

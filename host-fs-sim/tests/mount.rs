@@ -11,10 +11,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use anchorite_programs::posix::script::outcome;
 use anyhow::{Context, Result};
 use host_fs_sim::fuse::Caching;
 use host_fs_sim::programs::{wait, wait_through_interrupt};
 use host_fs_sim::suites::{Ground, Kind, new_directory};
+use host_fs_sim::worlds::{Numbers, linux_call};
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, RenameFlags, fallocate, renameat2};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
@@ -274,6 +276,51 @@ fn owners_modes_and_times_are_set() {
 
 /// fuser negates the seconds of a time before 1970; of this one that overflows.
 #[test]
+fn extended_attributes_are_kept() {
+    on_all("64m", |dir| {
+        fs::write(dir.join("f"), "content").unwrap();
+        fs::create_dir(dir.join("d")).unwrap();
+        symlink("f", dir.join("l")).unwrap();
+        let mut world = Numbers { syscall: &linux_call };
+        let dir = dir.to_str().unwrap();
+        let capability = "\\x01\\x00\\x00\\x02aaaabbbbccccdddd";
+        for (line, expected) in [
+            ("listxattr FILE [100]".to_owned(), "[]"),
+            ("setxattr FILE \"user.a\" \"value\" 0".to_owned(), "0"),
+            ("setxattr FILE \"user.a\" \"more\" XATTR_CREATE".to_owned(), "EEXIST"),
+            ("setxattr FILE \"user.b\" \"more\" XATTR_REPLACE".to_owned(), "ENODATA"),
+            ("setxattr FILE \"user.b\" \"\" 0".to_owned(), "0"),
+            ("getxattr FILE \"user.a\" [0]".to_owned(), "5"),
+            ("getxattr FILE \"user.a\" [4]".to_owned(), "ERANGE"),
+            ("getxattr FILE \"user.a\" [100]".to_owned(), "5 v a l u e"),
+            ("getxattr FILE \"user.b\" [100]".to_owned(), "0"),
+            ("getxattr FILE \"user.c\" [100]".to_owned(), "ENODATA"),
+            ("listxattr FILE [0]".to_owned(), "14"),
+            ("listxattr FILE [13]".to_owned(), "ERANGE"),
+            ("listxattr LINK [100]".to_owned(), "[user.b user.a]"),
+            ("llistxattr LINK [100]".to_owned(), "[]"),
+            ("lsetxattr LINK \"trusted.l\" \"1\" 0".to_owned(), "0"),
+            ("lgetxattr LINK \"trusted.l\" [100]".to_owned(), "1 1"),
+            ("lsetxattr LINK \"user.l\" \"1\" 0".to_owned(), "EPERM"),
+            ("setxattr DIR \"user.a\" \"x\"*65536 0".to_owned(), "0"),
+            ("getxattr DIR \"user.a\" [65536]".to_owned(), "65536 x*65536"),
+            ("removexattr DIR \"user.a\"".to_owned(), "0"),
+            ("removexattr DIR \"user.a\"".to_owned(), "ENODATA"),
+            ("setxattr DIR \"other.a\" \"1\" 0".to_owned(), "EOPNOTSUPP"),
+            (format!("setxattr FILE \"security.capability\" \"{capability}\" 0"), "0"),
+            ("listxattr FILE [100]".to_owned(), "[user.b user.a security.capability]"),
+            ("truncate FILE 3".to_owned(), "0"),
+            ("listxattr FILE [100]".to_owned(), "[user.b user.a]"),
+        ] {
+            let line = [("FILE", "f"), ("DIR", "d"), ("LINK", "l")]
+                .iter()
+                .fold(line, |line, (word, name)| line.replace(word, &format!("\"{dir}/{name}\"")));
+            assert_eq!(outcome(&mut world, &line), expected, "{line}");
+        }
+    });
+}
+
+#[test]
 fn the_earliest_time_there_is_does_not_end_the_daemon() {
     on_all("1m", |dir| {
         let path = dir.join("file");
@@ -409,6 +456,8 @@ fn errors_are_one_sentence_with_a_remedy() {
         (&["mount", file.to_str().unwrap()], "is not a directory"),
         (&["mount", "/tmp", "--size", "many"], "a size is a number"),
         (&["mount", "/tmp", "--size", "5x"], "the unit `x`"),
+        (&["mount", "/tmp", "--preload", "/none.tar"], "/none.tar: No such file"),
+        (&["mount", "/tmp", "--preload", "/proc/self/status"], "at byte 0: it is no tar archive"),
     ] {
         let (status, errors) = run_program(args).unwrap();
         assert!(!status.success(), "{args:?}");
@@ -447,5 +496,50 @@ fn an_interrupt_unmounts_even_what_is_in_use() {
         assert!(!mounts.contains(dir.to_str().unwrap()), "in use: {in_use}");
         assert!(status.is_some_and(|status| status.success()), "in use: {in_use}");
         fs::remove_dir(dir).unwrap();
+    }
+}
+
+#[test]
+fn a_mount_begins_with_the_files_of_archives() {
+    if let Err(reason) = can_mount() {
+        return skip(&reason);
+    }
+    let [tree, dir, place] = [(); 3].map(|()| new_directory().unwrap());
+    fs::create_dir(tree.join("d")).unwrap();
+    fs::write(tree.join("d/file"), vec![b'x'; 10_000]).unwrap();
+    symlink("d/file", tree.join("link")).unwrap();
+    fs::write(tree.join("twice"), "first").unwrap();
+    let archive = |options: &str| {
+        let path = place.join(format!("{options}.tar"));
+        let mut tar = Command::new("tar");
+        tar.arg(options).arg(&path).arg("-C").arg(&tree).arg(".");
+        assert!(tar.status().unwrap().success());
+        path
+    };
+    let plain = archive("-cf");
+    fs::write(tree.join("twice"), "second").unwrap();
+    let compressed = archive("-czf");
+    let mut command = Command::new(PROGRAM);
+    command.arg("mount").arg(&dir).arg("--end-with-parent");
+    command.arg("--preload").arg(plain).arg("--preload").arg(compressed);
+    let mut daemon = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = [0; 11];
+    daemon.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"mounted on ");
+    let same = Command::new("diff").arg("--recursive").args([&tree, &dir]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&same.stdout), "");
+    // A file that is written to is the mount's own from then on.
+    let file = OpenOptions::new().read(true).write(true).open(dir.join("d/file")).unwrap();
+    file.write_all_at(b"changed", 5000).unwrap();
+    let mut around = [0; 9];
+    file.read_exact_at(&mut around, 4999).unwrap();
+    assert_eq!(&around, b"xchangedx");
+    drop(file);
+    kill(Pid::from_raw(daemon.id() as i32), Signal::SIGINT).unwrap();
+    let status = wait_through_interrupt(&mut daemon, Duration::from_secs(20)).unwrap();
+    let _ = daemon.kill();
+    assert!(status.is_some_and(|status| status.success()));
+    for dir in [tree, dir, place] {
+        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -16,9 +16,9 @@ use support::{PROGRAM, can_mount, skip};
 /// What pjdfstest 0.2.2 does on tmpfs.
 const PASSES: usize = 382;
 const SKIPS: usize = 16;
-/// What of stress-ng has nothing to work with on the ramdisk: extended attributes and
-/// verity, extents, and the flags of inodes, which are set by ioctl.
-const NOT_HERE: [&str; 4] = ["fiemap", "inode-flags", "verity", "xattr"];
+/// What of stress-ng has nothing to work with on the ramdisk: verity, extents, and the flags of
+/// inodes, which are set by ioctl.
+const NOT_HERE: [&str; 3] = ["fiemap", "inode-flags", "verity"];
 /// Fails on tmpfs too: SQLite expects files to be written in steps that no longer are so.
 const KNOWN_OF_SQLITE: &str = "io-5.5";
 

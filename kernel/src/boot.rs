@@ -82,6 +82,8 @@ pub struct Handover {
     /// The device tree, in memory that becomes the heap's once the other cores
     /// no longer need it: what is wanted of it must be copied before.
     pub tree: DeviceTree<'static>,
+    /// The Hermit image, as uhyve has it in the mode `internal`.
+    pub image: Option<&'static [u8]>,
     /// The hypervisor's memory below the image.
     pub reclaimable: Range<usize>,
     /// What a program's pointers may name, apart from `reclaimable`.
@@ -240,7 +242,12 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
     user_memory.extend([start..first.end, second]);
     user_memory.retain(|range| !range.is_empty());
     let reclaimable = addresses(memory.start..image.start);
-    (stack, Handover { tree, reclaimable, user_memory })
+    // SAFETY: the layout was checked to have it apart from all else, and it is mapped for reading;
+    // the host wrote it before the start, and nobody writes to it any more.
+    let image = tree.initrd.as_ref().map(|range| unsafe {
+        slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize)
+    });
+    (stack, Handover { tree, image, reclaimable, user_memory })
 }
 
 /// New page tables for memory up to `end`, a part of which is `code`.

@@ -14,7 +14,9 @@
 
 use alloc::vec::Vec;
 
-use anchorite_interface::{FORWARD, FRAMED, MACHINE, VERBOSE, unescape};
+use anchorite_interface::{
+    EXPORT, FORWARD, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, VERBOSE, unescape,
+};
 
 /// How output leaves the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,25 @@ pub enum LogLevel {
     Verbose,
 }
 
+/// An archive, and the directory that it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// The archive's file; what it may be is the argument's affair.
+    pub file: Vec<u8>,
+    /// The directory.
+    pub dir: Vec<u8>,
+}
+
+/// What becomes of a damaged archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damaged {
+    /// The machine does not start.
+    #[default]
+    Refused,
+    /// What is damaged is left out.
+    Skipped,
+}
+
 /// A boot command line, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
@@ -47,6 +68,12 @@ pub struct CommandLine {
     pub log: LogLevel,
     /// Directories to mount the host's files at ([`FORWARD`]).
     pub forward: Vec<Vec<u8>>,
+    /// Archives to fill directories from ([`PRELOAD`]).
+    pub preload: Vec<Archive>,
+    /// From [`PRELOAD_LENIENT`].
+    pub damaged: Damaged,
+    /// Archives to write at the end ([`EXPORT`]).
+    pub export: Vec<Archive>,
     /// Kernel arguments that are none of ours.
     pub unknown: Vec<Vec<u8>>,
     /// Each `NAME=VALUE`.
@@ -67,8 +94,14 @@ pub fn parse(line: &[u8]) -> CommandLine {
             found.log = LogLevel::Verbose;
         } else if word.text == MACHINE.as_bytes() {
             found.log = found.log.max(LogLevel::Machine);
-        } else if let Some(dir) = forward(&word.text) {
+        } else if word.text == PRELOAD_LENIENT.as_bytes() {
+            found.damaged = Damaged::Skipped;
+        } else if let Some(dir) = value_of(FORWARD, &word.text) {
             found.forward.push(unescaped(dir));
+        } else if let Some(value) = value_of(PRELOAD, &word.text) {
+            found.preload.push(archive(value));
+        } else if let Some(value) = value_of(EXPORT, &word.text) {
+            found.export.push(archive(value));
         } else {
             found.unknown.push(word.text);
         }
@@ -94,9 +127,16 @@ pub fn format(line: &[u8]) -> Format {
     }
 }
 
-/// The directory of an `anchorite.forward=DIR`.
-fn forward(word: &[u8]) -> Option<&[u8]> {
-    word.strip_prefix(FORWARD.as_bytes())?.strip_prefix(b"=")
+/// The value in a `name=value`.
+fn value_of<'a>(name: &str, word: &'a [u8]) -> Option<&'a [u8]> {
+    word.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+}
+
+/// A `FILE:DIR`; without DIR it is the root.
+fn archive(value: &[u8]) -> Archive {
+    let colon = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
+    let dir = value.get(colon + 1..).unwrap_or(b"/");
+    Archive { file: unescaped(&value[..colon]), dir: unescaped(dir) }
 }
 
 fn variable(format: Format, name: &[u8], value: &[u8]) -> Vec<u8> {
@@ -264,6 +304,25 @@ mod tests {
         assert_eq!(found.forward, [b"/a b".to_vec(), b"/c".to_vec()]);
         assert_eq!(found.unknown, [b"odd".to_vec()]);
         assert_eq!(found.args, [b"anchorite.framed".to_vec(), b"x".to_vec()]);
+    }
+
+    #[test]
+    fn archives_and_their_directories_are_unescaped() {
+        let line = format!(
+            "anchorite.preload=@:/ anchorite.preload={}:{} anchorite.preload-lenient \
+             anchorite.export=/.anchorite/export/0:/a anchorite.preload=@preload/0 --",
+            escape(b"/x/a:b,c"),
+            escape(b"/d e"),
+        );
+        let found = parse(line.as_bytes());
+        let archive = |file: &[u8], dir: &[u8]| Archive { file: file.to_vec(), dir: dir.to_vec() };
+        assert_eq!(
+            found.preload,
+            [archive(b"@", b"/"), archive(b"/x/a:b,c", b"/d e"), archive(b"@preload/0", b"/"),]
+        );
+        assert_eq!(found.damaged, Damaged::Skipped);
+        assert_eq!(found.export, [archive(b"/.anchorite/export/0", b"/a")]);
+        assert_eq!(parse(b"").damaged, Damaged::Refused);
     }
 
     #[test]

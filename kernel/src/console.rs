@@ -96,6 +96,14 @@ impl<S: Sink> Console<S> {
         }
     }
 
+    /// Tells the launcher something that is not for people, if there is a launcher.
+    pub fn tell(&mut self, kind: Kind, payload: &[u8]) {
+        if self.format == Format::Framed {
+            self.flush();
+            self.send(kind, payload);
+        }
+    }
+
     /// Sends the unfinished line, if there is one.
     pub fn flush(&mut self) {
         let len = self.len;
@@ -116,9 +124,7 @@ impl<S: Sink> Console<S> {
     /// The last message: everything that waits, and the exit record.
     pub fn exit(&mut self, status: i32) {
         self.flush();
-        if self.format == Format::Framed {
-            self.send(Kind::Exit, &status.to_le_bytes());
-        }
+        self.tell(Kind::Exit, &status.to_le_bytes());
     }
 
     fn append(&mut self, bytes: &[u8]) {
@@ -222,6 +228,16 @@ mod tests {
                 assert_eq!(frames(&console), want.map(|(kind, bytes)| (kind, bytes.to_vec())));
                 assert_eq!(console.sink.0.len(), want.len());
             }
+        }
+    }
+
+    #[test]
+    fn what_is_for_the_launcher_is_not_for_people() {
+        for (format, sent) in [(Format::Plain, 0), (Format::Framed, 2)] {
+            let mut console = console(format);
+            console.tell(Kind::Progress, &[0; 16]);
+            console.tell(Kind::Exported, &[0; 4]);
+            assert_eq!(console.sink.0.len(), sent);
         }
     }
 

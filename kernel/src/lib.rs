@@ -21,6 +21,7 @@
 //! - `trap`, `panic`: the ends that a program does not choose
 //! - `boot`: from the first instruction to a heap and a stack
 //! - `platform`, `host_files`: the call layer's two doors
+//! - `preload`, `export`: archives, on their way in and out
 //! - `start`: from a heap and a stack to the program
 //! - `image`: the macro that makes a program an image
 //!
@@ -64,6 +65,9 @@ pub mod boot;
 pub mod cpu;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
+pub mod export;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
 pub mod heap;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
@@ -84,6 +88,9 @@ mod panic;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
 pub mod platform;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod preload;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
 pub mod stack;

@@ -12,8 +12,8 @@ use spin::Mutex;
 
 use crate::cmdline::Format;
 use crate::console::Console;
-use crate::cpu;
 use crate::hypercall::{self, Serial};
+use crate::{cpu, machine};
 
 static CONSOLE: Mutex<Console<Serial>> = Mutex::new(Console::new(Serial));
 
@@ -81,6 +81,39 @@ pub fn exit(status: i32) -> ! {
     claim_end();
     with_anyhow(|console| console.exit(status));
     hypercall::exit(status)
+}
+
+/// Tells the launcher how far something is that may take long.
+#[derive(Debug)]
+pub struct Progress {
+    /// Bytes in all; 0 if nobody knows.
+    total: u64,
+    /// When to tell it next.
+    next_ns: u64,
+}
+
+impl Progress {
+    /// Nothing is told before this time has passed, nor more often than every `STEP_NS`.
+    const PATIENCE_NS: u64 = 1_000_000_000;
+    const STEP_NS: u64 = 200_000_000;
+
+    /// Something of `total` bytes, or 0, begins now.
+    pub fn new(total: u64) -> Self {
+        Self { total, next_ns: machine::uptime_ns() + Self::PATIENCE_NS }
+    }
+
+    /// So many bytes are done.
+    pub fn at(&mut self, done: u64) {
+        let now = machine::uptime_ns();
+        if now < self.next_ns {
+            return;
+        }
+        self.next_ns = now + Self::STEP_NS;
+        let mut counts = [0; 16];
+        counts[..8].copy_from_slice(&done.to_le_bytes());
+        counts[8..].copy_from_slice(&self.total.to_le_bytes());
+        with(|console| console.tell(Kind::Progress, &counts));
+    }
 }
 
 const PIECE_BYTES: usize = 2048;

@@ -10,7 +10,7 @@ use anchorite_syscalls::{Errno, Memory, Platform, Result, Stream};
 use libc::timespec;
 
 use crate::clock::seconds_and_nanoseconds;
-use crate::{cpu, heap, machine, output, thread};
+use crate::{cpu, export, heap, machine, output, thread};
 
 /// The time-stamp counter.
 pub fn time_stamp() -> u64 {
@@ -116,6 +116,7 @@ impl Platform for BareMetal {
     }
 
     fn exit(&self, status: i32) -> ! {
+        export::at_end();
         output::exit(status & 0xff)
     }
 }

@@ -14,7 +14,7 @@ use crate::cpu::{self, MAX_CORES};
 use crate::host_files::UhyveFiles;
 use crate::machine::{self, Machine};
 use crate::platform::{self, BareMetal};
-use crate::{heap, output, thread};
+use crate::{export, heap, output, preload, thread};
 
 /// How long the other cores are waited for.
 const CORES_WAIT_NS: u64 = 500_000_000;
@@ -31,7 +31,7 @@ pub extern "C" fn start() -> ! {
     let (Some(machine), Some(handover)) = (machine::get(), handover) else {
         fail(format_args!("the boot left nothing to start with"));
     };
-    let Handover { tree, reclaimable, user_memory } = handover;
+    let Handover { tree, image, reclaimable, user_memory } = handover;
     let line = cmdline::parse(tree.bootargs);
     let mounts = tree.mounts.to_vec();
     let mut user_memory: Vec<_> =
@@ -56,7 +56,19 @@ pub extern "C" fn start() -> ! {
         Ok(system) => Box::leak(Box::new(system)),
         Err(error) => fail(format_args!("the ramdisk: {}", error.message())),
     };
-    forward(system, machine, &line, &mounts);
+    let asks_for_files =
+        [line.forward.len(), line.preload.len(), line.export.len()].iter().any(|len| *len > 0);
+    let files = asks_for_files.then(|| {
+        let memory = machine.memory.start as usize..machine.memory.end as usize;
+        Arc::new(UhyveFiles::new(memory, &mounts))
+    });
+    preload::fill(system, &line, files.as_deref(), image);
+    if let Some(files) = files {
+        forward(system, &line, &files);
+        if !line.export.is_empty() {
+            export::prepare(system, files, line.export.clone());
+        }
+    }
     if let Err(error) = c::install(system) {
         fail(format_args!("the calls for C: {}", error.message()));
     }
@@ -74,12 +86,7 @@ pub extern "C" fn start() -> ! {
 }
 
 /// Mounts the host's files wherever the command line asks for them.
-fn forward(system: &System, machine: &Machine, line: &CommandLine, mounts: &[u8]) {
-    if line.forward.is_empty() {
-        return;
-    }
-    let memory = machine.memory.start as usize..machine.memory.end as usize;
-    let files = Arc::new(UhyveFiles::new(memory, mounts));
+fn forward(system: &System, line: &CommandLine, files: &Arc<UhyveFiles>) {
     for dir in &line.forward {
         if let Err(error) = system.mount_host(dir, files.clone()) {
             fail(format_args!(

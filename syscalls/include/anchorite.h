@@ -142,6 +142,23 @@ long anchorite_futimesat(int at, const char *path, const struct timeval *times);
 long anchorite_utimes(const char *path, const struct timeval *times);
 long anchorite_utime(const char *path, const struct utimbuf *times);
 
+/* Extended attributes. */
+long anchorite_setxattr(
+    const char *path, const char *name, const void *value, size_t len, int flags);
+long anchorite_lsetxattr(
+    const char *path, const char *name, const void *value, size_t len, int flags);
+long anchorite_fsetxattr(
+    int fd, const char *name, const void *value, size_t len, int flags);
+long anchorite_getxattr(const char *path, const char *name, void *value, size_t len);
+long anchorite_lgetxattr(const char *path, const char *name, void *value, size_t len);
+long anchorite_fgetxattr(int fd, const char *name, void *value, size_t len);
+long anchorite_listxattr(const char *path, char *names, size_t len);
+long anchorite_llistxattr(const char *path, char *names, size_t len);
+long anchorite_flistxattr(int fd, char *names, size_t len);
+long anchorite_removexattr(const char *path, const char *name);
+long anchorite_lremovexattr(const char *path, const char *name);
+long anchorite_fremovexattr(int fd, const char *name);
+
 /* Identity. */
 long anchorite_getuid(void);
 long anchorite_geteuid(void);

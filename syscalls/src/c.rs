@@ -300,6 +300,31 @@ functions! {
     anchorite_utimes = SYS_utimes(path: *const c_char, times: *const libc::timeval);
     anchorite_utime = SYS_utime(path: *const c_char, times: *const libc::utimbuf);
 
+    anchorite_setxattr = SYS_setxattr(
+        path: *const c_char, name: *const c_char, value: *const c_void, len: usize, flags: c_int
+    );
+    anchorite_lsetxattr = SYS_lsetxattr(
+        path: *const c_char, name: *const c_char, value: *const c_void, len: usize, flags: c_int
+    );
+    anchorite_fsetxattr = SYS_fsetxattr(
+        fd: c_int, name: *const c_char, value: *const c_void, len: usize, flags: c_int
+    );
+    anchorite_getxattr = SYS_getxattr(
+        path: *const c_char, name: *const c_char, value: *mut c_void, len: usize
+    );
+    anchorite_lgetxattr = SYS_lgetxattr(
+        path: *const c_char, name: *const c_char, value: *mut c_void, len: usize
+    );
+    anchorite_fgetxattr = SYS_fgetxattr(
+        fd: c_int, name: *const c_char, value: *mut c_void, len: usize
+    );
+    anchorite_listxattr = SYS_listxattr(path: *const c_char, names: *mut c_char, len: usize);
+    anchorite_llistxattr = SYS_llistxattr(path: *const c_char, names: *mut c_char, len: usize);
+    anchorite_flistxattr = SYS_flistxattr(fd: c_int, names: *mut c_char, len: usize);
+    anchorite_removexattr = SYS_removexattr(path: *const c_char, name: *const c_char);
+    anchorite_lremovexattr = SYS_lremovexattr(path: *const c_char, name: *const c_char);
+    anchorite_fremovexattr = SYS_fremovexattr(fd: c_int, name: *const c_char);
+
     anchorite_getuid = SYS_getuid();
     anchorite_geteuid = SYS_geteuid();
     anchorite_getgid = SYS_getgid();

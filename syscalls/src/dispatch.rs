@@ -3,10 +3,17 @@
 //! whatever Linux checks without looking at memory.
 
 use crate::abi::Dirent;
-use crate::calls::{check_flags, check_random_flags, new_node, position, position_or_offset};
+use anchorite_fs::{XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrName};
+use arrayvec::ArrayVec;
+
+use crate::calls::{
+    XattrsOf, check_flags, check_random_flags, check_value_len, new_node, position,
+    position_or_offset, set_xattr,
+};
 use crate::file::{Append, At};
 use crate::system::System;
-use crate::{Errno, Result};
+use crate::walk::LastLink;
+use crate::{Errno, PATH_MAX, Result};
 
 impl System {
     /// Does the call with Linux's `number`; returns its result, or an error's number
@@ -226,8 +233,80 @@ impl System {
             libc::SYS_sysinfo => memory.put(address(a), &self.sysinfo()?).map(|()| 0),
             libc::SYS_uname => memory.put(address(a), &self.uname()).map(|()| 0),
             libc::SYS_exit | libc::SYS_exit_group => self.exit_group(int(a)),
+            _ => self.dispatch_xattrs(number, [a, b, c, d, e]),
+        }
+    }
+
+    /// The calls on extended attributes. The file is looked for last, as on Linux.
+    fn dispatch_xattrs(&self, number: i64, [a, b, c, d, e]: [u64; 5]) -> Result<i64> {
+        let memory = self.user_memory();
+        let (name, path) = (&mut ArrayVec::new(), &mut ArrayVec::new());
+        match number {
+            libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr => {
+                let set = set_xattr(e as i32)?;
+                let name = self.xattr_name(b, name)?;
+                check_value_len(d as usize)?;
+                let value = memory.source(c as usize, d as usize)?;
+                self.set_xattr(self.xattrs_of(number, a, path)?, name, value, set).map(|()| 0)
+            }
+            libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_fgetxattr => {
+                let room = (d as usize).min(XATTR_SIZE_MAX);
+                let name = self.xattr_name(b, name)?;
+                self.get_xattr(self.xattrs_of(number, a, path)?, name, || {
+                    memory.sink(c as usize, room)
+                })
+                .map(length)
+            }
+            libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr => {
+                let room = (c as usize).min(XATTR_LIST_MAX);
+                self.list_xattrs(self.xattrs_of(number, a, path)?, || memory.sink(b as usize, room))
+                    .map(length)
+            }
+            libc::SYS_removexattr | libc::SYS_lremovexattr | libc::SYS_fremovexattr => {
+                let name = self.xattr_name(b, name)?;
+                self.remove_xattr(self.xattrs_of(number, a, path)?, name).map(|()| 0)
+            }
             _ => self.dispatch_identity(number, [a, b, c]),
         }
+    }
+
+    /// Copies the name of an extended attribute to `room`.
+    ///
+    /// # Errors
+    /// EFAULT; ERANGE.
+    fn xattr_name<'a>(
+        &self,
+        address: u64,
+        room: &'a mut ArrayVec<u8, { XATTR_NAME_MAX + 1 }>,
+    ) -> Result<XattrName<'a>> {
+        *room = self.user_memory().bounded_string(address as usize, Errno::ERANGE)?;
+        XattrName::new(room)
+    }
+
+    /// Whose extended attributes the call with this number is about, by its first word. A path
+    /// is copied to `room`.
+    ///
+    /// # Errors
+    /// EFAULT; ENAMETOOLONG.
+    fn xattrs_of<'a>(
+        &self,
+        number: i64,
+        word: u64,
+        room: &'a mut ArrayVec<u8, PATH_MAX>,
+    ) -> Result<XattrsOf<'a>> {
+        let last_link = match number {
+            libc::SYS_fsetxattr
+            | libc::SYS_fgetxattr
+            | libc::SYS_flistxattr
+            | libc::SYS_fremovexattr => return Ok(XattrsOf::Descriptor(word as i32)),
+            libc::SYS_lsetxattr
+            | libc::SYS_lgetxattr
+            | libc::SYS_llistxattr
+            | libc::SYS_lremovexattr => LastLink::Stay,
+            _ => LastLink::Follow,
+        };
+        *room = self.user_memory().string(word as usize)?;
+        Ok(XattrsOf::Path(room, last_link))
     }
 
     /// The calls on users and groups.

@@ -3,7 +3,7 @@
 //! The archive is a pax tar (POSIX.1-2024, pax; GNU's format 1.0 for files with holes). Paths
 //! in it are relative to the directory, which comes first, as `./`; directories come before
 //! what is in them, in the order in which they list it. Kept are types, modes, owners, times
-//! to the nanosecond, hard links and holes. An access time is told where it is another than
+//! to the nanosecond, extended attributes, hard links and holes. An access time is told where it is another than
 //! the modification time, which is what a preload takes it for otherwise.
 //!
 //! It is written in pieces of up to 64 KiB, and takes memory for one such piece, for the
@@ -14,14 +14,15 @@
 //! Other threads may go on: an entry is as it was when its turn came, and a file that becomes
 //! shorter meanwhile is filled up with zeros.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt::{self, Display, Formatter};
 
 use anchorite_archive::{Body, Device, Member, PIECES_LIMIT, Time, What, WriteError, Writer};
 use anchorite_fs::mem::{Arc, try_bytes};
 use anchorite_fs::{
-    AccessTime, Attributes, Caller, Credentials, FileType, Inode, InodeNo, InodeRef, PAGE_BYTES,
-    Region, Sink, Timestamp,
+    AccessTime, Caller, Credentials, FileType, Inode, InodeNo, InodeRef, PAGE_BYTES, Region, Sink,
+    Timestamp,
 };
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -185,7 +186,7 @@ struct Export<'a> {
 impl Export<'_> {
     /// Writes the tree, from the top down and without recursion.
     fn tree(&mut self, top: InodeRef) -> Exporting<()> {
-        self.begin(b"./", Body::Directory, &top.attributes())?;
+        self.begin(b"./", Body::Directory, &top)?;
         let mut levels = Vec::new();
         reserve(&mut levels, 1)?;
         levels.push(Level { directory: top, cookie: 0, path_len: 0 });
@@ -204,7 +205,7 @@ impl Export<'_> {
             }
             reserve(&mut self.path, 1)?;
             self.path.push(b'/');
-            self.begin_here(Body::Directory, &inode.attributes())?;
+            self.begin_here(Body::Directory, &inode)?;
             if !inode.is_mount_point() {
                 reserve(&mut levels, 1)?;
                 let path_len = self.path.len();
@@ -251,7 +252,7 @@ impl Export<'_> {
         if attributes.nlink > 1 {
             if let Some(first) = self.linked.get(&attributes.ino) {
                 let first = copy(first)?;
-                return self.begin_here(Body::HardLink(&first), &attributes);
+                return self.begin_here(Body::HardLink(&first), inode);
             }
             self.linked.try_reserve(1).map_err(|_| ExportError::Memory)?;
             self.linked.insert(attributes.ino, copy(&self.path)?);
@@ -265,24 +266,23 @@ impl Export<'_> {
                 target.resize(attributes.size as usize, 0);
                 let sink = &mut Sink::from(&mut target[..]);
                 let len = inode.read_link(self.caller, sink).map_err(ExportError::Directory)?;
-                self.begin_here(Body::Symlink(&target[..len]), &attributes)
+                self.begin_here(Body::Symlink(&target[..len]), inode)
             }
-            FileType::Fifo => self.begin_here(Body::Fifo, &attributes),
-            FileType::CharDevice => self.begin_here(Body::CharDevice(device()), &attributes),
-            FileType::BlockDevice => self.begin_here(Body::BlockDevice(device()), &attributes),
-            _ => self.content(inode, &attributes),
+            FileType::Fifo => self.begin_here(Body::Fifo, inode),
+            FileType::CharDevice => self.begin_here(Body::CharDevice(device()), inode),
+            FileType::BlockDevice => self.begin_here(Body::BlockDevice(device()), inode),
+            _ => self.content(inode, attributes.size),
         }
     }
 
-    fn content(&mut self, inode: &Inode, attributes: &Attributes) -> Exporting<()> {
-        let size = attributes.size;
+    fn content(&mut self, inode: &Inode, size: u64) -> Exporting<()> {
         let first_hole = inode.find_region(0, Region::Hole).unwrap_or(size);
         if first_hole >= size {
-            self.begin_here(Body::File { size }, attributes)?;
+            self.begin_here(Body::File { size }, inode)?;
             return self.data(inode, 0, size);
         }
         let map = pieces(inode, size)?;
-        self.begin_here(Body::Sparse { size, map: &map }, attributes)?;
+        self.begin_here(Body::Sparse { size, map: &map }, inode)?;
         map.iter().try_for_each(|&(offset, len)| self.data(inode, offset, len))
     }
 
@@ -301,14 +301,24 @@ impl Export<'_> {
         Ok(())
     }
 
-    fn begin_here(&mut self, body: Body<'_>, attributes: &Attributes) -> Exporting<()> {
+    fn begin_here(&mut self, body: Body<'_>, inode: &Inode) -> Exporting<()> {
         let path = core::mem::take(&mut self.path);
-        let begun = self.begin(&path, body, attributes);
+        let begun = self.begin(&path, body, inode);
         self.path = path;
         begun
     }
 
-    fn begin(&mut self, path: &[u8], body: Body<'_>, attributes: &Attributes) -> Exporting<()> {
+    fn begin(&mut self, path: &[u8], body: Body<'_>, inode: &Inode) -> Exporting<()> {
+        let attributes = inode.attributes();
+        let mut xattrs = Vec::new();
+        if !matches!(body, Body::HardLink(_)) {
+            let collected = inode.each_xattr(|name, value| {
+                xattrs.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                xattrs.push((Cow::Owned(try_bytes(name)?), Cow::Owned(try_bytes(value)?)));
+                Ok(())
+            });
+            collected.map_err(|_| ExportError::Memory)?;
+        }
         let (mtime, atime) = (time(attributes.mtime), time(attributes.atime));
         let member = Member {
             path,
@@ -318,7 +328,7 @@ impl Export<'_> {
             gid: attributes.gid,
             mtime,
             atime: (atime != mtime).then_some(atime),
-            xattrs: &[],
+            xattrs: &xattrs,
         };
         self.writer.begin(&member).map_err(|error| write_error(error, path))?;
         self.done.entries += 1;

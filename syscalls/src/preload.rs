@@ -13,7 +13,8 @@
 //! archive: a directory only if it is empty, or by a directory, which then keeps its entries.
 //! Parents that the archive does not have are made, root's, with mode 0755. Owners, modes and
 //! times are the archive's; a file that it tells no time of access of was accessed when it
-//! was modified. The mode of a symbolic link is 0777.
+//! was modified. The mode of a symbolic link is 0777. Extended attributes are kept whose names
+//! begin with `user.`, `trusted.` or `security.`; others the ramdisk does not have.
 //!
 //! An entry is placed as a whole or not at all. What cannot be placed, or read, stops the
 //! preload, or is skipped and counted ([`OnDamage`]); but when there is no more room, that is
@@ -27,8 +28,8 @@ use core::fmt::{self, Display, Formatter};
 use anchorite_archive::{Content, Damage, Device, Entry, Kind, Pieces, Reader, Time, What};
 use anchorite_fs::mem::{Arc, try_bytes};
 use anchorite_fs::{
-    AccessTime, Caller, Created, Credentials, FileType, Inode, InodeRef, Lender, NAME_MAX, Owner,
-    Piece, Placement, Sink, Timestamp, What as Placed,
+    AccessTime, Caller, Created, Credentials, FileType, Inode, InodeRef, Lender, Loan, NAME_MAX,
+    Owner, Piece, Placement, Sink, Timestamp, What as Placed,
 };
 
 use crate::node::Node;
@@ -103,25 +104,7 @@ impl System {
         let caller = Caller { access_time: AccessTime::Keep, ..Caller::new(&credentials, now) };
         let target = self.ramdisk_directory(&caller, dir).map_err(PreloadError::Directory)?;
         let loan = self.borrow(archive).map_err(PreloadError::Directory)?;
-        let mut filling = Filling {
-            caller: &caller,
-            is_root: target.parent().is_none(),
-            target,
-            last_parent: None,
-        };
-        let mut done = Preloaded::default();
-        let reader = Reader::new(loan.bytes()).map_err(PreloadError::Damage)?;
-        for entry in reader {
-            match entry.map_err(PreloadError::Damage).and_then(|entry| filling.add(&entry)) {
-                Ok(()) => done.entries += 1,
-                Err(PreloadError::Damage(damage)) if on_damage == OnDamage::Skip => {
-                    done.skipped += 1;
-                    done.first_skipped.get_or_insert(damage);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
+        fill(&caller, target, &loan, on_damage)
     }
 
     /// The directory of the ramdisk at `/` that an absolute path names, made if missing.
@@ -132,6 +115,34 @@ impl System {
             Node::Host(_) => Err(Errno::EXDEV),
         }
     }
+}
+
+/// Fills the directory `target` of a ramdisk from the archive that was lent to that ramdisk, for
+/// who has a ramdisk without a [`System`]; else as [`System::preload`].
+///
+/// # Errors
+/// Those of [`System::preload`], but for the directory.
+pub fn fill(
+    caller: &Caller<'_>,
+    target: InodeRef,
+    archive: &Loan,
+    on_damage: OnDamage,
+) -> core::result::Result<Preloaded, PreloadError> {
+    let mut filling =
+        Filling { caller, is_root: target.parent().is_none(), target, last_parent: None };
+    let mut done = Preloaded::default();
+    let reader = Reader::new(archive.bytes()).map_err(PreloadError::Damage)?;
+    for entry in reader {
+        match entry.map_err(PreloadError::Damage).and_then(|entry| filling.add(&entry)) {
+            Ok(()) => done.entries += 1,
+            Err(PreloadError::Damage(damage)) if on_damage == OnDamage::Skip => {
+                done.skipped += 1;
+                done.first_skipped.get_or_insert(damage);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Why an entry was not placed.
@@ -153,6 +164,7 @@ impl From<Errno> for Refusal {
             Errno::ENOTEMPTY => "it has the name of a directory that is not empty",
             Errno::EBUSY => "something is mounted where it belongs",
             Errno::EFBIG => "it is larger than a file can be",
+            Errno::ERANGE | Errno::E2BIG | Errno::EINVAL => "an extended attribute of it cannot be",
             Errno::EMLINK => "the file that it links to has too many names",
             _ => "it cannot be placed",
         })
@@ -205,7 +217,7 @@ impl Filling<'_> {
             Kind::CharDevice(device) => Placed::Node(FileType::CharDevice, number(*device)),
             Kind::BlockDevice(device) => Placed::Node(FileType::BlockDevice, number(*device)),
         };
-        self.place_as(parent, name, placement(entry, what))
+        self.place_as(parent, name, placement(entry, what, &xattrs(entry)?))
     }
 
     fn file(
@@ -215,8 +227,9 @@ impl Filling<'_> {
         name: &[u8],
         content: &Content<'_>,
     ) -> Placing<()> {
+        let xattrs = xattrs(entry)?;
         with_content(content, |content| {
-            self.place_as(parent, name, placement(entry, Placed::Regular(content)))
+            self.place_as(parent, name, placement(entry, Placed::Regular(content), &xattrs))
         })
     }
 
@@ -250,9 +263,13 @@ impl Filling<'_> {
         Inode::place_link(&directory, self.caller, name, &file)?;
         self.last_parent = None;
         match content {
-            Some(content) => with_content(content, |content| {
-                Ok(file.refill(self.caller, placement(entry, Placed::Regular(content)))?)
-            }),
+            Some(content) => {
+                let xattrs = xattrs(entry)?;
+                with_content(content, |content| {
+                    let what = Placed::Regular(content);
+                    Ok(file.refill(self.caller, placement(entry, what, &xattrs))?)
+                })
+            }
             None => Ok(()),
         }
     }
@@ -359,7 +376,7 @@ impl Filling<'_> {
     fn implied(&self, parent: &InodeRef, name: &[u8]) -> Result<InodeRef> {
         let (owner, now) = (Owner { uid: 0, gid: 0 }, self.caller.now());
         let what = Placed::Directory;
-        let placement = Placement { what, mode: 0o755, owner, atime: now, mtime: now };
+        let placement = Placement { what, mode: 0o755, owner, atime: now, mtime: now, xattrs: &[] };
         Ok(Inode::place(parent, self.caller, name, placement)?.0)
     }
 
@@ -432,7 +449,11 @@ fn split(path: &[u8]) -> Placing<(&[u8], &[u8])> {
 }
 
 /// How an entry is to be placed as `what`.
-fn placement<'a>(entry: &Entry<'_>, what: Placed<'a>) -> Placement<'a> {
+fn placement<'a>(
+    entry: &Entry<'_>,
+    what: Placed<'a>,
+    xattrs: &'a [(&'a [u8], &'a [u8])],
+) -> Placement<'a> {
     let mode = if matches!(what, Placed::Symlink(_)) { 0o777 } else { entry.mode };
     let mtime = timestamp(entry.mtime);
     Placement {
@@ -441,7 +462,21 @@ fn placement<'a>(entry: &Entry<'_>, what: Placed<'a>) -> Placement<'a> {
         owner: Owner { uid: entry.uid, gid: entry.gid },
         atime: entry.atime.map_or(mtime, timestamp),
         mtime,
+        xattrs,
     }
+}
+
+/// An entry's extended attributes, of those that the ramdisk has.
+fn xattrs<'a>(entry: &'a Entry<'_>) -> Result<Vec<(&'a [u8], &'a [u8])>> {
+    const KEPT: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
+    let mut xattrs = Vec::new();
+    for (name, value) in &entry.xattrs {
+        if KEPT.iter().any(|namespace| name.starts_with(namespace)) {
+            xattrs.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            xattrs.push((&name[..], &value[..]));
+        }
+    }
+    Ok(xattrs)
 }
 
 fn timestamp(time: Time) -> Timestamp {

@@ -182,7 +182,7 @@ impl System {
     /// # Errors
     /// ENOMEM.
     pub(crate) fn root_of_pipes(&self, caller: &Caller<'_>) -> Result<&InodeRef> {
-        let limits = Limits { size_bytes: 0, inodes: u64::MAX };
+        let limits = Limits { size_bytes: 0, inodes: 1 << 32 };
         let make = || Ramdisk::new(caller, 0o777, limits, PIPE_DEVICE, 0);
         self.pipe_files.try_call_once(make).map(Ramdisk::root)
     }

@@ -79,9 +79,21 @@ impl UserMemory {
     /// EFAULT if it leaves mapped memory; ENAMETOOLONG without a NUL in the first
     /// [`PATH_MAX`] bytes.
     pub(crate) fn string(&self, address: usize) -> Result<ArrayVec<u8, PATH_MAX>> {
+        self.bounded_string(address, Errno::ENAMETOOLONG)
+    }
+
+    /// Copies a string that ends in NUL.
+    ///
+    /// # Errors
+    /// EFAULT if it leaves mapped memory; `too_long` without a NUL in the first `ROOM` bytes.
+    pub(crate) fn bounded_string<const ROOM: usize>(
+        &self,
+        address: usize,
+        too_long: Errno,
+    ) -> Result<ArrayVec<u8, ROOM>> {
         let reach = self.reach(address);
         let mut string = ArrayVec::new();
-        for at in 0..reach.min(PATH_MAX) {
+        for at in 0..reach.min(ROOM) {
             // SAFETY: inside the mapped range. Another core may write it meanwhile: the
             // volatile read takes whatever byte is there, once.
             let byte = unsafe {
@@ -92,7 +104,7 @@ impl UserMemory {
             }
             string.push(byte);
         }
-        Err(if reach < PATH_MAX { Errno::EFAULT } else { Errno::ENAMETOOLONG })
+        Err(if reach < ROOM { Errno::EFAULT } else { too_long })
     }
 
     /// Reads words at `address`.

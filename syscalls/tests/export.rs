@@ -65,6 +65,15 @@ fn tree() -> System {
     let long = [b"/d/".to_vec(), vec![b'n'; 255]].concat();
     sys.mkdir(&long, 0o755).unwrap();
     api::write(&sys, [&long[..], b"/\xff\n\\ name"].concat(), b"odd").unwrap();
+    for (path, name, value) in [
+        (&b"/d"[..], &b"user.directory"[..], &b""[..]),
+        (b"/d/small", b"user.colour", b"green\0=%\n"),
+        (b"/d/small", b"trusted.a=b%", &[7; 300]),
+        (b"/d/link", b"trusted.link", b"1"),
+        (b"/d/device", b"security.label", b"2"),
+    ] {
+        sys.lsetxattr(path, name, value, 0).unwrap();
+    }
     sys.chown(b"/d/large", 4_000_000_000, 3_000_000).unwrap();
     let times = [
         (&b"/d/large"[..], time(-1, 999_999_999), time(-5, 1)),
@@ -105,11 +114,21 @@ fn seen(sys: &System, dir: &str) -> Vec<String> {
             }
             _ => vec![],
         };
+        let mut names = [0; 1000];
+        let len = sys.llistxattr(&path, &mut names).unwrap();
+        let names = names[..len].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let xattrs: Vec<_> = (names)
+            .map(|name| {
+                let mut value = [0; 1000];
+                let len = sys.lgetxattr(&path, name, &mut value).unwrap();
+                format!("{}={}", name.escape_ascii(), value[..len].escape_ascii())
+            })
+            .collect();
         let (mode, size) = (stat.st_mode, (stat.st_size, stat.st_blocks));
         let name = path[dir.len()..].escape_ascii();
         let digest = content.iter().fold(7u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte));
         lines.push(format!(
-            "{name} {mode:o} {} {owner:?} {size:?} {times:?} {digest:x}",
+            "{name} {mode:o} {} {owner:?} {size:?} {times:?} {digest:x} {xattrs:?}",
             stat.st_nlink
         ));
     }

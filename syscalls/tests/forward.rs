@@ -256,6 +256,36 @@ fn what_a_host_cannot_do_is_enosys() {
     assert_eq!(system.fchown(fd, 1, 1), enosys);
 }
 
+/// A host is not even asked: programs take it for a file system without such attributes.
+#[test]
+fn forwarded_files_have_no_extended_attributes() {
+    let (system, host) = with_deep_directory();
+    let file = &b"/mnt/a/b/c/d/e/f"[..];
+    let fd = system.open(file, libc::O_RDWR, 0).unwrap();
+    host.asked();
+    let (none, no_len) = (Err(Errno::EOPNOTSUPP), Err(Errno::EOPNOTSUPP));
+    let name = b"user.a";
+    assert_eq!(system.setxattr(file, name, b"1", 0), none);
+    assert_eq!(system.lsetxattr(file, name, b"1", 0), none);
+    assert_eq!(system.getxattr(file, name, &mut [0; 9]), no_len);
+    assert_eq!(system.lgetxattr(file, name, &mut [0; 9]), no_len);
+    assert_eq!(system.listxattr(file, &mut [0; 9]), no_len);
+    assert_eq!(system.llistxattr(file, &mut [0; 9]), no_len);
+    assert_eq!(system.removexattr(file, name), none);
+    assert_eq!(system.lremovexattr(file, name), none);
+    // The console is in no file system at all.
+    for fd in [fd, 1] {
+        assert_eq!(system.fsetxattr(fd, name, b"1", 0), none);
+        assert_eq!(system.fgetxattr(fd, name, &mut [0; 9]), no_len);
+        assert_eq!(system.flistxattr(fd, &mut [0; 9]), no_len);
+        assert_eq!(system.fremovexattr(fd, name), none);
+    }
+    assert!(host.asked().is_empty());
+    // What is wrong with the call itself is told all the same.
+    assert_eq!(system.setxattr(file, b"", b"1", 0), Err(Errno::ERANGE));
+    assert_eq!(system.setxattr(file, name, b"1", 4), Err(Errno::EINVAL));
+}
+
 #[test]
 fn mount_has_edges() {
     let (system, _host) = with_deep_directory();

@@ -333,3 +333,50 @@ fn descriptors_are_given_once() {
     };
     race(system, &[&open, &open, &open]);
 }
+
+/// Each racer takes back what it gave, or the file goes: the quota, which they share, must
+/// count to zero again. Names in listings are whole, and so are values.
+#[test]
+fn extended_attributes_are_given_and_taken_back() {
+    let system = system(ROOMY);
+    for file in [&b"/f"[..], b"/g"] {
+        let fd = system.creat(file, 0o644).unwrap();
+        system.close(fd).unwrap();
+    }
+    let gone = [Errno::ENOENT, Errno::ENODATA, Errno::EEXIST];
+    let setter = |which: u8| {
+        move |system: &System, round: usize| {
+            let file = [&b"/f"[..], b"/g"][round % 2];
+            let (own, value) = ([b"user.", &[which][..]].concat(), vec![which; round * 37 % 3000]);
+            may(system.setxattr(file, &own, &value, 0), &gone);
+            may(system.setxattr(file, b"user.common", &value, libc::XATTR_CREATE), &gone);
+            may(system.removexattr(file, b"user.common"), &gone);
+            may(system.removexattr(file, &own), &gone);
+        }
+    };
+    let looker = |system: &System, _: usize| {
+        let names = [&b"user.a\0"[..], b"user.b\0", b"user.common\0"];
+        let mut buffer = [0; 4000];
+        if let Some(len) = may(system.listxattr(b"/f", &mut buffer), &gone) {
+            let mut listed = buffer[..len].split_inclusive(|&byte| byte == 0);
+            assert!(listed.all(|name| names.contains(&name)));
+        }
+        if let Some(len) = may(system.getxattr(b"/f", b"user.common", &mut buffer), &gone) {
+            assert!(buffer[..len].windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    };
+    let remover = |system: &System, round: usize| {
+        may(system.unlink(b"/g"), &gone);
+        let fd = system.open(b"/g", RW, 0o644).unwrap();
+        system.fsetxattr(fd, b"user.own", &vec![0; round % 3000], 0).unwrap();
+        if round.is_multiple_of(2) {
+            system.fremovexattr(fd, b"user.own").unwrap();
+        } else {
+            system.unlink(b"/g").unwrap();
+        }
+        system.close(fd).unwrap();
+    };
+    let (first, second) = (setter(b'a'), setter(b'b'));
+    let system = race(system, &[&first, &second, &looker, &remover]);
+    assert_eq!(system.listxattr(b"/f", &mut []), Ok(0));
+}

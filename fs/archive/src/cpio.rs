@@ -133,6 +133,25 @@ impl<'a> Cpio<'a> {
         None
     }
 
+    /// Where the archive that it is in ends, the trailer included.
+    #[cfg(feature = "compression")]
+    pub(crate) fn end(mut self) -> Result<usize, Damage> {
+        loop {
+            let offset = self.at;
+            let mut passed = || {
+                let header = self.header()?;
+                let name = self.name(&header)?;
+                self.data(header.filesize)?;
+                Ok(name)
+            };
+            match passed() {
+                Ok([name @ .., 0]) if name == TRAILER => return Ok(self.at),
+                Ok(_) => {}
+                Err(what) => return Err(Damage { offset: offset as u64, entry: None, what }),
+            }
+        }
+    }
+
     fn header(&self) -> Result<Header, What> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if rest.is_empty() {

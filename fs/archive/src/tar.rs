@@ -20,6 +20,8 @@
 //!   Interchange Format, size). A hard link has content in a pax archive only: if extended
 //!   headers came before, or if what follows it is no header (as libarchive guesses).
 //! * A checksum may be of signed bytes, as some old programs made it.
+//! * Access control lists, and attributes in the notations of others than star and GNU tar
+//!   (`SCHILY.xattr.`), are passed over like all records that are unknown.
 //! * Access times of GNU headers, which GNU tar itself uses for dumps only, are not read.
 
 mod number;
@@ -36,7 +38,7 @@ use crate::{Content, Damage, Device, Entry, Kind, METADATA_LIMIT, Time, What};
 use number::{number, unsigned};
 use records::Records;
 
-/// Bytes of records in global headers that an archive may have: every entry takes them over.
+/// How long what global records say may be, in bytes: every entry takes it over.
 const GLOBAL_LIMIT: usize = 4096;
 
 /// The walk.
@@ -45,9 +47,8 @@ pub(crate) struct Tar<'a> {
     bytes: &'a [u8],
     /// Where the next header is, at most at the end.
     at: usize,
-    /// What counts for all that follow, and how many bytes of records said so.
+    /// What counts for all that follow.
     globals: Records<'a>,
-    global_bytes: usize,
     /// Whether an extended header was seen.
     is_pax: bool,
     is_done: bool,
@@ -78,14 +79,7 @@ pub(crate) fn is_like_tar(bytes: &[u8]) -> bool {
 
 impl<'a> Tar<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Tar {
-            bytes,
-            at: 0,
-            globals: Records::default(),
-            global_bytes: 0,
-            is_pax: false,
-            is_done: false,
-        }
+        Tar { bytes, at: 0, globals: Records::default(), is_pax: false, is_done: false }
     }
 
     /// The next entry, if there is one.
@@ -146,25 +140,24 @@ impl<'a> Tar<'a> {
         let offset = self.at;
         let size = unsigned(&header.as_ustar().size, "extended header's size")?;
         let body = self.body(offset + HEADER_SIZE, size)?;
-        let (taken, limit) = match flag {
-            b'g' => (&mut self.global_bytes, GLOBAL_LIMIT),
-            _ => (&mut pending.bytes, METADATA_LIMIT),
-        };
-        *taken = taken.saturating_add(body.len());
-        let said = if *taken > limit {
-            Err(What::Metadata { limit })
-        } else {
-            match flag {
-                b'L' => {
-                    pending.long_name = Some(before_nul(body));
-                    Ok(())
+        let said = match flag {
+            b'g' => self.globals.take(body).and_then(|()| self.globals.limited(GLOBAL_LIMIT)),
+            _ => {
+                pending.bytes = pending.bytes.saturating_add(body.len());
+                match flag {
+                    _ if pending.bytes > METADATA_LIMIT => {
+                        Err(What::Metadata { limit: METADATA_LIMIT })
+                    }
+                    b'L' => {
+                        pending.long_name = Some(before_nul(body));
+                        Ok(())
+                    }
+                    b'K' => {
+                        pending.long_link = Some(before_nul(body));
+                        Ok(())
+                    }
+                    _ => pending.records.take(body),
                 }
-                b'K' => {
-                    pending.long_link = Some(before_nul(body));
-                    Ok(())
-                }
-                b'g' => self.globals.take(body),
-                _ => pending.records.take(body),
             }
         };
         self.is_pax |= matches!(flag, b'x' | b'X' | b'g');

@@ -79,7 +79,10 @@ pub enum Body<'a> {
 /// use anchorite_archive::{Body, Member, Time, Writer};
 ///
 /// let mut archive = Vec::new();
-/// let mut writer = Writer::new(|bytes: &[u8]| Ok::<_, ()>(archive.extend_from_slice(bytes)));
+/// let mut writer = Writer::new(|bytes: &[u8]| {
+///     archive.extend_from_slice(bytes);
+///     Ok::<_, ()>(())
+/// });
 /// let mtime = Time { seconds: 1_700_000_000, nanoseconds: 0 };
 /// let member = Member {
 ///     path: b"greeting",
@@ -137,8 +140,12 @@ impl<E> From<What> for WriteError<E> {
     }
 }
 
-/// Takes bytes of the archive.
-type Out<'o, E> = &'o mut dyn FnMut(&[u8]) -> Result<(), E>;
+/// The sink said no.
+struct Stopped;
+
+/// Takes bytes of the archive. What a sink's error is, is none of a plan's business: so its code
+/// is there once, whatever the sinks.
+type Out<'o> = &'o mut dyn FnMut(&[u8]) -> Result<(), Stopped>;
 
 impl<S, E> Writer<S>
 where
@@ -157,8 +164,13 @@ where
     pub fn begin(&mut self, member: &Member<'_>) -> Result<(), WriteError<E>> {
         self.settled()?;
         let plan = Plan::new(member)?;
-        let out: Out<'_, E> = &mut self.sink;
-        plan.write(out).map_err(WriteError::Sink)?;
+        let mut said = Ok(());
+        let written = plan.write(&mut |bytes| {
+            said = (self.sink)(bytes);
+            said.as_ref().map_err(|_| Stopped).copied()
+        });
+        said.map_err(WriteError::Sink)?;
+        debug_assert!(written.is_ok(), "only the sink stops it");
         self.owed = plan.data;
         // Of the map of a sparse file, whole blocks are written already.
         self.padding = padding(plan.data);
@@ -185,16 +197,16 @@ where
         Ok(())
     }
 
-    /// Ends the archive, and gives the sink back.
+    /// Ends the archive.
     ///
     /// # Errors
     /// [`WriteError::Missing`] for the last entry; [`WriteError::Sink`].
-    pub fn finish(mut self) -> Result<S, WriteError<E>> {
+    pub fn finish(mut self) -> Result<(), WriteError<E>> {
         self.settled()?;
         for _ in 0..2 {
             (self.sink)(&ZEROS).map_err(WriteError::Sink)?;
         }
-        Ok(self.sink)
+        Ok(())
     }
 
     /// Whether an entry's content is complete.
@@ -234,6 +246,8 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
+    // As with the reader, images have it and `write` compiled for size.
+    #[inline(never)]
     fn new(member: &'a Member<'a>) -> Result<Self, What> {
         let path = checked(member.path, "path")?;
         let target = match member.body {
@@ -246,7 +260,7 @@ impl<'a> Plan<'a> {
             Body::File { size } => data = size,
             Body::Sparse { size, map: pieces } => {
                 data = check_map(size, pieces)?;
-                let Ok(()) = each_line(size, pieces, &mut counter(&mut map));
+                let _ = each_line(size, pieces, &mut counter(&mut map));
             }
             Body::CharDevice(Device { major, minor })
             | Body::BlockDevice(Device { major, minor })
@@ -270,7 +284,7 @@ impl<'a> Plan<'a> {
         let mut plan =
             Plan { member, path: path_place, target, target_place, records: 0, map, data };
         let mut records = 0;
-        let Ok(()) = plan.each_record(&mut counter(&mut records));
+        let _ = plan.each_record(&mut counter(&mut records));
         plan.records = records;
         let names =
             |place, name: &[u8]| if place == Place::Gnu { name.len() as u64 + 1 } else { 0 };
@@ -281,7 +295,8 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    fn write<E>(&self, out: Out<'_, E>) -> Result<(), E> {
+    #[inline(never)]
+    fn write(&self, out: Out<'_>) -> Result<(), Stopped> {
         let names = [
             (self.path, self.member.path, EntryType::GnuLongName),
             (self.target_place, self.target, EntryType::GnuLongLink),
@@ -351,7 +366,7 @@ impl<'a> Plan<'a> {
         header
     }
 
-    fn each_record<E>(&self, out: Out<'_, E>) -> Result<(), E> {
+    fn each_record(&self, out: Out<'_>) -> Result<(), Stopped> {
         let member = self.member;
         let mut number = |key: &str, value: u64, limit: u64| match value > limit {
             true => record(&[key.as_bytes()], Number::new(value).digits(), out),
@@ -385,8 +400,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Counts the bytes that it takes.
-fn counter(count: &mut u64) -> impl FnMut(&[u8]) -> Result<(), core::convert::Infallible> {
+/// Counts the bytes that it takes, and never stops.
+fn counter(count: &mut u64) -> impl FnMut(&[u8]) -> Result<(), Stopped> {
     |bytes| {
         *count += bytes.len() as u64;
         Ok(())
@@ -435,7 +450,7 @@ fn check_map(size: u64, map: &[(u64, u64)]) -> Result<u64, What> {
 
 /// The lines of a sparse file's map. An empty piece at the end tells GNU tar how long a file
 /// is that ends in a hole.
-fn each_line<E>(size: u64, map: &[(u64, u64)], out: Out<'_, E>) -> Result<(), E> {
+fn each_line(size: u64, map: &[(u64, u64)], out: Out<'_>) -> Result<(), Stopped> {
     let mut line = |value: u64| {
         out(Number::new(value).digits())?;
         out(b"\n")
@@ -451,12 +466,12 @@ fn each_line<E>(size: u64, map: &[(u64, u64)], out: Out<'_, E>) -> Result<(), E>
 }
 
 /// The header of an entry that says something about the next one.
-fn extension<E>(
+fn extension(
     name: &[&[u8]],
     entry_type: EntryType,
     size: u64,
-    out: Out<'_, E>,
-) -> Result<(), E> {
+    out: Out<'_>,
+) -> Result<(), Stopped> {
     let mut header = Header::new_ustar();
     let fields = header.as_ustar_mut();
     let bytes = name.iter().copied().flatten();
@@ -474,7 +489,7 @@ fn extension<E>(
 }
 
 /// One record; its key is in pieces.
-fn record<E>(key: &[&[u8]], value: &[u8], out: Out<'_, E>) -> Result<(), E> {
+fn record(key: &[&[u8]], value: &[u8], out: Out<'_>) -> Result<(), Stopped> {
     let key_len: usize = key.iter().map(|piece| piece.len()).sum();
     // A space, an equals sign and a newline; and as many digits as the sum has.
     let rest = (key_len + value.len() + 3) as u64;
@@ -493,7 +508,7 @@ fn record<E>(key: &[&[u8]], value: &[u8], out: Out<'_, E>) -> Result<(), E> {
 }
 
 /// An attribute's record: GNU tar writes an equals sign in a name as `%3D`.
-fn xattr_record<E>(name: &[u8], value: &[u8], out: Out<'_, E>) -> Result<(), E> {
+fn xattr_record(name: &[u8], value: &[u8], out: Out<'_>) -> Result<(), Stopped> {
     const PREFIX: &[u8] = b"SCHILY.xattr.";
     if !name.iter().any(|byte| matches!(byte, b'=' | b'%')) {
         return record(&[PREFIX, name], value, out);
@@ -508,7 +523,7 @@ fn xattr_record<E>(name: &[u8], value: &[u8], out: Out<'_, E>) -> Result<(), E> 
     record(&[PREFIX, &escaped], value, out)
 }
 
-fn time_record<E>(key: &[u8], time: Time, out: Out<'_, E>) -> Result<(), E> {
+fn time_record(key: &[u8], time: Time, out: Out<'_>) -> Result<(), Stopped> {
     const BILLION: u32 = 1_000_000_000;
     let nanoseconds = time.nanoseconds.min(BILLION - 1);
     // As a sign, and a number of seconds away from the epoch.

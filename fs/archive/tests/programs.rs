@@ -13,14 +13,17 @@ use std::time::{Duration, SystemTime};
 
 use anchorite_archive::{Content, Device, Entry, Kind, Pieces, Reader};
 
+fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|ci| ci == "true")
+}
+
 /// Whether a program is installed; if not, says that the test is skipped, or fails in CI.
 fn has(program: &str, package: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
     if found.status.success() {
         return true;
     }
-    let is_ci = env::var_os("CI").is_some_and(|ci| ci == "true");
-    assert!(!is_ci, "this must run in CI: install {package}");
+    assert!(!is_ci(), "this must run in CI: install {package}");
     // Past the test harness's capture.
     let _ = writeln!(io::stdout(), "skipped: {program} is not installed; install {package}");
     false
@@ -79,6 +82,11 @@ fn tree() -> Tree {
     let mut setfattr = Command::new("sh");
     setfattr.args(["-c", "setfattr -n user.key -v value hello && setfattr -n user.no hello"]);
     let has_xattrs = setfattr.current_dir(&dir).output().unwrap().status.success();
+    if !has_xattrs {
+        let reason = "setfattr (package attr) does not set extended attributes here";
+        assert!(!is_ci(), "this must run in CI: {reason}");
+        let _ = writeln!(io::stdout(), "skipped: extended attributes: {reason}");
+    }
     Tree { dir, has_xattrs }
 }
 
@@ -209,14 +217,13 @@ fn compare(tree: &Tree, command: &str, keeps: Keeps) {
 
 #[test]
 fn gnu_tars_archives_are_read() {
-    if !has("tar", "tar") || !has("setfattr", "attr") {
+    if !has("tar", "tar") {
         return;
     }
     let tree = tree();
-    assert!(tree.has_xattrs, "the file system of {:?} has no extended attributes", tree.dir);
     let holes = Keeps { holes: true, ..PLAIN };
     let pax = Keeps { nanoseconds: true, ..PLAIN };
-    let all = Keeps { nanoseconds: true, xattrs: true, holes: true, links: true };
+    let all = Keeps { nanoseconds: true, xattrs: tree.has_xattrs, holes: true, links: true };
     compare(&tree, "tar -cf - --format=gnu .", PLAIN);
     compare(&tree, "tar -cf - --format=gnu --sparse .", holes);
     compare(&tree, "tar -cf - --format=oldgnu --sparse .", holes);

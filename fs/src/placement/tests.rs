@@ -18,7 +18,7 @@ fn ramdisk(inodes: u64) -> Ramdisk {
 }
 
 fn placed(what: What<'_>) -> Placement<'_> {
-    Placement { what, mode: 0o4751, owner: OWNER, atime: ATIME, mtime: MTIME }
+    Placement { what, mode: 0o4751, owner: OWNER, atime: ATIME, mtime: MTIME, xattrs: &[] }
 }
 
 fn place(dir: &InodeRef, name: &[u8], what: What<'_>) -> Result<InodeRef> {
@@ -151,6 +151,61 @@ fn without_room_all_stays_as_it_was() {
     assert_eq!((old.attributes().size, old.attributes().blocks), (2 << 20, 0));
     drop(old);
     check(&ramdisk, 1, 1);
+}
+
+#[test]
+fn extended_attributes_are_placed_with_the_file_or_not_at_all() {
+    let ramdisk = ramdisk(10);
+    let root = ramdisk.root();
+    let all = |inode: &Inode| {
+        let mut all = vec![];
+        let told = inode.each_xattr(|name, value| {
+            all.push((name.to_vec(), value.to_vec()));
+            Ok(())
+        });
+        assert_eq!(told, Ok(()));
+        all
+    };
+    fn with<'a>(what: What<'a>, xattrs: &'a [(&'a [u8], &'a [u8])]) -> Placement<'a> {
+        Placement { xattrs, ..placed(what) }
+    }
+    let pair = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
+    let good: &[(&[u8], &[u8])] = &[(b"user.a", b"1"), (b"trusted.b", b"2"), (b"user.a", b"3")];
+    let kept = [pair(b"user.a", b"3"), pair(b"trusted.b", b"2")];
+    let (big, long) = ([0; 9000], [b'n'; 256]);
+    as_root(|caller| {
+        for what in [whole(&[]), What::Directory, What::Symlink(b"x")] {
+            for round in 0..2 {
+                let (inode, _) = Inode::place(root, caller, b"x", with(what, good)).unwrap();
+                assert_eq!(all(&inode), kept, "round {round}");
+            }
+            for (name, value, errno) in [
+                (&b""[..], &b"1"[..], Errno::ERANGE),
+                (&long, b"1", Errno::ERANGE),
+                (b"user.a\0b", b"1", Errno::EINVAL),
+                (b"user.", b"1", Errno::EINVAL),
+                (b"system.posix_acl_access", b"1", Errno::EOPNOTSUPP),
+                (b"security.capability", b"1", Errno::EINVAL),
+                (b"user.a", &big, Errno::ENOSPC),
+            ] {
+                let xattrs = &[(&b"user.b"[..], &b"2"[..]), (name, value)];
+                let used = ramdisk.usage();
+                for entry in [&b"x"[..], b"y"] {
+                    let done = Inode::place(root, caller, entry, with(what, xattrs));
+                    assert_eq!(done.err(), Some(errno));
+                }
+                assert_eq!(root.place_over(caller, with(What::Directory, xattrs)), Err(errno));
+                let old = root.lookup(caller, b"x").unwrap();
+                if matches!(what, What::Regular(_)) {
+                    assert_eq!(old.refill(caller, with(what, xattrs)), Err(errno));
+                }
+                assert_eq!((all(&old), ramdisk.usage()), (kept.to_vec(), used), "{errno:?}");
+            }
+        }
+        assert_eq!(root.place_over(caller, with(What::Directory, good)), Ok(()));
+        assert_eq!(all(root), kept);
+    });
+    check(&ramdisk, 0, 1);
 }
 
 /// A preloaded file takes the memory of an empty one, and a checker finds a reference to

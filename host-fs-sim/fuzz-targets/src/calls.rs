@@ -163,6 +163,8 @@ enum Kind {
     Count,
     /// Some words: times, a position, limits, groups; or NULL.
     Words,
+    /// The name of an extended attribute.
+    Xattr,
 }
 
 impl Kind {
@@ -206,6 +208,10 @@ impl Kind {
             Kind::Count => Word::Plain(small % 18),
             Kind::Words if odd < 60 => Word::Plain(0),
             Kind::Words => Word::Words(u.arbitrary()?),
+            Kind::Xattr if odd < 200 => {
+                Word::Text(Path(table::XATTRS[usize::from(odd) % table::XATTRS.len()].to_vec()))
+            }
+            Kind::Xattr => Word::TextAtEnd(u.arbitrary()?, u.arbitrary()?),
         })
     }
 }

@@ -67,6 +67,9 @@ pub fn end(system: &System) {
         }
         .unwrap_or_else(|errno| panic!("{} stays: {errno:?}", path.escape_ascii()));
     }
+    for name in api::list_xattrs(system, "/").expect("root may list them").iter() {
+        api::remove_xattr(system, "/", name).expect("root may remove any");
+    }
     check(system);
     let usage = system.usage();
     assert_eq!((usage.pages, usage.inodes), (0, 1), "pages and inodes that nothing names");

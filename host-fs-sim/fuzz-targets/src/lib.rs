@@ -14,10 +14,12 @@
 //! * [`boot`]: what a hypervisor tells a guest, and what a guest sends to its launcher.
 //! * [`postmark`]: the benchmark's commands.
 //! * [`script`]: rows of calls, as people write them.
+//! * [`archive`]: archives, plain and compressed.
 //!
-//! Whatever else comes from outside (archives, once they are read) gets a module, a line in
-//! [`TARGETS`], and three lines in `host-fs-sim/fuzz/fuzz_targets`.
+//! Whatever else comes from outside gets a module, a line in [`TARGETS`], and three lines in
+//! `host-fs-sim/fuzz/fuzz_targets`.
 
+pub mod archive;
 pub mod boot;
 pub mod calls;
 #[allow(unsafe_code)]
@@ -39,7 +41,8 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
+    Target { name: "archive", run: |bytes| taken(bytes, archive::run) },
     Target { name: "boot", run: |bytes| taken(bytes, boot::run) },
     Target { name: "calls", run: |bytes| taken(bytes, calls::run) },
     Target { name: "model", run: |bytes| taken(bytes, model::run) },

@@ -113,6 +113,9 @@ impl Judge {
         if has_late_string(ours, statement) {
             return Some(deviations::STRINGS_COME_FIRST);
         }
+        if let Some(name) = xattr_name(statement) {
+            return xattr_deviation(ours, statement, name);
+        }
         let met = match &*statement.name {
             // Looking marks links that are followed: only what the call follows, too.
             "truncate" if word(1) >= 0 => {
@@ -137,6 +140,11 @@ impl Judge {
                     && flags & libc::AT_EMPTY_PATH != 0;
                 let is_unknown = flags & !known & !libc::AT_STATX_SYNC_TYPE != 0;
                 (is_descriptor && is_unknown, deviations::FLAGS_ARE_LOOKED_AT)
+            }
+            "fsetxattr" | "fgetxattr" | "flistxattr" | "fremovexattr" => {
+                let stat = stat(ours, &statement.arguments[..1])?;
+                let is_met = stat.st_mode & S_IFMT == S_IFIFO;
+                (is_met, deviations::PIPES_HAVE_ATTRIBUTES)
             }
             "open" | "openat" | "creat" => {
                 (is_guarded(ours, statement), deviations::STICKY_DIRECTORIES_GUARD_NO_LINKS)
@@ -180,6 +188,31 @@ fn apart_from_linux(ours: &mut dyn World, statement: &Statement) -> Option<&'sta
         return Some("there is less room on the campaign's tmpfs than here");
     }
     lists(ours, statement)
+}
+
+/// The name of the extended attribute that a statement is about, empty for a listing; none if it
+/// is about none.
+fn xattr_name(statement: &Statement) -> Option<&[u8]> {
+    let call = statement.name.strip_suffix("xattr")?;
+    match statement.arguments.get(1) {
+        Some(Value::Text(name)) if !call.ends_with("list") => Some(name),
+        _ => Some(b""),
+    }
+}
+
+/// The deviation from Linux that a statement about the extended attribute `name` would meet.
+fn xattr_deviation(ours: &mut dyn World, statement: &Statement, name: &[u8]) -> Option<Deviation> {
+    let is_here = word(statement, 0) as i32 == libc::AT_FDCWD;
+    if is_here && matches!(&*statement.name, "fsetxattr" | "fgetxattr") {
+        return Some(deviations::THE_WORKING_DIRECTORY_IS_NO_DESCRIPTOR);
+    }
+    if name.starts_with(b"system.posix_acl_") {
+        return Some(deviations::ACCESS_CONTROL_LISTS_ARE_NOT_KEPT);
+    }
+    // Whether trusted names are seen goes by these rights too.
+    let users = Users::of(ours);
+    let is_apart = (users.effective == 0) != (users.of_files == 0);
+    is_apart.then_some(deviations::RIGHTS_FOLLOW_THE_FILE_SYSTEM_USER)
 }
 
 /// Whether a hole ends at a file's end or behind, within a page that it covers up to there.

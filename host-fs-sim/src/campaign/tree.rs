@@ -52,6 +52,7 @@ impl Visit<'_> {
             class(stat.st_ctime, stat.st_ctime_nsec)
         );
         let (kind, size) = (stat.st_mode & S_IFMT, stat.st_size);
+        line += &self.xattrs(name);
         if kind == S_IFLNK {
             let target = self.world.call("readlink", &[path(name)[0].clone(), Value::Room(4096)]);
             let _ = write!(line, " to {}", outcome(target));
@@ -77,6 +78,26 @@ impl Visit<'_> {
                 Err(what) => self.lines.push(what),
             }
         }
+    }
+}
+
+impl Visit<'_> {
+    /// The extended attributes of a file, told.
+    fn xattrs(&mut self, file: &[u8]) -> String {
+        let [file] = path(file);
+        let listed = self.world.call("llistxattr", &[file.clone(), Value::Room(1 << 16)]);
+        let Some(Reply::Names(names)) = listed else { return format!(" xattrs {listed:?}") };
+        let mut told = String::new();
+        for name in names {
+            let _ = write!(told, " {}:", name.escape_ascii());
+            let arguments = [file.clone(), Value::Text(name), Value::Room(1 << 16)];
+            let value = self.world.call("lgetxattr", &arguments);
+            if let Some(Reply::Data(bytes)) = &value {
+                told += &sum(bytes);
+            }
+            let _ = write!(told, " {}", outcome(value));
+        }
+        told
     }
 }
 
@@ -128,13 +149,22 @@ fn list(world: &mut dyn World, directory: &[u8]) -> Result<Vec<Vec<u8>>, String>
     listed.map(|()| names)
 }
 
-/// Closes all descriptors, goes to the root, and removes all that is there.
+/// Closes all descriptors, goes to the root, and removes all that is there, and its extended
+/// attributes.
 ///
 /// # Errors
 /// What is in the way.
 pub(super) fn remove_all(world: &mut dyn World) -> Result<(), String> {
     world.call("close_range", &[3, u32::MAX.into(), 0].map(Value::Word));
     world.call("chdir", &path(b"/"));
+    let [root] = path(b"/");
+    let listed = world.call("listxattr", &[root.clone(), Value::Room(1 << 16)]);
+    let Some(Reply::Names(names)) = listed else {
+        return Err(format!("the root's extended attributes cannot be listed: {listed:?}"));
+    };
+    for name in names {
+        world.call("removexattr", &[root.clone(), Value::Text(name)]);
+    }
     remove_inside(world, b"/")
 }
 

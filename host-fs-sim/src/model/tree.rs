@@ -23,6 +23,14 @@ const LONG_TARGET: usize = 128;
 /// Seconds after which an access time is renewed anyway: `mount(8)`, relatime.
 const DAY: i64 = 24 * 60 * 60;
 
+/// Bytes that an inode counts for, where extended attributes count too, on tmpfs.
+const INODE_BYTES: u64 = 1024;
+
+/// Bytes that an extended attribute counts for, on tmpfs.
+pub fn xattr_bytes(name: &[u8], value: &[u8]) -> u64 {
+    40 + (name.len() + value.len()) as u64
+}
+
 /// A point in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
@@ -53,6 +61,8 @@ pub struct Inode {
     pub changed: Time,
     /// Whether a file without a name may get one: O_TMPFILE without O_EXCL.
     pub linkable: bool,
+    /// Extended attributes. A listing begins with the greatest name.
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// How many open files, working directories and subdirectories' `..` refer to it.
     pins: usize,
 }
@@ -174,6 +184,12 @@ impl Inode {
         }
     }
 
+    /// The content or the owner changes: the file loses what a program may do that is executed.
+    /// Linux lets an empty word of it stay.
+    pub fn lose_capabilities(&mut self) {
+        self.xattrs.retain(|name, value| name != b"security.capability" || value.is_empty());
+    }
+
     /// The content or the entries changed.
     pub fn touch(&mut self, now: Time) {
         self.modified = now;
@@ -204,6 +220,7 @@ impl Tree {
             modified: now,
             changed: now,
             linkable: false,
+            xattrs: BTreeMap::new(),
             pins: 1,
         };
         Tree {
@@ -279,12 +296,12 @@ impl Tree {
         let (gid, mode) = who.group_and_mode(self.get(parent), &kind, mode);
         let links = if let Kind::Directory(_) = kind { 2 } else { 1 };
         let [accessed, modified, changed] = [now; 3];
-        let (uid, linkable, pins) = (who.uid, false, 0);
+        let (uid, linkable, xattrs, pins) = (who.uid, false, BTreeMap::new(), 0);
         #[rustfmt::skip]
         let inode = Inode {
-            kind, mode, uid, gid, links, accessed, modified, changed, linkable, pins,
+            kind, mode, uid, gid, links, accessed, modified, changed, linkable, xattrs, pins,
         };
-        if self.usage().0 >= self.limits.inodes || inode.pages() > self.free_pages() {
+        if self.free_inode_bytes() < INODE_BYTES || inode.pages() > self.free_pages() {
             return Err(Errno::ENOSPC);
         }
         if let Kind::Directory(directory) = &inode.kind {
@@ -301,10 +318,10 @@ impl Tree {
     pub fn make_pipe(&mut self, who: &Who, now: Time) -> Id {
         let [accessed, modified, changed] = [now; 3];
         let (kind, mode, links, linkable, pins) = (Kind::Pipe, 0o600, 0, false, 0);
-        let (uid, gid) = (who.uid, who.gid);
+        let (uid, gid, xattrs) = (who.uid, who.gid, BTreeMap::new());
         #[rustfmt::skip]
         let inode = Inode {
-            kind, mode, uid, gid, links, accessed, modified, changed, linkable, pins,
+            kind, mode, uid, gid, links, accessed, modified, changed, linkable, xattrs, pins,
         };
         let id = self.next_id;
         self.next_id += 1;
@@ -316,6 +333,19 @@ impl Tree {
     /// Pages that can still be allocated.
     pub fn free_pages(&self) -> u64 {
         (self.limits.size_bytes / PAGE).saturating_sub(self.pages)
+    }
+
+    /// Room for inodes and extended attributes, of which the limit of inodes is made.
+    pub fn free_inode_bytes(&self) -> u64 {
+        let limit = self.limits.inodes.saturating_mul(INODE_BYTES);
+        let inodes = self.inodes.len() as u64 - self.pipes;
+        limit.saturating_sub(inodes * INODE_BYTES + self.xattr_bytes())
+    }
+
+    fn xattr_bytes(&self) -> u64 {
+        let counts = |inode: &&Inode| !matches!(inode.kind, Kind::Pipe);
+        let all = self.inodes.values().filter(counts).flat_map(|inode| &inode.xattrs);
+        all.map(|(name, value)| xattr_bytes(name, value)).sum()
     }
 
     /// Changes a regular file's content, and counts its pages.
@@ -370,8 +400,9 @@ impl Tree {
         }
     }
 
-    /// Inodes and pages in use.
+    /// Inodes, those that extended attributes count for included, and pages in use.
     pub fn usage(&self) -> (u64, u64) {
-        (self.inodes.len() as u64 - self.pipes, self.pages)
+        let inodes = self.inodes.len() as u64 - self.pipes;
+        (inodes + self.xattr_bytes().div_ceil(INODE_BYTES), self.pages)
     }
 }

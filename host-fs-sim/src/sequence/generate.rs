@@ -36,7 +36,9 @@ pub const CALLS: &[(&str, u64)] = &[
     ("prlimit64", 3), ("getuid", 1), ("geteuid", 1), ("getgid", 1), ("getegid", 1),
     ("getresuid", 2), ("getresgid", 2), ("setuid", 1), ("setgid", 2), ("setreuid", 2),
     ("setregid", 2), ("setresuid", 10), ("setresgid", 6), ("setfsuid", 2), ("setfsgid", 2),
-    ("setgroups", 3), ("getgroups", 2),
+    ("setgroups", 3), ("getgroups", 2), ("setxattr", 24), ("lsetxattr", 6), ("fsetxattr", 12),
+    ("getxattr", 10), ("lgetxattr", 4), ("fgetxattr", 6), ("listxattr", 6), ("llistxattr", 3),
+    ("flistxattr", 5), ("removexattr", 8), ("lremovexattr", 3), ("fremovexattr", 4),
 ];
 
 /// Most bytes of one write, piece or range that takes room.
@@ -332,9 +334,95 @@ impl Generator<'_> {
             "setresuid" | "setresgid" => if self.chance(90) { vec![number(-1), self.id(), number(-1)] } else { vec![self.id(), self.id(), number(0)] },
             "setgroups" => { let groups: &[i64] = self.of(&[&[][..], &[5], &[6, 5], &[7, 5, 7, 6]]); vec![words(groups)] }
             "getgroups" => vec![number(self.of(&[0, 1, 10, 10, -1]))],
+            "setxattr" | "lsetxattr" | "fsetxattr" => {
+                let file = self.xattrs_of(name);
+                let (attribute, value) = self.xattr();
+                vec![file, attribute, value, number(self.of(&[0, 0, 0, 0, 1, 1, 2, 2, 3, 4, -1]))]
+            }
+            "getxattr" | "lgetxattr" | "fgetxattr" => { let (file, attribute) = self.kept_xattr(name); vec![file, attribute, self.xattr_room()] }
+            "listxattr" | "llistxattr" | "flistxattr" => vec![self.xattrs_of(name), self.xattr_room()],
+            "removexattr" | "lremovexattr" | "fremovexattr" => { let (file, attribute) = self.kept_xattr(name); vec![file, attribute] }
             // The rest have none: sync, sched_yield, getuid and its kin.
             _ => Vec::new(),
         }
+    }
+
+    /// Whose extended attributes the call `name` is about.
+    fn xattrs_of(&mut self, name: &str) -> Value {
+        match name.as_bytes()[0] {
+            b'f' => self.fd(Want::Anything),
+            // Of a link, its own.
+            b'l' if name != "listxattr" => {
+                let want = self.of(&[Want::Link, Want::Anything]);
+                self.path(want)
+            }
+            _ => self.path(Want::Anything),
+        }
+    }
+
+    /// A file and an extended attribute, for the call `name`: mostly one that the file has.
+    fn kept_xattr(&mut self, name: &str) -> (Value, Value) {
+        let list = match name.as_bytes()[0] {
+            b'f' => "flistxattr",
+            b'l' => "llistxattr",
+            _ => "listxattr",
+        };
+        for _ in 0..if self.chance(75) { 8 } else { 0 } {
+            let file = self.xattrs_of(name);
+            let listed = self.run.world().call(list, &[file.clone(), Value::Room(1 << 16)]);
+            if let Some(Reply::Names(names)) = listed
+                && !names.is_empty()
+            {
+                let at = self.below(names.len() as u64) as usize;
+                return (file, text(&names[at]));
+            }
+        }
+        (self.xattrs_of(name), self.xattr().0)
+    }
+
+    /// The name of an extended attribute, and a value for it.
+    fn xattr(&mut self) -> (Value, Value) {
+        let name = match self.below(20) {
+            0..=9 => text(self.of(&["user.a", "user.b", "user.ab", "user.c"])),
+            10..=12 => text(self.of(&["trusted.a", "trusted.b"])),
+            13 | 14 => text(self.of(&["security.a", "security.b"])),
+            15..=17 => return (text("security.capability"), self.capability()),
+            18 => text(["user.", &"n".repeat(self.of(&[249, 250, 251, 4090, 4091]))].concat()),
+            _ => match self.below(4) {
+                0 => Value::Null,
+                1 => self.hostile_path(),
+                _ => text(self.of(&[
+                    "",
+                    "user",
+                    "user.",
+                    "trusted.",
+                    "security.",
+                    "system.a",
+                    "system.posix_acl_access",
+                    "other.a",
+                ])),
+            },
+        };
+        let len = self.of(&[0, 1, 1, 5, 5, 40, 977, 978, 979, 4000, 65_536, 65_537]);
+        let len = if len > 4000 && self.chance(60) { 2 } else { len };
+        (name, Value::Text(vec![b'a' + self.below(26) as u8; len]))
+    }
+
+    fn capability(&mut self) -> Value {
+        let magic: &[u8; 4] = self.of(&[b"\x00\0\0\x02", b"\x01\0\0\x02", b"\x01\0\0\x03"]);
+        let rest: &[u8] = self.of(&[
+            b"aaaabbbbccccdddd",
+            b"aaaabbbbccccdddd",
+            b"aaaabbbbccccdddd\0\0\0\0",
+            b"aaaabbbbccccdddd\x05\0\0\0",
+            b"aaaabbbbccccdddd\xff\xff\xff\xff",
+            b"aaaabbbb",
+        ]);
+        if self.chance(10) { text("") } else { text([magic, rest].concat()) }
+    }
+
+    fn xattr_room(&mut self) -> Value {
+        Value::Room(self.of(&[0, 0, 1, 7, 15, 100, 100, 1000, 65_535, 65_536, 70_000]))
     }
 
     fn fd(&mut self, want: Want) -> Value {

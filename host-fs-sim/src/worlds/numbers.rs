@@ -1,6 +1,6 @@
 //! [`Numbers`]: whoever does calls by Linux's numbers, as a world of rows.
 
-use anchorite_programs::posix::methods::entries;
+use anchorite_programs::posix::methods::{ended_by_nul, entries};
 use anchorite_programs::posix::script::{Reply, Statement, Value, World};
 use anchorite_syscalls::Errno;
 
@@ -27,6 +27,10 @@ pub fn arguments_of(name: &str) -> Option<impl Iterator<Item = char>> {
 enum Out {
     Nothing,
     Bytes,
+    /// Bytes; or how many they would be, where there is no room.
+    Value,
+    /// Names that end in NUL; or how many bytes they would be, where there is no room.
+    Names,
     Old,
     New,
     Stat,
@@ -47,7 +51,9 @@ enum Out {
 /// digits, which are themselves.
 #[rustfmt::skip]
 const CALLS: &[(&str, i64, &str, Out)] = {
-    use Out::{Bytes, Ends, Ids, New, Nothing, Old, Pair, Polled, Stat, Statfs, Statx};
+    use Out::{
+        Bytes, Ends, Ids, Names, New, Nothing, Old, Pair, Polled, Stat, Statfs, Statx, Value,
+    };
     use libc::*;
     const NUMBERS: Out = Out::Numbers;
     &[
@@ -93,6 +99,13 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("fstatfs", SYS_fstatfs, "wo", Statfs), ("utimensat", SYS_utimensat, "wsaw", Nothing),
         ("futimens", SYS_utimensat, "w0a0", Nothing), ("utimes", SYS_utimes, "sa", Nothing),
         ("futimesat", SYS_futimesat, "wsa", Nothing), ("utime", SYS_utime, "sa", Nothing),
+        ("setxattr", SYS_setxattr, "ssdw", Nothing), ("lsetxattr", SYS_lsetxattr, "ssdw", Nothing),
+        ("fsetxattr", SYS_fsetxattr, "wsdw", Nothing), ("getxattr", SYS_getxattr, "ssr", Value),
+        ("lgetxattr", SYS_lgetxattr, "ssr", Value), ("fgetxattr", SYS_fgetxattr, "wsr", Value),
+        ("listxattr", SYS_listxattr, "sr", Names), ("llistxattr", SYS_llistxattr, "sr", Names),
+        ("flistxattr", SYS_flistxattr, "wr", Names), ("removexattr", SYS_removexattr, "ss", Nothing),
+        ("lremovexattr", SYS_lremovexattr, "ss", Nothing),
+        ("fremovexattr", SYS_fremovexattr, "ws", Nothing),
         ("sched_yield", SYS_sched_yield, "", Nothing), ("clock_gettime", SYS_clock_gettime, "wo", Pair),
         ("getrlimit", SYS_getrlimit, "wo", Pair), ("setrlimit", SYS_setrlimit, "wa", Nothing),
         ("prlimit64", SYS_prlimit64, "wwao", Pair),
@@ -247,6 +260,9 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
     match out {
         Out::Nothing => Reply::Done(value),
         Out::Bytes => Reply::Data(all[..value as usize].to_vec()),
+        Out::Value | Out::Names if all.is_empty() => Reply::Done(value),
+        Out::Value => Reply::Data(all[..value as usize].to_vec()),
+        Out::Names => Reply::Names(ended_by_nul(&all[..value as usize])),
         Out::New => Reply::Entries(entries(&all[..value as usize])),
         Out::Old => Reply::Entries(old_entries(&all[..value as usize])),
         // SAFETY: the bytes are a `struct stat`, all of integers.

@@ -12,7 +12,8 @@
 //! - with [`FRAMED`], each program argument, and each name and each value of the
 //!   environment, is [`escape`]d; without it they are taken as they are, with a
 //!   shell's quotes removed;
-//! - [`FORWARD`]'s directory is always escaped.
+//! - the directory of [`FORWARD`], and both parts of [`PRELOAD`] and [`EXPORT`], are always
+//!   escaped.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -37,6 +38,22 @@ pub const VERBOSE: &str = "anchorite.verbose";
 /// `GUEST_DIR`. Repeatable; the path is percent-encoded ([`escape`] is the
 /// launcher's side), since a boot command line separates words by spaces.
 pub const FORWARD: &str = "anchorite.forward";
+
+/// Kernel argument, `anchorite.preload=FILE:DIR`: fill DIR from the archive FILE before the
+/// program starts. Repeatable, done in order. FILE is a file of the host's, by the path at which
+/// the hypervisor shows it; or `@MEMBER`, a member of the Hermit image that the machine was
+/// started with; or `@`, that image itself. Each part is percent-encoded ([`escape`]), which
+/// leaves no other colon. Without `:DIR` it is the root.
+pub const PRELOAD: &str = "anchorite.preload";
+/// Kernel argument: what is damaged in a [`PRELOAD`]'s archive is left out and counted. Without
+/// it the machine does not start.
+pub const PRELOAD_LENIENT: &str = "anchorite.preload-lenient";
+/// Kernel argument, `anchorite.export=FILE:DIR`: when the program returns or exits, write DIR as
+/// an archive into FILE, which is there already. Repeatable; as for [`PRELOAD`], FILE is a path
+/// at which the hypervisor shows a file of the host's.
+pub const EXPORT: &str = "anchorite.export";
+/// Below this a launcher shows archives to a guest, so no directory is forwarded there.
+pub const ARCHIVES_DIR: &str = "/.anchorite";
 
 /// Exit status of a guest whose Rust code panicked, as `std` has it.
 pub const STATUS_PANIC: i32 = 101;
@@ -64,12 +81,18 @@ pub enum Kind {
     Log = 3,
     /// The end: the exit status as a little-endian `i32`. Nothing follows.
     Exit = 4,
+    /// How far something long is: bytes done, and bytes in all or 0 if that is not known, each as
+    /// a little-endian `u64`.
+    Progress = 5,
+    /// An [`EXPORT`] is complete: its place among those of the command line, from 0, as a
+    /// little-endian `u32`.
+    Exported = 6,
 }
 
 impl Kind {
     /// The kind whose number is `byte`.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Stdout, Self::Stderr, Self::Log, Self::Exit]
+        [Self::Stdout, Self::Stderr, Self::Log, Self::Exit, Self::Progress, Self::Exported]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }

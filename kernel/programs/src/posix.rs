@@ -33,6 +33,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("metadata", include_str!("posix/metadata.txt")),
     ("permissions", include_str!("posix/permissions.txt")),
     ("pipes", include_str!("posix/pipes.txt")),
+    ("attributes", include_str!("posix/attributes.txt")),
 ];
 
 fn posix(context: &Context<'_>) -> Result<(), Failure> {

@@ -15,7 +15,8 @@ use anchorite_kernel::host_files::UhyveFiles;
 use anchorite_kernel::platform::BareMetal;
 use anchorite_kernel::{anchorite_programs, cpu, machine};
 use anchorite_programs::{Context, Program};
-use anchorite_syscalls::{HostFiles, Platform, thread};
+use anchorite_syscalls::api::OpenOptions;
+use anchorite_syscalls::{HostFiles, Platform, Result, thread};
 
 anchorite_kernel::image!(Program {
     name: "probe",
@@ -32,6 +33,7 @@ fn probe(ctx: &Context<'_>) -> i32 {
         Some(b"memory") => memory(ctx),
         Some(b"lines") => lines(ctx),
         Some(b"host") => host(ctx),
+        Some(b"change") => change(ctx),
         Some(_) => {
             print(ctx, "probe: no such thing\n");
             return 2;
@@ -129,6 +131,25 @@ fn lines(ctx: &Context<'_>) {
     let _ = ctx.sys.write(1, &text);
 }
 
+/// Overwrites the first byte of the file that is the second argument, appends to it, and tells
+/// what it holds then.
+fn change(ctx: &Context<'_>) {
+    let path = ctx.args.get(2).copied().unwrap_or(b"/file");
+    let change = || -> Result<Vec<u8>> {
+        let file = OpenOptions::new().read(true).write(true).open(ctx.sys, path)?;
+        let len = file.metadata()?.len();
+        file.write_all_at(b"C", 0)?;
+        file.write_all_at(b"+", len)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        Ok(content)
+    };
+    match change() {
+        Ok(content) => print(ctx, &format!("changed: {}\n", content.escape_ascii())),
+        Err(errno) => print(ctx, &format!("not changed: {errno}\n")),
+    }
+}
+
 /// The file hypercalls below the mapped directory that is the second argument.
 fn host(ctx: &Context<'_>) {
     let Some(machine) = machine::get() else { return };
@@ -158,9 +179,8 @@ fn host(ctx: &Context<'_>) {
         show("write outside", &files.write(fd, 8 as *const u8, 8));
         show("read beyond", &files.read(fd, buf.as_mut_ptr(), 1 << 40));
     }
-    let stat = |got: anchorite_syscalls::Result<libc::stat>| {
-        got.map(|stat| (stat.st_mode, stat.st_size, stat.st_nlink))
-    };
+    let stat =
+        |got: Result<libc::stat>| got.map(|stat| (stat.st_mode, stat.st_size, stat.st_nlink));
     show("fstat", &stat(files.fstat(fd)));
     show("close", &files.close(fd));
     show("close again", &files.close(fd));

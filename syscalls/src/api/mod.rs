@@ -9,6 +9,7 @@
 //! * [`File`], opened by [`OpenOptions`]: content.
 //! * [`Dir`], an open directory, and [`ReadDir`], what is in it, as [`DirEntry`]s.
 //! * [`Metadata`]: what `stat(2)` tells.
+//! * [`get_xattr()`], [`set_xattr()`], …: extended attributes.
 //! * Functions by path: [`read()`], [`write()`], [`copy()`], [`rename()`], ….
 //!
 //! A [`File`] and a [`Dir`] are descriptors: they are closed when dropped, where an error
@@ -46,6 +47,7 @@ mod metadata;
 mod names;
 mod options;
 mod trees;
+mod xattrs;
 
 pub use anchorite_fs::{FileType, Timestamp};
 
@@ -62,3 +64,4 @@ pub use names::{
 };
 pub use options::OpenOptions;
 pub use trees::{create_dir_all, export, remove_dir_all};
+pub use xattrs::{XattrNames, get_xattr, list_xattrs, remove_xattr, set_xattr};

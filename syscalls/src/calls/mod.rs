@@ -16,9 +16,11 @@ mod ranges;
 mod times;
 mod vectors;
 mod working_directory;
+mod xattrs;
 
 pub(crate) use data::position;
 pub(crate) use descriptors::check_flags;
 pub(crate) use names::new_node;
 pub(crate) use process::check_random_flags;
 pub(crate) use vectors::position_or_offset;
+pub(crate) use xattrs::{XattrsOf, check_value_len, set_xattr};

@@ -52,6 +52,14 @@ pub const STEPS: &[Step] = &[
     ("chown", Yes, |sys| api::chown(sys, "l/e", Some(1), None)),
     ("lchown", Yes, |sys| api::lchown(sys, "l/e", Some(1), None)),
     ("set_times", Yes, |sys| api::set_times(sys, "l/e", TIMES)),
+    ("set_xattr", Yes, |sys| api::set_xattr(sys, "l/e", "user.b", &BYTES[..500])),
+    ("get_xattr", Yes, |sys| api::get_xattr(sys, "d/file", "user.a").map(drop)),
+    ("list_xattrs", Yes, |sys| api::list_xattrs(sys, "d/file").map(drop)),
+    ("remove_xattr", Yes, |sys| api::remove_xattr(sys, "l/file", "user.a")),
+    ("File::set_xattr", Yes, |sys| File::open(sys, "d/file")?.set_xattr("user.b", "2")),
+    ("File::get_xattr", Yes, |sys| File::open(sys, "d/file")?.get_xattr("user.a").map(drop)),
+    ("File::list_xattrs", Yes, |sys| File::open(sys, "d/file")?.list_xattrs().map(drop)),
+    ("File::remove_xattr", Yes, |sys| File::open(sys, "d/file")?.remove_xattr("user.a")),
     ("read_dir", Yes, |sys| {
         api::read_dir(sys, "d")?.try_for_each(|entry| entry?.path_in("d").map(drop))
     }),
@@ -74,6 +82,10 @@ pub const STEPS: &[Step] = &[
     ("Dir::entries", Yes, |sys| {
         Dir::open(sys, "d")?.entries()?.try_for_each(|entry| entry.map(drop))
     }),
+    ("Dir::into_entries", Yes, |sys| {
+        Dir::open(sys, "d")?.into_entries()?.try_for_each(|entry| entry.map(drop))
+    }),
+    ("Dir::read_link", Yes, |sys| Dir::open(sys, ".")?.read_link("l/link").map(drop)),
     ("Dir::open_dir", Yes, |sys| Dir::open(sys, "l")?.open_dir("e/f").map(drop)),
     ("Dir::open_file", Yes, |sys| {
         Dir::open(sys, "l")?.open_file("file", OpenOptions::new().read(true)).map(drop)
@@ -90,10 +102,14 @@ pub const STEPS: &[Step] = &[
 /// from memory that is there: it allocates nothing. That is tried with the steps below.
 pub const WITHOUT_MEMORY: &[&str] = &[
     "accessed",
+    "append",
     "blocks",
     "changed",
     "close",
+    "create",
+    "create_new",
     "created",
+    "custom_flags",
     "dev",
     "dir",
     "fd",
@@ -101,7 +117,9 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "from_fd",
     "gid",
     "ino",
+    "into_dir",
     "into_fd",
+    "iter",
     "is_dir",
     "is_file",
     "is_symlink",
@@ -113,6 +131,7 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "nlink",
     "path_in",
     "permissions",
+    "rdev",
     "read_at",
     "read_exact",
     "read_exact_at",
@@ -123,19 +142,15 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "stream_position",
     "sync_all",
     "sync_data",
-    "uid",
-    // Options.
-    "append",
-    "create",
-    "create_new",
-    "custom_flags",
     "truncate",
+    "uid",
 ];
 
 fn sample() -> System {
     let system = system(ROOMY);
     api::create_dir_all(&system, "d/e/f/g").unwrap();
     api::write(&system, "d/file", BYTES).unwrap();
+    api::set_xattr(&system, "d/file", "user.a", [b'v'; 300]).unwrap();
     api::symlink(&system, "file", "d/link").unwrap();
     api::symlink(&system, "d", "l").unwrap();
     system

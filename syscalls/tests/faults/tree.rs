@@ -49,13 +49,28 @@ fn told(stat: &libc::stat) -> String {
     format!("{st_ino} {st_mode:o} {st_nlink} {st_size} {st_blocks} {st_uid}:{st_gid} {times}")
 }
 
+/// The extended attributes of a file.
+fn xattrs(system: &System, path: &[u8], buffer: &mut [u8]) -> String {
+    let len = system.llistxattr(path, buffer).unwrap();
+    let names: Vec<Vec<u8>> =
+        buffer[..len].split_inclusive(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
+    let tell = |name: &Vec<u8>| {
+        let name = &name[..name.len() - 1];
+        let mut hasher = DefaultHasher::new();
+        let len = system.lgetxattr(path, name, buffer);
+        hasher.write(&buffer[..len.unwrap_or(0)]);
+        format!(" {}: {len:?} {:x}", name.escape_ascii(), hasher.finish())
+    };
+    names.iter().map(tell).collect()
+}
+
 fn visit(system: &System, path: Vec<u8>, buffer: &mut [u8], lines: &mut Vec<String>) {
     let name = path.escape_ascii();
     let stat = match system.lstat(&path) {
         Ok(stat) => stat,
         Err(errno) => return lines.push(format!("{name} {errno:?}")),
     };
-    let line = format!("{name} {}", told(&stat));
+    let line = format!("{name} {}{}", told(&stat), xattrs(system, &path, buffer));
     let kind = stat.st_mode & libc::S_IFMT;
     if !matches!(kind, libc::S_IFREG | libc::S_IFDIR) {
         return lines.push(line);
@@ -105,6 +120,9 @@ pub fn clear(system: &System) {
         let path = entry.unwrap().path_in("/").unwrap();
         let removed = api::remove_file(system, &path);
         removed.or_else(|_| api::remove_dir_all(system, &path)).unwrap();
+    }
+    for name in api::list_xattrs(system, "/").unwrap().iter() {
+        api::remove_xattr(system, "/", name).unwrap();
     }
     let report = system.check().unwrap();
     assert!(report.problems.is_empty(), "{report}");

@@ -49,6 +49,20 @@ fn every_bad_pointer_is_efault() {
             first(SYS_chmod, [Word(0o644), NONE, NONE]),
             first(SYS_chown, [NONE, NONE, NONE]),
             first(SYS_lchown, [NONE, NONE, NONE]),
+            first(SYS_setxattr, [text("user.a"), Room, Word(1)]),
+            first(SYS_lsetxattr, [text("user.a"), Room, Word(1)]),
+            first(SYS_getxattr, [text("user.x"), Room, Word(9)]),
+            first(SYS_lgetxattr, [text("user.x"), Room, Word(9)]),
+            first(SYS_listxattr, [Room, Word(100), NONE]),
+            first(SYS_llistxattr, [Room, Word(100), NONE]),
+            first(SYS_removexattr, [text("user.a"), NONE, NONE]),
+            first(SYS_lremovexattr, [text("user.a"), NONE, NONE]),
+            raw(SYS_setxattr, [text("/f"), path.clone(), Room, Word(1)]).fails(EFAULT),
+            raw(SYS_fsetxattr, [Word(3), path.clone(), Room, Word(1)]).fails(EFAULT),
+            raw(SYS_getxattr, [text("/f"), path.clone(), Room, Word(9)]).fails(EFAULT),
+            raw(SYS_fgetxattr, [Word(3), path.clone(), Room, Word(9)]).fails(EFAULT),
+            second(SYS_removexattr, text("/f"), NONE),
+            second(SYS_fremovexattr, Word(3), NONE),
         ]);
     }
     for buffer in bad.iter().cloned().chain([Tail(stat_len - 1)]) {
@@ -67,6 +81,12 @@ fn every_bad_pointer_is_efault() {
             raw(SYS_getdents64, [Word(5), buffer.clone(), Word(100), NONE]).fails(EFAULT),
             raw(SYS_readlink, [text("/l"), buffer.clone(), Word(10), NONE]).fails(EFAULT),
             raw(SYS_getcwd, [buffer.clone(), Word(10), NONE, NONE]).fails(EFAULT),
+            raw(SYS_setxattr, [text("/f"), text("user.a"), buffer.clone(), Word(2)]).fails(EFAULT),
+            raw(SYS_fsetxattr, [Word(3), text("user.a"), buffer.clone(), Word(2)]).fails(EFAULT),
+            raw(SYS_getxattr, [text("/f"), text("user.x"), buffer.clone(), Word(2)]).fails(EFAULT),
+            raw(SYS_fgetxattr, [Word(3), text("user.x"), buffer.clone(), Word(2)]).fails(EFAULT),
+            raw(SYS_listxattr, [text("/f"), buffer.clone(), Word(99), NONE]).fails(EFAULT),
+            raw(SYS_flistxattr, [Word(3), buffer.clone(), Word(99), NONE]).fails(EFAULT),
         ]);
     }
     check("every_bad_pointer_is_efault", &steps);
@@ -76,7 +96,10 @@ fn every_bad_pointer_is_efault() {
 fn files() -> Vec<Step> {
     use crate::steps::{O_RDONLY, open};
     let link = symlink("target", "/l");
-    vec![creat("/f"), write(3, "content"), open("/f", O_RDONLY), open("/", O_RDONLY), link]
+    let name = Text("user.x".into());
+    let attribute = raw(SYS_fsetxattr, [Word(3), name, Text("value".into()), Word(2)]).gives(0);
+    let (file, root) = (open("/f", O_RDONLY), open("/", O_RDONLY));
+    vec![creat("/f"), write(3, "content"), file, root, link, attribute]
 }
 
 fn differs(step: Step, ours: i32, linux: Outcome) -> Vec<Step> {
@@ -165,6 +188,10 @@ rows! {
         raw(SYS_getcwd, [NULL, Word(0), NONE, NONE]).fails(ERANGE),
         raw(SYS_readlink, [text("/f"), NULL, Word(0), NONE]).fails(EINVAL),
         raw(SYS_readlink, [text("/f"), Room, Word(-1), NONE]).fails(EINVAL),
+        raw(SYS_setxattr, [text("/f"), text("user.a"), NULL, Word(0)]).gives(0),
+        raw(SYS_setxattr, [text("/f"), text("user.a"), text("1"), Word(2)]).gives(0),
+        raw(SYS_getxattr, [text("/f"), text("user.a"), NULL, Word(0)]).gives(2),
+        raw(SYS_listxattr, [text("/f"), NULL, Word(0), NONE]).gives(7),
     ];
     /// What Linux finds wrong before it looks at memory was found after: a bad length or
     /// flag, a descriptor of no directory, a path to no link.
@@ -181,6 +208,15 @@ rows! {
         raw(SYS_readlink, [text("/none"), NULL, Word(9), NONE]).fails(ENOENT),
         raw(SYS_readlink, [text("/f"), NULL, Word(9), NONE]).fails(EINVAL),
         raw(SYS_readlink, [NULL, Room, Word(0), NONE]).fails(EINVAL),
+        raw(SYS_setxattr, [NULL, text(""), NULL, Word(9)]).fails(ERANGE),
+        raw(SYS_setxattr, [NULL, text("user.a"), NULL, Word(65_537)]).fails(E2BIG),
+        raw(SYS_fsetxattr, [Word(77), text("user.a"), NULL, Word(1)]).fails(EFAULT),
+        raw(SYS_fsetxattr, [Word(77), text("user.a"), NULL, Word(0)]).fails(EBADF),
+        raw(SYS_getxattr, [text("/none"), text("user.a"), NULL, Word(9)]).fails(ENOENT),
+        raw(SYS_fgetxattr, [Word(77), text(""), NULL, Word(9)]).fails(ERANGE),
+        raw(SYS_fgetxattr, [Word(77), text("user.a"), NULL, Word(9)]).fails(EBADF),
+        raw(SYS_listxattr, [text("/none"), NULL, Word(9), NONE]).fails(ENOENT),
+        raw(SYS_removexattr, [NULL, text(""), NONE, NONE]).fails(ERANGE),
         raw(SYS_symlink, [text(""), text("/none/x"), NONE, NONE]),
         raw(SYS_chdir, [text(""), NONE, NONE, NONE]),
     ];
@@ -192,6 +228,10 @@ rows! {
         raw(SYS_write, [Word(4), Room, Word(-1), NONE]),
         raw(SYS_write, [Word(4), NULL, Word(i64::MIN), NONE]),
         raw(SYS_pread64, [Word(4), Room, Word(-1), Word(0)]),
+        raw(SYS_fsetxattr, [Word(4), text("user.a"), text("value"), Word(5)]).gives(0),
+        raw(SYS_fsetxattr, [Word(4), text("user.a"), Room, Word(-1)]).fails(E2BIG),
+        raw(SYS_fgetxattr, [Word(4), text("user.a"), Room, Word(-1)]),
+        raw(SYS_flistxattr, [Word(4), Room, Word(i64::MIN), NONE]),
     ];
     upper_halves_of_ints_are_ignored: [
         creat("/f"), raw(SYS_close, [Word(3 | 7 << 32), NONE, NONE, NONE]).gives(0),

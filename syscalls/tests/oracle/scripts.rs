@@ -167,6 +167,7 @@ texts! {
     metadata from ROWS in portable;
     permissions from ROWS in portable;
     pipes from ROWS in portable;
+    attributes from ROWS in portable;
     by_number from TEXTS in own;
     identity from TEXTS in own;
 }

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use super::checked;
 use super::number::{decimal, time};
 use super::sparse::Sparse;
 use crate::{Attribute, Time, What};
@@ -39,9 +40,7 @@ impl<'a> Records<'a> {
                 b"atime" => self.atime = given.map(|value| time(value, "atime")).transpose()?,
                 _ => {
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                        if name.is_empty() {
-                            return Err(What::Empty("attribute's name"));
-                        }
+                        let name = checked(name, "attribute's name")?;
                         self.xattrs.push((unescaped(name), Cow::Borrowed(value)));
                     } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                         self.sparse.take(key, given)?;
@@ -50,6 +49,20 @@ impl<'a> Records<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Forgets all that may be of any length, if it is longer than so many bytes: who takes the
+    /// records over reads and copies that again.
+    pub(super) fn limited(&mut self, limit: usize) -> Result<(), What> {
+        let names = self.xattrs.iter().map(|(name, _)| name.len() + size_of::<Attribute<'_>>());
+        let paths = [self.path, self.linkpath].into_iter().flatten().map(<[u8]>::len);
+        if names.chain(paths).sum::<usize>() + self.sparse.weight() <= limit {
+            return Ok(());
+        }
+        (self.path, self.linkpath) = (None, None);
+        self.xattrs.clear();
+        self.sparse = Sparse::default();
+        Err(What::Metadata { limit })
     }
 }
 

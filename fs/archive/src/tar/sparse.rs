@@ -47,6 +47,12 @@ impl<'a> Sparse<'a> {
         Ok(())
     }
 
+    /// The length of what may be of any length.
+    pub(super) fn weight(&self) -> usize {
+        let texts = [self.name, self.map].into_iter().flatten().map(<[u8]>::len);
+        texts.sum::<usize>() + self.pairs.len() * size_of::<(u64, Option<u64>)>()
+    }
+
     /// Whether the entry is a file with holes.
     pub(super) fn is_sparse(&self) -> bool {
         self.size.is_some() || self.version.0 != 0

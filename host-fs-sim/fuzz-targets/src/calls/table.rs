@@ -3,6 +3,7 @@
 use super::Kind;
 use super::Kind::{
     At, Count, Fd, Flags, Id, Length, Mode, Offset, One, Open, Path as Name, Room, Vector, Words,
+    Xattr,
 };
 
 /// Flags of `open(2)` that go together.
@@ -81,6 +82,19 @@ const CONTROL: Kind = One(&[
     libc::F_ADD_SEALS,
     99,
 ]);
+const XATTR: Kind = One(&[0, 0, 0, libc::XATTR_CREATE, libc::XATTR_REPLACE, 3, 4]);
+/// Names of extended attributes, of each namespace, and such as there cannot be.
+pub(super) const XATTRS: &[&[u8]] = &[
+    b"user.a",
+    b"user.b",
+    b"user.c",
+    b"trusted.a",
+    b"security.a",
+    b"security.capability",
+    b"user.",
+    b"system.posix_acl_access",
+    b"",
+];
 const RESOURCE: Kind = One(&[libc::RLIMIT_NOFILE as i32, libc::RLIMIT_FSIZE as i32, 3, 99]);
 
 /// Every call by its number and the kinds of its arguments. Those that are about names and
@@ -209,4 +223,17 @@ pub(super) const CALLS: &[(i64, &[Kind])] = &[
     (libc::SYS_setresgid, &[Id, Id, Id]),
     (libc::SYS_setfsuid, &[Id]),
     (libc::SYS_setfsgid, &[Id]),
+    (libc::SYS_setxattr, &[Name, Xattr, Room, Length, XATTR]),
+    (libc::SYS_setxattr, &[Name, Xattr, Room, Length, XATTR]),
+    (libc::SYS_lsetxattr, &[Name, Xattr, Room, Length, XATTR]),
+    (libc::SYS_fsetxattr, &[Fd, Xattr, Room, Length, XATTR]),
+    (libc::SYS_getxattr, &[Name, Xattr, Room, Length]),
+    (libc::SYS_lgetxattr, &[Name, Xattr, Room, Length]),
+    (libc::SYS_fgetxattr, &[Fd, Xattr, Room, Length]),
+    (libc::SYS_listxattr, &[Name, Room, Length]),
+    (libc::SYS_llistxattr, &[Name, Room, Length]),
+    (libc::SYS_flistxattr, &[Fd, Room, Length]),
+    (libc::SYS_removexattr, &[Name, Xattr]),
+    (libc::SYS_lremovexattr, &[Name, Xattr]),
+    (libc::SYS_fremovexattr, &[Fd, Xattr]),
 ];

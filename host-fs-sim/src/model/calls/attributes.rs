@@ -222,6 +222,7 @@ fn change_owner(model: &mut Model, id: Id, uid: u32, gid: u32) -> Result<(), Err
             return Err(Errno::EPERM);
         }
         inode.mode = mode;
+        inode.lose_capabilities();
     }
     inode.uid = if uid == KEEP { inode.uid } else { uid };
     inode.gid = if gid == KEEP { inode.gid } else { gid };

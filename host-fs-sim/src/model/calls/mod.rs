@@ -11,6 +11,7 @@ mod ranges;
 mod rename;
 mod times;
 mod transfer;
+mod xattrs;
 
 use anchorite_programs::posix::script::Reply;
 use anchorite_syscalls::Errno;
@@ -30,6 +31,7 @@ pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done>
         .or_else(|| ranges::call(model, name, given))
         .or_else(|| names::call(model, name, given))
         .or_else(|| attributes::call(model, name, given))
+        .or_else(|| xattrs::call(model, name, given))
         .or_else(|| times::call(model, name, given))
         .or_else(|| identity::call(model, name, given))
         .or_else(|| process::call(model, name, given))

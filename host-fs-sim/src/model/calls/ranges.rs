@@ -75,6 +75,7 @@ fn allocate(model: &mut Model, fd: i32, mode: i32, offset: i64, len: i64) -> Res
     let mode = model.identity.files.mode_after_write(model.tree.get(id));
     let inode = model.tree.get_mut(id);
     inode.mode = mode;
+    inode.lose_capabilities();
     inode.touch(model.now);
     Ok(())
 }

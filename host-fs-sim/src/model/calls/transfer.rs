@@ -162,6 +162,7 @@ pub fn write(
     }
     let inode = model.tree.get_mut(id);
     inode.mode = mode;
+    inode.lose_capabilities();
     inode.touch(model.now);
     if at.is_none() {
         model.descriptors.file(fd)?.offset = start + written as u64;
@@ -287,6 +288,7 @@ pub fn resize(model: &mut Model, id: Id, size: u64) -> Result<(), Errno> {
     model.tree.change_content(id, |content| content.truncate(size))?;
     let inode = model.tree.get_mut(id);
     inode.mode = mode;
+    inode.lose_capabilities();
     inode.touch(model.now);
     Ok(())
 }

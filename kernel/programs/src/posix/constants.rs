@@ -30,6 +30,7 @@ pub fn spelled(name: &str, at: usize, argument: &Value) -> Option<String> {
         ("renameat2", 4) => "RENAME_",
         ("fallocate", 1) => "FALLOC_",
         ("fcntl", 1) => "F_",
+        ("setxattr" | "lsetxattr" | "fsetxattr", 3) => "XATTR_",
         ("access", 1) | ("faccessat" | "faccessat2", 2) => "_OK",
         ("unlinkat" | "newfstatat" | "faccessat2" | "fchmodat2" | "utimensat", _) if at >= 2 => {
             "AT_"
@@ -90,6 +91,7 @@ constants! {
     rename { RENAME_NOREPLACE RENAME_EXCHANGE RENAME_WHITEOUT }
     fallocate { FALLOC_FL_KEEP_SIZE FALLOC_FL_PUNCH_HOLE FALLOC_FL_ZERO_RANGE
                 FALLOC_FL_COLLAPSE_RANGE FALLOC_FL_INSERT_RANGE FALLOC_FL_UNSHARE_RANGE }
+    xattr { XATTR_CREATE XATTR_REPLACE }
     access { F_OK R_OK W_OK X_OK }
     types { S_IFREG S_IFDIR S_IFLNK S_IFIFO S_IFSOCK S_IFCHR S_IFBLK S_IFMT }
     times { UTIME_NOW UTIME_OMIT }

@@ -234,9 +234,57 @@ fn names(sys: &System, name: &str, given: &Arguments<'_>) -> Option<Told> {
                 other => other,
             }));
         }
+        _ => return xattrs(sys, name, given),
+    };
+    Some(result.map(|()| Reply::Done(0)))
+}
+
+/// The calls on extended attributes.
+fn xattrs(sys: &System, name: &str, given: &Arguments<'_>) -> Option<Told> {
+    let (int, text) = (|at| given.int(at), |at| given.text(at));
+    let result = match name {
+        "setxattr" => sys.setxattr(text(0), text(1), text(2), int(3)),
+        "lsetxattr" => sys.lsetxattr(text(0), text(1), text(2), int(3)),
+        "fsetxattr" => sys.fsetxattr(int(0), text(1), text(2), int(3)),
+        "removexattr" => sys.removexattr(text(0), text(1)),
+        "lremovexattr" => sys.lremovexattr(text(0), text(1)),
+        "fremovexattr" => sys.fremovexattr(int(0), text(1)),
+        "getxattr" => {
+            return Some(asked(given.room(2), |room| sys.getxattr(text(0), text(1), room)));
+        }
+        "lgetxattr" => {
+            return Some(asked(given.room(2), |room| sys.lgetxattr(text(0), text(1), room)));
+        }
+        "fgetxattr" => {
+            return Some(asked(given.room(2), |room| sys.fgetxattr(int(0), text(1), room)));
+        }
+        "listxattr" => return Some(listed(given.room(1), |room| sys.listxattr(text(0), room))),
+        "llistxattr" => return Some(listed(given.room(1), |room| sys.llistxattr(text(0), room))),
+        "flistxattr" => return Some(listed(given.room(1), |room| sys.flistxattr(int(0), room))),
         _ => return None,
     };
     Some(result.map(|()| Reply::Done(0)))
+}
+
+/// What fills room, or tells how much it would be if there is none.
+fn asked(room: Vec<u8>, fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Told {
+    if room.is_empty() {
+        return fill(&mut []).map(|len| Reply::Done(len as i64));
+    }
+    filled(room, fill)
+}
+
+/// As [`asked`], for names that end in NUL.
+fn listed(room: Vec<u8>, fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Told {
+    asked(room, fill).map(|reply| match reply {
+        Reply::Data(names) => Reply::Names(ended_by_nul(&names)),
+        other => other,
+    })
+}
+
+/// The names of extended attributes in a list.
+pub fn ended_by_nul(names: &[u8]) -> Vec<Vec<u8>> {
+    names.split_inclusive(|&byte| byte == 0).map(|name| name[..name.len() - 1].to_vec()).collect()
 }
 
 fn filled(mut room: Vec<u8>, fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Told {

@@ -95,6 +95,8 @@ pub enum Reply {
     Data(Vec<u8>),
     /// Names and types of directory entries.
     Entries(Vec<(Vec<u8>, u8)>),
+    /// Names of extended attributes, in their order.
+    Names(Vec<Vec<u8>>),
     /// Attributes; their times are told by `watch` and `stamp` alone.
     Stat(libc::stat),
     /// Numbers beside the result: positions, users, groups.
@@ -397,6 +399,10 @@ impl fmt::Display for Reply {
                     |(name, kind): &&(Vec<u8>, u8)| format!("{}:{kind}", name.escape_ascii());
                 let entries: Vec<String> = entries.iter().map(tell).collect();
                 write!(f, "[{}]", entries.join(" "))
+            }
+            Reply::Names(names) => {
+                let names = names.iter().map(|name| format!("{}", name.escape_ascii()));
+                write!(f, "[{}]", names.collect::<Vec<String>>().join(" "))
             }
             Reply::Stat(stat) => f.write_str(&attributes(stat)),
             Reply::Numbers(value, numbers) => write!(f, "{value} {numbers:?}"),
