@@ -113,6 +113,13 @@ impl Judge {
         if has_late_string(ours, statement) {
             return Some(deviations::STRINGS_COME_FIRST);
         }
+        let is_of_descriptor = statement.name.starts_with('f') && statement.name.ends_with("xattr");
+        if is_of_descriptor
+            && stat(ours, &statement.arguments[..1])
+                .is_some_and(|stat| stat.st_mode & S_IFMT == S_IFIFO)
+        {
+            return Some(deviations::PIPES_HAVE_ATTRIBUTES);
+        }
         if let Some(name) = xattr_name(statement) {
             return xattr_deviation(ours, statement, name);
         }
@@ -140,11 +147,6 @@ impl Judge {
                     && flags & libc::AT_EMPTY_PATH != 0;
                 let is_unknown = flags & !known & !libc::AT_STATX_SYNC_TYPE != 0;
                 (is_descriptor && is_unknown, deviations::FLAGS_ARE_LOOKED_AT)
-            }
-            "fsetxattr" | "fgetxattr" | "flistxattr" | "fremovexattr" => {
-                let stat = stat(ours, &statement.arguments[..1])?;
-                let is_met = stat.st_mode & S_IFMT == S_IFIFO;
-                (is_met, deviations::PIPES_HAVE_ATTRIBUTES)
             }
             "open" | "openat" | "creat" => {
                 (is_guarded(ours, statement), deviations::STICKY_DIRECTORIES_GUARD_NO_LINKS)
