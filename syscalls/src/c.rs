@@ -484,8 +484,9 @@ mod tests {
     /// Whoever adds a call by number adds the function for C with it.
     #[test]
     fn each_call_by_number_has_a_function() {
-        // No call ends the process, or means something, with this.
-        const NONSENSE: [u64; 6] = [u64::MAX, 0, 0, 0, 0, 0];
+        // No call ends the process, means something, or waits with this: the third word is no
+        // address, and no time either, where that is an `int`.
+        const NONSENSE: [u64; 6] = [u64::MAX, 0, 1 << 32, 0, 0, 0];
         const BEHIND_LAST: i64 = 512;
         let limits = Limits { size_bytes: 1 << 20, inodes: 100 };
         let system = System::new(Arc::new(Nothing), limits).unwrap();

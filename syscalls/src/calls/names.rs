@@ -1,10 +1,10 @@
 //! Making, removing and changing names: mkdir, mknod, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{Caller, EntryName, FileType, Left, New, RenameMode, Sink};
+use anchorite_fs::{Caller, EntryName, FileType, Inode, Left, New, RenameMode, Sink};
 
 use crate::abi::Dirent;
-use crate::node::Files;
+use crate::node::{Files, Node};
 use crate::system::System;
 use crate::user::PATH_MAX;
 use crate::walk::{Last, LastLink, Path, Walk};
@@ -145,7 +145,7 @@ impl System {
             if walk.place.mount != target.mount {
                 return match look(&walk, name) {
                     Ok(()) => Err(Errno::EEXIST),
-                    Err(Errno::ENOENT) => Err(Errno::EXDEV),
+                    Err(Errno::ENOENT) if !is_removed(&walk.place.node) => Err(Errno::EXDEV),
                     Err(errno) => Err(errno),
                 };
             }
@@ -359,6 +359,11 @@ fn new_name<'a>(walk: &'a Walk<'_>, slash: Slash) -> Result<EntryName<'a>> {
         };
     }
     Ok(name)
+}
+
+/// Whether it is a directory of a ramdisk that was removed.
+fn is_removed(node: &Node) -> bool {
+    matches!(node, Node::Ramdisk(inode) if Inode::attributes(inode).nlink == 0)
 }
 
 /// Whether there is something with this name. A host is asked: its children are named
