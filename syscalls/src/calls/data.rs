@@ -143,7 +143,8 @@ impl System {
     #[cold]
     fn read_pipe(&self, file: &OpenFile, end: &End, sink: &mut Sink<'_>) -> Result<usize> {
         let done = end.read(file.waits(), sink)?;
-        if done > 0 {
+        // Linux marks no times of a pipe without a name, since 6.15.
+        if done > 0 && !end.is_anonymous() {
             self.as_caller(|caller| {
                 file.mark_access(caller);
                 Ok(())
@@ -156,7 +157,7 @@ impl System {
     #[cold]
     fn write_pipe(&self, file: &OpenFile, end: &End, source: &mut Source<'_>) -> Result<usize> {
         let done = end.write(file.waits(), file.form(), source)?;
-        if done > 0 {
+        if done > 0 && !end.is_anonymous() {
             self.as_caller(|caller| {
                 end.inode().mark_change(caller);
                 Ok(())

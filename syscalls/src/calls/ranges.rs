@@ -85,12 +85,12 @@ impl System {
             Some(position) => Ok(**position),
             None => file.seek(0, libc::SEEK_CUR).map(|offset| offset as i64),
         };
-        for file in [&from, &to] {
-            match file.attributes()?.file_type {
-                FileType::Directory => return Err(Errno::EISDIR),
-                FileType::Regular => {}
-                _ => return Err(Errno::EINVAL),
-            }
+        let types = [from.attributes()?.file_type, to.attributes()?.file_type];
+        if types.contains(&FileType::Directory) {
+            return Err(Errno::EISDIR);
+        }
+        if types != [FileType::Regular; 2] {
+            return Err(Errno::EINVAL);
         }
         from.check_readable()?;
         to.check_writable()?;

@@ -113,6 +113,11 @@ fn of(model: &mut Model, id: Id) -> &mut Pipe {
     model.pipes.get_mut(&id).expect("an open fifo has a pipe")
 }
 
+/// Whether transfers mark times: of a pipe that `pipe(2)` made they do not, on Linux since 6.15.
+fn has_name(model: &Model, id: Id) -> bool {
+    !matches!(model.tree.get(id).kind, Kind::Pipe)
+}
+
 /// # Errors
 /// EAGAIN.
 pub fn read(model: &mut Model, id: Id, flags: i32, len: usize) -> Result<Vec<u8>, Errno> {
@@ -125,7 +130,7 @@ pub fn read(model: &mut Model, id: Id, flags: i32, len: usize) -> Result<Vec<u8>
         assert!(flags & libc::O_NONBLOCK != 0, "a read of a pipe would wait for ever");
         return Err(Errno::EAGAIN);
     }
-    if flags & libc::O_NOATIME == 0 {
+    if flags & libc::O_NOATIME == 0 && has_name(model, id) {
         model.tree.get_mut(id).access(model.now);
     }
     Ok(bytes)
@@ -148,7 +153,9 @@ pub fn write(model: &mut Model, id: Id, flags: i32, bytes: &[u8]) -> Result<usiz
     if done == 0 {
         return Err(Errno::EAGAIN);
     }
-    model.tree.get_mut(id).touch(model.now);
+    if has_name(model, id) {
+        model.tree.get_mut(id).touch(model.now);
+    }
     Ok(done)
 }
 

@@ -106,8 +106,11 @@ fn copy_file_range(
     if flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let from_id = regular(model, from.object)?;
-    let to_id = regular(model, to.object)?;
+    let ids = [regular(model, from.object), regular(model, to.object)];
+    if ids.contains(&Err(Errno::EISDIR)) {
+        return Err(Errno::EISDIR);
+    }
+    let [from_id, to_id] = [ids[0]?, ids[1]?];
     from.check_readable()?;
     to.check_writable()?;
     if to.flags & libc::O_APPEND != 0 {
