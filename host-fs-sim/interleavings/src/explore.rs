@@ -149,7 +149,7 @@ fn share_and_take(word: Word) {
 
 /// Two cores make inodes and free them: their numbers differ, and they are counted.
 fn inodes() {
-    use anchorite_fs::{Caller, Credentials, Inode, Limits, Linkable, Ramdisk, Timestamp};
+    use anchorite_fs::{Caller, Credentials, Inode, Limits, Linkable, New, Ramdisk, Timestamp};
 
     let credentials = Credentials::default();
     let caller = Caller::new(&credentials, Timestamp::default());
