@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use common::{anchorite, assert_refused, can_boot, finish, run, skip, stderr, stdout};
 use tempfile::TempDir;
-use tree::{Extent, Times, make, manifest};
+use tree::{ATTRIBUTES, Extent, Times, make, manifest};
 
 /// The isles that can be had here.
 fn isles(test: &str) -> Vec<&'static str> {
@@ -430,7 +430,7 @@ fn what_was_preloaded_and_exported_is_the_same_tree_to_everybody() {
         let is_root = nix::unistd::geteuid().is_root();
         for command in [
             "tar --compare --file \"$0\" --directory \"$1\"",
-            "tar --extract --preserve-permissions --file \"$0\"",
+            "tar --extract --preserve-permissions --xattrs --file \"$0\"",
             "bsdtar -x -p -f \"$0\"",
         ] {
             let into = tempfile::tempdir().unwrap();
@@ -452,6 +452,10 @@ fn what_was_preloaded_and_exported_is_the_same_tree_to_everybody() {
                 assert_same(got, want, &format!("{isle}: {command}"));
             } else {
                 assert_eq!(got.lines().count(), tree.exact.lines().count());
+            }
+            for (file, name, value) in ATTRIBUTES {
+                let got = xattr::get(into.path().join(file), name).unwrap();
+                assert_eq!(got.as_deref(), Some(value), "{isle}: {command}: {file}");
             }
             let sparse = fs::metadata(into.path().join("sparse")).unwrap();
             assert!(sparse.blocks() * 512 < sparse.len(), "{isle}: {command}: {sparse:?}");

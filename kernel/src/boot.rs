@@ -32,7 +32,7 @@ use spin::Mutex;
 
 use crate::bootinfo::{DeviceTree, Layout, PAGE_BYTES};
 use crate::clock::Scale;
-use crate::cpu::{self, Core, MAX_CORES, Stack};
+use crate::cpu::{self, Core, MAX_CORES, OtherCore, Stack, TaskSegment};
 use crate::machine::{self, Kvm, Machine};
 use crate::paging::{Access, Frames, LARGE_PAGE_BYTES, OutOfFrames, PageTables};
 use crate::trap::{self, Frame};
@@ -50,7 +50,7 @@ global_asm!(
     core_reporting = const Core::REPORTING,
     core_report_top = const Core::REPORT_TOP,
     core_trap_top = const Core::TRAP_TOP,
-    core_tss = const Core::TSS,
+    core_task = const Core::TASK,
     frame_bytes = const size_of::<Frame>(),
     frame_cs = const Frame::CS,
     idt = sym trap::IDT,
@@ -59,6 +59,8 @@ global_asm!(
     last_words_status = const trap::LAST_STATUS,
     report = sym trap::report,
     root = sym cpu::ROOT,
+    task_end = const TaskSegment::END,
+    task_ports = const TaskSegment::PORTS,
 );
 
 /// Bytes of the program's stack: a sixteenth of memory within these bounds.
@@ -198,7 +200,7 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
     thread::set_first_guard(guard);
     let mut others = [const { None }; MAX_CORES];
     for place in others.iter_mut().take(cores).skip(1) {
-        let core = pages.take(size_of::<Core>() as u64) as *mut Core;
+        let core = pages.take(size_of::<OtherCore>() as u64) as *mut OtherCore;
         let stack = pages.stack(CORE_STACK_BYTES);
         let report = pages.stack(REPORT_STACK_BYTES);
         map(stack.guard.clone(), Access::None, &mut pages);
@@ -226,7 +228,7 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
         // In the order of their addresses.
         guards.extend([stack.guard.clone(), report.guard]);
         // SAFETY: new pages, mapped by now, and stacks made for this core.
-        unsafe { Core::write(core, id, &stack, report.top) };
+        let core = unsafe { Core::write(core, id, &stack, report.top) };
         cpu::start(id, core);
     }
 
@@ -364,7 +366,7 @@ impl Pages {
     /// Keeps enough pages for the tables that the guards below the stacks split
     /// large pages into: those have to be within the window, unlike the stacks.
     fn reserve_tables(&mut self, stack_bytes: u64, other_cores: u64) {
-        let core_bytes = (size_of::<Core>() as u64).next_multiple_of(PAGE_BYTES)
+        let core_bytes = (size_of::<OtherCore>() as u64).next_multiple_of(PAGE_BYTES)
             + 2 * GUARD_BYTES
             + CORE_STACK_BYTES
             + REPORT_STACK_BYTES;

@@ -98,8 +98,12 @@ _start:
 
 // rbx = this core's structure, r14 = where to go in ring 3.
 .Lenter_ring_3:
-    // The task segment's descriptor, whose base is in pieces.
-    lea     rax, [rbx + {core_tss}]
+    // The task segment: where its I/O bitmap is, which a byte of ones ends.
+    mov     rax, [rbx + {core_task}]
+    mov     rsi, rax
+    mov     word ptr [rsi + 102], {task_ports}
+    mov     byte ptr [rsi + {task_end}], 0xff
+    // Its descriptor, whose base is in pieces.
     mov     [rbx + {core_gdt} + 0x32], ax
     shr     rax, 16
     mov     [rbx + {core_gdt} + 0x34], al
@@ -108,7 +112,7 @@ _start:
     mov     [rbx + {core_gdt} + 0x38], eax
     // Exceptions come in on this core's trap stack; it serves here as well.
     lea     rsp, [rbx + {core_trap_top}]
-    mov     [rbx + {core_tss} + 4], rsp
+    mov     [rsi + 4], rsp
     sub     rsp, 16
     mov     word ptr [rsp], 0x3f
     lea     rax, [rbx + {core_gdt}]

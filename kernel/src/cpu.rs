@@ -27,6 +27,8 @@ use crate::thread::{self, Scheduler};
 pub const MAX_CORES: usize = 64;
 /// Bytes of a core's trap stack. Ring 0 needs 224; the reporter runs elsewhere.
 const TRAP_STACK_BYTES: usize = 1024;
+/// Bytes of a task segment before its I/O bitmap.
+const TASK_FIELDS_BYTES: usize = 104;
 /// Bytes of the first core's boot stack and its reporter's stack together.
 pub const BOOT_STACK_BYTES: usize = 32 * 1024;
 
@@ -48,7 +50,7 @@ pub struct Core {
     /// What it keeps of the heap.
     pub(crate) cache: Cache,
     gdt: [u64; 8],
-    tss: TaskSegment,
+    task: *mut TaskSegment,
     trap_stack: TrapStack,
     /// Marks the end of the trap stack.
     trap_top: [u64; 2],
@@ -57,15 +59,30 @@ pub struct Core {
 #[repr(C, align(16))]
 struct TrapStack([u8; TRAP_STACK_BYTES]);
 
-/// A task segment whose I/O bitmap lets ring 3 use every port.
+/// A task segment whose I/O bitmap lets ring 3 use every port. The stub fills in what is not
+/// zero, so that the first core's takes no room in the image.
 #[repr(C, align(16))]
-struct TaskSegment {
-    /// Stack pointers, which the stub fills in, and at byte 102 the offset of
-    /// the bitmap.
-    fields: [u8; 104],
+pub(crate) struct TaskSegment {
+    /// Stack pointers, and the bitmap's offset.
+    fields: [u8; TASK_FIELDS_BYTES],
     ports: [u8; 8192],
     /// The byte of ones that has to follow the bitmap.
     end: u8,
+}
+
+impl TaskSegment {
+    pub(crate) const END: usize = offset_of!(Self, end);
+    pub(crate) const PORTS: usize = offset_of!(Self, ports);
+
+    const fn new() -> Self {
+        Self { fields: [0; TASK_FIELDS_BYTES], ports: [0; 8192], end: 0 }
+    }
+}
+
+/// A core other than the first, with its task segment.
+pub(crate) struct OtherCore {
+    core: Core,
+    task: TaskSegment,
 }
 
 impl Core {
@@ -74,11 +91,9 @@ impl Core {
     pub(crate) const REPORTING: usize = offset_of!(Self, reporting);
     pub(crate) const REPORT_TOP: usize = offset_of!(Self, report_top);
     pub(crate) const TRAP_TOP: usize = offset_of!(Self, trap_top);
-    pub(crate) const TSS: usize = offset_of!(Self, tss);
+    pub(crate) const TASK: usize = offset_of!(Self, task);
 
     const fn new(id: u32) -> Self {
-        let mut fields = [0; 104];
-        fields[102] = 104;
         Self {
             this: ptr::null(),
             id,
@@ -97,7 +112,7 @@ impl Core {
                 0x0000_8900_0000_2068, // 0x30: task segment of 104 + 8192 + 1 bytes
                 0,
             ],
-            tss: TaskSegment { fields, ports: [0; 8192], end: 0xff },
+            task: ptr::null_mut(),
             trap_stack: TrapStack([0; TRAP_STACK_BYTES]),
             trap_top: [0; 2],
         }
@@ -108,25 +123,37 @@ impl Core {
         self.id
     }
 
-    /// Writes a core other than the first at `place`.
+    /// Writes a core other than the first at `place`, and returns where it is.
     ///
     /// # Safety
-    /// `place` is writable for a `Core`, aligned, and used for nothing else; the
+    /// `place` is writable for an `OtherCore`, aligned, and used for nothing else; the
     /// stacks end at the given addresses, which are multiples of 16.
-    pub unsafe fn write(place: *mut Self, id: u32, stack: &Stack, report_top: usize) {
+    pub(crate) unsafe fn write(
+        place: *mut OtherCore,
+        id: u32,
+        stack: &Stack,
+        report_top: usize,
+    ) -> *mut Self {
+        // SAFETY: within what the caller has.
+        let (this, task) = unsafe { (&raw mut (*place).core, &raw mut (*place).task) };
         let core = Self {
-            this: place,
+            this,
+            task,
             entry_top: call_aligned(stack.top as *const u8),
             report_top: call_aligned(report_top as *const u8),
             scheduler: Scheduler::new(id, stack.guard.clone()),
             ..Self::new(id)
         };
         // SAFETY: by this function's contract.
-        unsafe { place.write(core) };
+        unsafe {
+            this.write(core);
+            task.write(TaskSegment::new());
+        }
+        this
     }
 }
 
-const _: () = assert!(Core::TRAP_TOP.is_multiple_of(16) && Core::TSS.is_multiple_of(16));
+const _: () = assert!(Core::TRAP_TOP.is_multiple_of(16));
 const _: () = assert!(offset_of!(Core, this) == 0);
 
 /// A stack with an unmapped range below it.
@@ -147,10 +174,19 @@ const fn call_aligned(top: *const u8) -> *const u8 {
 /// half of the boot stack; when the boot is over, its idle loop has the upper half.
 pub(crate) static BOOT_CORE: BootCore = BootCore(UnsafeCell::new(Core {
     this: BOOT_CORE.0.get(),
+    task: BOOT_TASK.0.get(),
     entry_top: call_aligned(BOOT_STACK.0.get().cast::<u8>().wrapping_add(BOOT_STACK_BYTES)),
     report_top: call_aligned(BOOT_STACK.0.get().cast::<u8>().wrapping_add(BOOT_STACK_BYTES / 2)),
     ..Core::new(0)
 }));
+
+/// Its task segment. Only the boot stub writes it.
+static BOOT_TASK: BootTask = BootTask(UnsafeCell::new(TaskSegment::new()));
+
+struct BootTask(UnsafeCell<TaskSegment>);
+
+// SAFETY: see `BOOT_TASK`.
+unsafe impl Sync for BootTask {}
 
 #[repr(transparent)]
 pub(crate) struct BootCore(UnsafeCell<Core>);

@@ -47,7 +47,6 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use anchorite_syscalls::{Errno, HostFd, HostFiles, Result};
-use hashbrown::HashMap;
 use libc::{O_ACCMODE, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE, O_WRONLY};
 use spin::Mutex;
 use uhyve_interface::v2::HypercallAddress as Port;
@@ -69,11 +68,9 @@ pub struct UhyveFiles {
     /// Mapped directories, without a slash at the end. Immutable.
     mounts: Vec<Vec<u8>>,
     image: ImageFiles,
-    open: Mutex<HashMap<i32, OpenFile, Hasher>>,
+    /// By descriptor, in ascending order: a new one is greater than all before it.
+    open: Mutex<Vec<(i32, OpenFile)>>,
 }
-
-/// Descriptors are small and counted up, so they are their own hashes.
-type Hasher = core::hash::BuildHasherDefault<Identity>;
 
 /// Whether a Hermit image's files can be met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +95,7 @@ impl UhyveFiles {
             memory,
             mounts: mounts.map(<[u8]>::to_vec).collect(),
             image: ImageFiles::Absent,
-            open: Mutex::new(HashMap::with_hasher(Hasher::default())),
+            open: Mutex::new(Vec::new()),
         };
         if files.stat(c"/hermit.toml").is_ok_and(|stat| is_image_file(&stat)) {
             files.image = ImageFiles::Present;
@@ -107,8 +104,9 @@ impl UhyveFiles {
     }
 
     fn check(&self, fd: HostFd, wrong: i32) -> Result<()> {
-        match self.open.lock().get(&fd.0) {
-            Some(file) if file.access != wrong => Ok(()),
+        let open = self.open.lock();
+        match find(&open, fd) {
+            Ok(at) if open[at].1.access != wrong => Ok(()),
             _ => Err(Errno::EBADF),
         }
     }
@@ -148,7 +146,11 @@ impl UhyveFiles {
         let mut open = self.open.lock();
         let room = open.try_reserve(1).is_ok();
         if room {
-            open.insert(fd, OpenFile { access });
+            // A host that hands a descriptor out again is believed.
+            match find(&open, HostFd(fd)) {
+                Ok(at) => open[at].1 = OpenFile { access },
+                Err(at) => open.insert(at, (fd, OpenFile { access })),
+            }
         }
         drop(open);
         if !room {
@@ -179,6 +181,11 @@ impl UhyveFiles {
         }
         Ok(false)
     }
+}
+
+/// Where a descriptor is, or belongs.
+fn find(open: &[(i32, OpenFile)], fd: HostFd) -> core::result::Result<usize, usize> {
+    open.binary_search_by_key(&fd.0, |(fd, _)| *fd)
 }
 
 /// The names in a path, without `.`, and without what `..` takes away.
@@ -272,7 +279,11 @@ impl HostFiles for UhyveFiles {
     }
 
     fn close(&self, fd: HostFd) -> Result<()> {
-        self.open.lock().remove(&fd.0).ok_or(Errno::EBADF)?;
+        {
+            let mut open = self.open.lock();
+            let at = find(&open, fd).map_err(|_| Errno::EBADF)?;
+            open.remove(at);
+        }
         self.close_raw(fd.0)
     }
 
@@ -379,24 +390,4 @@ fn stat_result(ret: StatResult, attr: &FileAttr) -> Result<libc::stat> {
 
 fn time(time: Timespec) -> (i64, i64) {
     (time.tv_sec, i64::from(time.tv_nsec))
-}
-
-/// A hasher that spreads a descriptor by one multiplication.
-#[derive(Default)]
-struct Identity(u64);
-
-impl core::hash::Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_i32(i32::from(*byte));
-        }
-    }
-
-    fn write_i32(&mut self, number: i32) {
-        self.0 = (self.0 ^ u64::from(number.cast_unsigned())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }

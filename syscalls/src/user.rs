@@ -24,8 +24,10 @@ impl UserMemory {
         // As many as there are: a machine has a few, and two more for each core.
         let mut ranges = Vec::new();
         ranges.try_reserve_exact(given.len()).map_err(|_| Errno::ENOMEM)?;
-        ranges.extend(given.iter().filter(|range| !range.is_empty()).cloned());
-        ranges.sort_unstable_by_key(|range| range.start);
+        for range in given.iter().filter(|range| !range.is_empty()) {
+            let at = ranges.partition_point(|before: &Range<usize>| before.start <= range.start);
+            ranges.insert(at, range.clone());
+        }
         ranges.dedup_by(|range, before| {
             // A buffer may lie across the border.
             let touch = before.end >= range.start;

@@ -30,6 +30,13 @@ pub enum Extent {
     All,
 }
 
+/// Extended attributes in the tree, which a manifest does not tell.
+pub const ATTRIBUTES: [(&str, &str, &[u8]); 3] = [
+    ("a/511", "user.note", b"text"),
+    ("a/4097", "user.odd name", b"\0\xff\n"),
+    ("sticky", "user.empty", b""),
+];
+
 /// Makes files in the empty directory `top`.
 pub fn make(top: &Path, extent: Extent) {
     let is_root = nix::unistd::geteuid().is_root();
@@ -71,6 +78,9 @@ pub fn make(top: &Path, extent: Extent) {
         let odd = OsStr::from_bytes(b"odd\xff\x01\nname\\");
         fs::write(top.join(odd), "odd").unwrap();
         fs::write(path("\u{e9}t\u{e9}"), "UTF-8").unwrap();
+    }
+    for (file, name, value) in ATTRIBUTES {
+        xattr::set(path(file), name, value).unwrap();
     }
     let mut seconds = 1_000_000_000;
     for file in files(top) {

@@ -249,6 +249,8 @@ fn output(written: &[Written]) {
             Some(Kind::Stderr) => stderr.extend(bytes),
             Some(Kind::Log) => log.extend(bytes),
             Some(Kind::Exit) => status = Some(bytes),
+            // Nothing writes these here.
+            Some(kind @ (Kind::Progress | Kind::Exported)) => panic!("{kind:?} from nowhere"),
             None => {}
         }
     }
