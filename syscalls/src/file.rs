@@ -2,7 +2,9 @@
 //! share — over an [`Object`] of one kind or another.
 
 use anchorite_fs::sync::{AtomicU32, Class, Mutex, Ordering};
-use anchorite_fs::{AccessTime, Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
+use anchorite_fs::{
+    AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Region, Sink, Source,
+};
 
 use crate::abi::{Dirent, put_dirent};
 use crate::console::Console;
@@ -156,6 +158,12 @@ impl OpenFile {
     /// What writes to a pipe become there.
     pub(crate) fn form(&self) -> Form {
         if self.flags() & libc::O_DIRECT != 0 { Form::Packets } else { Form::Stream }
+    }
+
+    /// Whether it is a fifo whose pipe is still to be found.
+    #[inline]
+    pub(crate) fn is_fifo(&self) -> bool {
+        matches!(&self.object, Object::Inode(inode) if Inode::file_type(inode) == FileType::Fifo)
     }
 
     /// Whether it is a directory of a ramdisk.

@@ -50,9 +50,15 @@ impl System {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
             let walk = self.walk(caller, at, path)?;
-            Ok((room, self.open_file(caller, walk, flags, mode & 0o7777)?))
+            let file = self.open_file(caller, walk, flags, mode & 0o7777)?;
+            // A fifo may have to wait, which it does when nothing is held any more.
+            Ok(if file.is_fifo() { Err((room, file)) } else { Ok(room.fill(file)) })
         });
-        match opened.and_then(|(room, file)| Ok(room.fill(self.with_pipe(file)?))) {
+        let opened = opened.and_then(|opened| match opened {
+            Ok(file) => Ok(file),
+            Err((room, fifo)) => Ok(room.fill(self.with_pipe(fifo)?)),
+        });
+        match opened {
             Ok(file) => self.descriptors.install(fd, file, on_exec(flags)),
             Err(errno) => {
                 self.descriptors.release(fd);

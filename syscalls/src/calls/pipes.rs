@@ -49,25 +49,16 @@ impl System {
         Ok([first, second])
     }
 
-    /// A file that was opened: a fifo with its pipe, for which it waits unless told not to by
+    /// A fifo that was opened, with its pipe, for which it waits unless told not to by
     /// O_NONBLOCK. Nothing is held meanwhile.
     ///
     /// # Errors
     /// EINVAL for the access mode that is neither reading nor writing; ENXIO to write with
     /// O_NONBLOCK and without readers; EINVAL for O_DIRECT; ENOMEM.
-    #[inline]
-    pub(crate) fn with_pipe(&self, file: OpenFile) -> Result<OpenFile> {
-        match &file.object {
-            Object::Inode(inode) if inode.file_type() == FileType::Fifo => {
-                let inode = inode.clone();
-                self.open_fifo(file, inode)
-            }
-            _ => Ok(file),
-        }
-    }
-
     #[cold]
-    fn open_fifo(&self, file: OpenFile, inode: InodeRef) -> Result<OpenFile> {
+    pub(crate) fn with_pipe(&self, file: OpenFile) -> Result<OpenFile> {
+        let Object::Inode(inode) = &file.object else { return Ok(file) };
+        let inode = inode.clone();
         let access = match file.flags() & libc::O_ACCMODE {
             libc::O_RDONLY => Access::READ,
             libc::O_WRONLY => Access::WRITE,
