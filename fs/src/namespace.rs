@@ -27,6 +27,17 @@ pub enum New<'a> {
     Node(FileType, u64),
 }
 
+impl New<'_> {
+    /// Whether it is for root alone: a device, but for a whiteout (`mknod(2)`, EPERM).
+    fn is_privileged(&self) -> bool {
+        match self {
+            New::Node(FileType::BlockDevice, _) => true,
+            New::Node(FileType::CharDevice, rdev) => *rdev != 0,
+            _ => false,
+        }
+    }
+}
+
 /// Whose a new file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -105,7 +116,9 @@ impl Inode {
     ///
     /// # Errors
     /// ENOTDIR; EACCES without search permission; ENOENT if this directory was removed;
-    /// ENAMETOOLONG; EEXIST; EACCES without write permission; ENOSPC; ENOMEM.
+    /// ENAMETOOLONG; EEXIST; EACCES without write permission; EPERM for a device unless the
+    /// caller is root, but for a whiteout, the character device 0, which anybody may make;
+    /// ENOSPC; ENOMEM.
     pub fn create(
         this: &InodeRef,
         caller: &Caller<'_>,
@@ -135,6 +148,9 @@ impl Inode {
             return Err(Errno::EEXIST);
         }
         may_create(&state, caller)?;
+        if new.is_privileged() && !caller.credentials.is_root() {
+            return Err(Errno::EPERM);
+        }
         let State { meta, body: Body::Directory(directory), .. } = &mut *state else {
             return Err(Errno::ENOTDIR);
         };
@@ -152,21 +168,23 @@ impl Inode {
         Ok(child)
     }
 
-    /// Makes a regular file without a name, in the ramdisk of this directory: O_TMPFILE.
+    /// Makes a file without a name, in the ramdisk of this directory: O_TMPFILE, `pipe(2)`. It
+    /// is no directory.
     ///
     /// # Errors
     /// ENOTDIR; EACCES without write and search permission; ENOSPC; ENOMEM.
     pub fn create_unnamed(
         this: &InodeRef,
         caller: &Caller<'_>,
+        new: New<'_>,
         mode: u32,
         linkable: Linkable,
     ) -> Result<InodeRef> {
+        debug_assert!(new != New::Directory, "a directory has a name");
         let state = this.state.read();
         state.directory()?;
         state.check(caller, Access::WRITE | Access::EXECUTE)?;
-        let file =
-            make(this, &state.meta, caller, Owner::of(caller.credentials), New::Regular, mode)?;
+        let file = make(this, &state.meta, caller, Owner::of(caller.credentials), new, mode)?;
         drop(state);
         file.state.write().meta.nlink = 0;
         file.set_linkable(linkable == Linkable::Yes);

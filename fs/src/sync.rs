@@ -108,7 +108,7 @@ mod cores;
 #[allow(unsafe_code)]
 mod published;
 mod readers;
-pub use published::{Borrowed, By, Noted, Published, Withdrawn};
+pub use published::{Borrowed, Noted, Published, Withdrawn};
 mod spares;
 pub(crate) use spares::{BATCH, MOST_OF_ALL, Ranges, Spares};
 mod word;

@@ -309,7 +309,7 @@ pub fn row<'a>(
 struct Teller {
     ticks: Ticks,
     /// When each inode number was first seen.
-    inodes: HashMap<u64, usize>,
+    inodes: HashMap<(u64, u64), usize>,
 }
 
 /// How a world's clock goes.
@@ -336,7 +336,7 @@ impl Teller {
             }
             (Some(Reply::Stat(stat)), _) => {
                 let number = self.inodes.len();
-                let number = *self.inodes.entry(stat.st_ino).or_insert(number);
+                let number = *self.inodes.entry((stat.st_dev, stat.st_ino)).or_insert(number);
                 let times = [
                     (stat.st_atime, stat.st_atime_nsec),
                     (stat.st_mtime, stat.st_mtime_nsec),

@@ -56,6 +56,11 @@ deviations! {
         "lseek(2) leaves it to the file system, and a mark on every page would cost a look on \
          every write.",
         ["allocated_ranges_are_data"];
+    PIPES_HAVE_ATTRIBUTES:
+        "A pipe that pipe(2) made can have trusted and security attributes, as a fifo can; on \
+         Linux its file system keeps none, and says EOPNOTSUPP.",
+        "It is a fifo whose name is missing. To refuse would be one more rule.",
+        ["pipes_without_a_name_have_attributes"];
     STICKY_DIRECTORIES_GUARD_NO_LINKS:
         "O_CREAT opens, or refuses with ELOOP as ever, what somebody else put into a sticky \
          directory that all may write. Linux answers EACCES, even to root, for a device, and with \

@@ -24,7 +24,7 @@ use anchorite_syscalls::{Limits, System};
 pub use self::arena::Arena;
 pub use self::linux::{linux_call, on_linux};
 pub use self::numbers::{Numbers, arguments_of, check, names};
-pub use self::platform::TestPlatform;
+pub use self::platform::{TestPlatform, WAITS};
 pub use self::whole::{Whole, assert_whole};
 
 /// No limit that a test meets.

@@ -13,12 +13,14 @@
 #define ANCHORITE_H
 
 #include <stddef.h>
+#include <sys/select.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct iovec;
+struct pollfd;
 struct rlimit;
 struct stat;
 struct statfs;
@@ -40,6 +42,17 @@ long anchorite_close_range(unsigned int first, unsigned int last, unsigned int f
 long anchorite_dup(int fd);
 long anchorite_dup2(int fd, int copy);
 long anchorite_dup3(int fd, int copy, int flags);
+long anchorite_pipe(int *fds);
+long anchorite_pipe2(int *fds, int flags);
+long anchorite_poll(struct pollfd *files, unsigned int count, int timeout_ms);
+long anchorite_ppoll(
+    struct pollfd *files, unsigned int count, struct timespec *timeout, const void *mask,
+    size_t len);
+long anchorite_select(
+    int count, fd_set *read, fd_set *write, fd_set *except, struct timeval *timeout);
+long anchorite_pselect6(
+    int count, fd_set *read, fd_set *write, fd_set *except, struct timespec *timeout,
+    const void *mask);
 long anchorite_fcntl(int fd, int command, unsigned long argument);
 
 /* Content. */
@@ -79,6 +92,8 @@ long anchorite_readahead(int fd, long offset, size_t len);
 /* Names. */
 long anchorite_mkdir(const char *path, unsigned int mode);
 long anchorite_mkdirat(int at, const char *path, unsigned int mode);
+long anchorite_mknod(const char *path, unsigned int mode, unsigned int device);
+long anchorite_mknodat(int at, const char *path, unsigned int mode, unsigned int device);
 long anchorite_rmdir(const char *path);
 long anchorite_unlink(const char *path);
 long anchorite_unlinkat(int at, const char *path, int flags);

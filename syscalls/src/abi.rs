@@ -73,6 +73,18 @@ pub(crate) fn statfs(usage: &Usage) -> libc::statfs64 {
     statfs
 }
 
+/// `struct statfs` of the file system that pipes are in: it has no size.
+pub(crate) fn statfs_of_pipes() -> libc::statfs64 {
+    const PIPEFS_MAGIC: i64 = 0x5049_5045; // the C library does not have it
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut statfs: libc::statfs64 = unsafe { core::mem::zeroed() };
+    statfs.f_type = PIPEFS_MAGIC;
+    statfs.f_bsize = PAGE_BYTES as i64;
+    statfs.f_frsize = PAGE_BYTES as i64;
+    statfs.f_namelen = NAME_MAX as i64;
+    statfs
+}
+
 /// `struct statx`, as `statx(2)` describes it, with the birth time.
 pub(crate) fn statx(attributes: &Attributes) -> libc::statx {
     // SAFETY: all fields are integers, for which zero is a value.

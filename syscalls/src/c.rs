@@ -124,10 +124,13 @@ macro_rules! pointers {
 
 pointers! {
     c_char: "char",
+    c_int: "int",
     c_void: "void",
     c_long: "long",
     c_uint: "unsigned int",
+    libc::fd_set: "fd_set",
     libc::iovec: "struct iovec",
+    libc::pollfd: "struct pollfd",
     libc::rlimit: "struct rlimit",
     libc::stat: "struct stat",
     libc::statfs: "struct statfs",
@@ -169,6 +172,21 @@ functions! {
     anchorite_dup = SYS_dup(fd: c_int);
     anchorite_dup2 = SYS_dup2(fd: c_int, copy: c_int);
     anchorite_dup3 = SYS_dup3(fd: c_int, copy: c_int, flags: c_int);
+    anchorite_pipe = SYS_pipe(fds: *mut c_int);
+    anchorite_pipe2 = SYS_pipe2(fds: *mut c_int, flags: c_int);
+    anchorite_poll = SYS_poll(files: *mut libc::pollfd, count: c_uint, timeout_ms: c_int);
+    anchorite_ppoll = SYS_ppoll(
+        files: *mut libc::pollfd, count: c_uint, timeout: *mut libc::timespec,
+        mask: *const c_void, len: usize
+    );
+    anchorite_select = SYS_select(
+        count: c_int, read: *mut libc::fd_set, write: *mut libc::fd_set,
+        except: *mut libc::fd_set, timeout: *mut libc::timeval
+    );
+    anchorite_pselect6 = SYS_pselect6(
+        count: c_int, read: *mut libc::fd_set, write: *mut libc::fd_set,
+        except: *mut libc::fd_set, timeout: *mut libc::timespec, mask: *const c_void
+    );
     anchorite_fcntl = SYS_fcntl(fd: c_int, command: c_int, argument: c_ulong);
 
     anchorite_read = SYS_read(fd: c_int, buf: *mut c_void, len: usize);
@@ -214,6 +232,10 @@ functions! {
 
     anchorite_mkdir = SYS_mkdir(path: *const c_char, mode: c_uint);
     anchorite_mkdirat = SYS_mkdirat(at: c_int, path: *const c_char, mode: c_uint);
+    anchorite_mknod = SYS_mknod(path: *const c_char, mode: c_uint, device: c_uint);
+    anchorite_mknodat = SYS_mknodat(
+        at: c_int, path: *const c_char, mode: c_uint, device: c_uint
+    );
     anchorite_rmdir = SYS_rmdir(path: *const c_char);
     anchorite_unlink = SYS_unlink(path: *const c_char);
     anchorite_unlinkat = SYS_unlinkat(at: c_int, path: *const c_char, flags: c_int);
@@ -462,8 +484,9 @@ mod tests {
     /// Whoever adds a call by number adds the function for C with it.
     #[test]
     fn each_call_by_number_has_a_function() {
-        // No call ends the process, or means something, with this.
-        const NONSENSE: [u64; 6] = [u64::MAX, 0, 0, 0, 0, 0];
+        // No call ends the process, means something, or waits with this: the third word is no
+        // address, and no time either, where that is an `int`.
+        const NONSENSE: [u64; 6] = [u64::MAX, 0, 1 << 32, 0, 0, 0];
         const BEHIND_LAST: i64 = 512;
         let limits = Limits { size_bytes: 1 << 20, inodes: 100 };
         let system = System::new(Arc::new(Nothing), limits).unwrap();

@@ -13,11 +13,10 @@
 
 use alloc::vec::Vec;
 use core::array;
-use core::ops::Deref;
 
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::{
-    Apart, AtomicU32, Borrowed, By, Class, Mutex, MutexGuard, Once, Ordering, Published, Withdrawn,
+    Apart, AtomicU32, Borrowed, Class, Mutex, MutexGuard, Once, Ordering, Published, Withdrawn,
 };
 
 use crate::file::{Object, OpenFile};
@@ -59,26 +58,6 @@ struct Slot {
 pub(crate) struct Former {
     file: Arc<OpenFile>,
     withdrawn: Option<Withdrawn<OpenFile>>,
-}
-
-/// The open file description of a number, for a call.
-pub(crate) enum Used<'a> {
-    /// As it is published.
-    Borrowed(Borrowed<'a, OpenFile>),
-    /// By a counted reference.
-    Counted(Arc<OpenFile>),
-}
-
-impl Deref for Used<'_> {
-    type Target = OpenFile;
-
-    #[inline]
-    fn deref(&self) -> &OpenFile {
-        match self {
-            Used::Borrowed(file) => file,
-            Used::Counted(file) => file,
-        }
-    }
 }
 
 impl Former {
@@ -168,26 +147,17 @@ impl Descriptors {
     /// worth it, or it is something else. Who closes it waits: so it is not to be kept while
     /// something outside is waited for.
     #[inline]
-    pub(crate) fn borrow(&self, fd: i32, by: By) -> Option<Borrowed<'_, OpenFile>> {
-        self.slot(fd).ok()?.published.borrow(by)
+    pub(crate) fn borrow(&self, fd: i32) -> Option<Borrowed<'_, OpenFile>> {
+        self.slot(fd).ok()?.published.borrow()
     }
 
-    /// The open file description of descriptor `fd`, without a count where that is possible:
-    /// see [`borrow`](Descriptors::borrow).
-    ///
-    /// # Errors
-    /// EBADF.
-    #[inline]
-    pub(crate) fn borrow_or_get(&self, fd: i32) -> Result<Used<'_>> {
-        match self.borrow(fd, By::Use) {
-            Some(file) => Ok(Used::Borrowed(file)),
-            None => {
-                let slot = self.slot(fd)?;
-                let open = slot.lock();
-                let (file, _) = open.as_ref().ok_or(Errno::EBADF)?;
-                slot.count_use(file);
-                Ok(Used::Counted(file.clone()))
-            }
+    /// Counts a use of descriptor `fd`, if there is one, by which it might be
+    /// [borrowed](Descriptors::borrow) next time.
+    pub(crate) fn count_use(&self, fd: i32) {
+        if let Ok(slot) = self.slot(fd)
+            && let Some((file, _)) = &*slot.lock()
+        {
+            slot.count_use(file);
         }
     }
 

@@ -7,8 +7,8 @@ use anchorite_fs::{XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrName};
 use arrayvec::ArrayVec;
 
 use crate::calls::{
-    XattrsOf, check_flags, check_random_flags, check_value_len, position, position_or_offset,
-    set_xattr,
+    XattrsOf, check_flags, check_random_flags, check_value_len, new_node, position,
+    position_or_offset, set_xattr,
 };
 use crate::file::{Append, At};
 use crate::system::System;
@@ -91,6 +91,30 @@ impl System {
             libc::SYS_dup => self.dup(int(a)).map(i64::from),
             libc::SYS_dup2 => self.dup2(int(a), int(b)).map(i64::from),
             libc::SYS_dup3 => self.dup3(int(a), int(b), int(c)).map(i64::from),
+            libc::SYS_pipe => self.put_pipe(a, 0),
+            libc::SYS_pipe2 => self.put_pipe(a, int(b)),
+            libc::SYS_poll => self.poll_raw((a, b), self.deadline_in(int(c))?).map(length),
+            libc::SYS_ppoll => {
+                let deadline = self.deadline_at(c, 1)?;
+                self.check_signal_mask(d, e)?;
+                let told = self.poll_raw((a, b), deadline);
+                self.put_time_left(c, deadline, 1);
+                told.map(length)
+            }
+            libc::SYS_select => {
+                let deadline = self.deadline_at(e, 1000)?;
+                let told = self.select_raw(int(a), [b, c, d], deadline);
+                self.put_time_left(e, deadline, 1000);
+                told.map(length)
+            }
+            libc::SYS_pselect6 => {
+                let deadline = self.deadline_at(e, 1)?;
+                let [mask, len] = if f == 0 { [0; 2] } else { memory.get(address(f))? };
+                self.check_signal_mask(mask as u64, len as u64)?;
+                let told = self.select_raw(int(a), [b, c, d], deadline);
+                self.put_time_left(e, deadline, 1);
+                told.map(length)
+            }
             libc::SYS_fcntl => self.fcntl(int(a), int(b), c).map(i64::from),
             libc::SYS_stat => put_stat(b, self.stat(&string(a)?)?),
             libc::SYS_lstat => put_stat(b, self.lstat(&string(a)?)?),
@@ -117,6 +141,15 @@ impl System {
                 Ok(0)
             }
             libc::SYS_mkdir => self.mkdir(&string(a)?, b as u32).map(|()| 0),
+            libc::SYS_mknod => {
+                // Linux looks at the type before the path.
+                new_node(b as u32, c as u32)?;
+                self.mknod(&string(a)?, b as u32, c as u32).map(|()| 0)
+            }
+            libc::SYS_mknodat => {
+                new_node(c as u32, d as u32)?;
+                self.mknodat(int(a), &string(b)?, c as u32, d as u32).map(|()| 0)
+            }
             libc::SYS_rmdir => self.rmdir(&string(a)?).map(|()| 0),
             libc::SYS_unlink => self.unlink(&string(a)?).map(|()| 0),
             libc::SYS_link => self.link(&string(a)?, &string(b)?).map(|()| 0),
@@ -319,6 +352,46 @@ impl System {
 
     fn put_position(&self, address: u64, position: Option<i64>) -> Result<()> {
         position.map_or(Ok(()), |position| self.user_memory().put(address as usize, &position))
+    }
+
+    /// When the time at an address is over, of which the second word is so many nanoseconds a
+    /// unit; none where there is no address.
+    ///
+    /// # Errors
+    /// EFAULT; EINVAL.
+    fn deadline_at(&self, address: u64, unit: i64) -> Result<Option<libc::timespec>> {
+        if address == 0 {
+            return Ok(None);
+        }
+        let [seconds, units] = self.user_memory().get(address as usize)?;
+        let in_a_second = 1_000_000_000 / unit;
+        // Linux takes any number of microseconds, but of nanoseconds only those of a second.
+        let (more, units) = match unit {
+            1 => (0, units as i64),
+            _ => (units as i64 / in_a_second, units as i64 % in_a_second),
+        };
+        let seconds = (seconds as i64).checked_add(more).ok_or(Errno::EINVAL)?;
+        let timeout = libc::timespec { tv_sec: seconds, tv_nsec: units * unit };
+        self.deadline(timeout).map(Some)
+    }
+
+    /// Puts what is left of a time in its place, if the program lets it, as Linux does.
+    fn put_time_left(&self, address: u64, deadline: Option<libc::timespec>, unit: i64) {
+        if let Some(deadline) = deadline {
+            let left = self.left_until(deadline);
+            let _ = self.user_memory().put(address as usize, &[left.tv_sec, left.tv_nsec / unit]);
+        }
+    }
+
+    /// Makes a pipe, and puts its descriptors where the program wants them.
+    fn put_pipe(&self, to: u64, flags: i32) -> Result<i64> {
+        let fds = self.pipe2(flags)?;
+        self.user_memory().put(to as usize, &fds).map(|()| 0).inspect_err(|_| {
+            for fd in fds {
+                // It is there, unless another thread closed it.
+                let _ = self.close(fd);
+            }
+        })
     }
 
     fn list(&self, fd: i32, layout: Dirent, to: u64, len: u64) -> Result<i64> {

@@ -2,13 +2,15 @@
 //! share — over an [`Object`] of one kind or another.
 
 use anchorite_fs::sync::{AtomicU32, Class, Mutex, Noted, Ordering};
-use anchorite_fs::{AccessTime, Attributes, Caller, Inode, InodeRef, Region, Sink, Source};
+use anchorite_fs::{
+    AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Region, Sink, Source,
+};
 
 use crate::abi::{Dirent, put_dirent};
 use crate::console::Console;
 use crate::forward::HostFile;
-
 use crate::node::Files;
+use crate::pipe::{End, Form, Waits};
 use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
@@ -29,8 +31,10 @@ pub(crate) struct OpenFile {
 
 /// What an open file description stands for.
 pub(crate) enum Object {
-    /// A file of a ramdisk.
+    /// A file of a ramdisk. A fifo only until its pipe is found.
     Inode(InodeRef),
+    /// An end of a pipe.
+    Pipe(End),
     /// A file of the host.
     Host(HostFile),
     /// The console.
@@ -68,10 +72,15 @@ impl OpenFile {
         let kept = kept & !libc::O_CLOEXEC;
         // A descriptor that only names a file has no size to be large for.
         let kept = if kept & libc::O_PATH == 0 { kept | O_LARGEFILE } else { kept };
+        OpenFile::with_flags(object, place, kept)
+    }
+
+    /// As [`new`](OpenFile::new), with just these flags.
+    pub(crate) fn with_flags(object: Object, place: Option<Place>, flags: i32) -> OpenFile {
         OpenFile {
             object,
             place,
-            flags: AtomicU32::new(kept as u32),
+            flags: AtomicU32::new(flags as u32),
             offset: Mutex::new(Class::Offset, 0),
         }
     }
@@ -138,6 +147,32 @@ impl OpenFile {
         }
     }
 
+    /// # Errors
+    /// ESPIPE for a position where there is none.
+    #[inline]
+    pub(crate) fn check_position(&self, at: At) -> Result<()> {
+        match (at, &self.object) {
+            (At::Position(_), Object::Pipe(_) | Object::Console(_)) => Err(Errno::ESPIPE),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a transfer waits for what is not there yet.
+    pub(crate) fn waits(&self) -> Waits {
+        if self.flags() & libc::O_NONBLOCK != 0 { Waits::No } else { Waits::Yes }
+    }
+
+    /// What writes to a pipe become there.
+    pub(crate) fn form(&self) -> Form {
+        if self.flags() & libc::O_DIRECT != 0 { Form::Packets } else { Form::Stream }
+    }
+
+    /// Whether it is a fifo whose pipe is still to be found.
+    #[inline]
+    pub(crate) fn is_fifo(&self) -> bool {
+        matches!(&self.object, Object::Inode(inode) if Inode::file_type(inode) == FileType::Fifo)
+    }
+
     /// Whether it is a directory of a ramdisk.
     pub(crate) fn is_directory(&self) -> bool {
         matches!(&self.object, Object::Inode(inode) if inode.is_directory())
@@ -167,15 +202,18 @@ impl OpenFile {
 
     /// Updates the access time as a read does, where nothing is read.
     pub(crate) fn mark_access(&self, caller: &Caller<'_>) {
-        if let Object::Inode(inode) = &self.object {
-            inode.mark_access(self.without_access(caller).as_ref().unwrap_or(caller));
-        }
+        let inode = match &self.object {
+            Object::Inode(inode) => inode,
+            Object::Pipe(end) => end.inode(),
+            _ => return,
+        };
+        inode.mark_access(self.without_access(caller).as_ref().unwrap_or(caller));
     }
 
-    /// Fills `sink`; returns how many bytes there were.
+    /// Fills `sink`; returns how many bytes there were. Never waits for a pipe.
     ///
     /// # Errors
-    /// EINVAL if the transfer would end where no offset is; EISDIR; ESPIPE for a position
+    /// EAGAIN of a pipe; EINVAL if the transfer would end where no offset is; EISDIR; ESPIPE for a position
     /// where there is none; the host's.
     pub(crate) fn read(
         &self,
@@ -199,8 +237,9 @@ impl OpenFile {
                 Ok(done)
             }
             (Object::Host(file), at) => file.read(at, sink),
+            (Object::Pipe(end), At::Offset) => end.read(Waits::No, sink),
             (Object::Console(console), At::Offset) => console.read(system, sink),
-            (Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Pipe(_) | Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
     }
@@ -225,10 +264,11 @@ impl OpenFile {
         Ok(inode.read_noted(noted, caller, position, sink))
     }
 
-    /// Writes `source`; returns how many bytes found room.
+    /// Writes `source`; returns how many bytes found room. Of a pipe
+    /// it is what `sendfile(2)` does, and never waits.
     ///
     /// # Errors
-    /// EINVAL if the transfer would end where no offset is; ESPIPE for a position where
+    /// EAGAIN, EPIPE of a pipe; EINVAL if the transfer would end where no offset is; ESPIPE for a position where
     /// there is none; EFBIG, ENOSPC, ENOMEM; the host's.
     pub(crate) fn write(
         &self,
@@ -255,8 +295,9 @@ impl OpenFile {
                 Ok(done)
             }
             (Object::Host(file), at) => file.write(at, source),
+            (Object::Pipe(end), At::Offset) => end.write(Waits::No, Form::Pages, source),
             (Object::Console(console), At::Offset) => console.write(system, source),
-            (Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Pipe(_) | Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
     }
@@ -274,14 +315,17 @@ impl OpenFile {
     /// `lseek(2)`.
     ///
     /// # Errors
-    /// ESPIPE for the console; ENXIO for SEEK_DATA and SEEK_HOLE from the end on, or with no
+    /// EINVAL for a `whence` that no file knows; ESPIPE for a pipe and the console; ENXIO for SEEK_DATA and SEEK_HOLE from the end on, or with no
     /// more data; EINVAL for an unknown `whence` or a result below zero or
     /// above what an offset can hold; the host's.
     pub(crate) fn seek(&self, delta: i64, whence: i32) -> Result<u64> {
         let inode = match &self.object {
             Object::Inode(inode) => inode,
             Object::Host(file) => return file.seek(delta, whence),
-            Object::Console(_) => return Err(Errno::ESPIPE),
+            Object::Pipe(_) | Object::Console(_) => {
+                let is_known = (libc::SEEK_SET..=libc::SEEK_HOLE).contains(&whence);
+                return Err(if is_known { Errno::ESPIPE } else { Errno::EINVAL });
+            }
             Object::Path => return Err(Errno::EBADF),
         };
         let mut offset = self.offset.lock();
@@ -351,7 +395,7 @@ impl OpenFile {
             // The right to write was checked when it was opened.
             Object::Inode(inode) => Inode::truncate(inode, caller, size),
             Object::Host(_) => Err(Errno::ENOSYS),
-            Object::Console(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Console(_) => Err(Errno::EINVAL),
             Object::Path => Err(Errno::EBADF),
         }
     }
@@ -364,8 +408,26 @@ impl OpenFile {
         match &self.object {
             Object::Inode(inode) => Ok(Inode::attributes(inode)),
             Object::Host(file) => file.attributes(),
+            Object::Pipe(end) => {
+                let attributes = Inode::attributes(end.inode());
+                // One that has no name has one link all the same, as on Linux.
+                let nlink = if end.is_anonymous() { 1 } else { attributes.nlink };
+                Ok(Attributes { nlink, ..attributes })
+            }
             Object::Console(console) => Ok(console.attributes()),
             Object::Path => Files::attributes(&self.place()?.node, LastLink::Stay),
+        }
+    }
+
+    /// `poll(2)`: what is true of it now. All but pipes are always ready, as on Linux.
+    ///
+    /// # Errors
+    /// Those of [`End::poll`].
+    pub(crate) fn poll(&self, wanted: i16, watch: Option<u32>) -> Result<i16> {
+        const READY: i16 = libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLLWRNORM;
+        match &self.object {
+            Object::Pipe(end) => end.poll(wanted, watch),
+            _ => Ok(READY),
         }
     }
 
@@ -376,7 +438,7 @@ impl OpenFile {
     pub(crate) fn close(self) -> Result<()> {
         match self.object {
             Object::Host(file) => file.close(),
-            Object::Inode(_) | Object::Console(_) | Object::Path => Ok(()),
+            Object::Inode(_) | Object::Pipe(_) | Object::Console(_) | Object::Path => Ok(()),
         }
     }
 }

@@ -14,7 +14,7 @@
 //! * `node`: a file of any mounted file system. `ramdisk` and `forward` are the two
 //!   that there are; `mounts` says which is where.
 //! * `walk`: from a path to a file.
-//! * `file`, `console`: open file descriptions; `descriptors`: the table of them.
+//! * `file`, `console`, `pipe`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
 //! * [`preload`], [`export`]: the tree filled from an archive, and written out as one.
@@ -28,8 +28,10 @@
 //! | open, openat, creat, close, close_range, dup, dup2, dup3, fcntl | `open(2)`, `close(2)`, `close_range(2)`, `dup(2)`, `fcntl(2)` | `calls::descriptors` | `every_flag_on_every_kind_of_file`, rows in `posix/descriptors.txt` |
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` | `oracle/data.rs`, `truncate_to_every_kind_of_length` |
 //! | fallocate, copy_file_range, sendfile, posix_fadvise, readahead | each its own | `calls::ranges` | rows in `posix/ranges.txt` |
+//! | pipe, pipe2; fifos by open, and F_GETPIPE_SZ and F_SETPIPE_SZ by fcntl | `pipe(2)`, `pipe(7)`, `fifo(7)` | `calls::pipes` | rows in `posix/pipes.txt`, `tests/pipes.rs` |
+//! | poll, ppoll, select, pselect6 | `poll(2)`, `select(2)` | `calls::poll` | rows in `posix/pipes.txt`, `tests/pipes.rs` |
 //! | readv, writev, preadv, pwritev, preadv2, pwritev2 | `readv(2)` | `calls::vectors` | rows in `oracle/rows/by_number.txt` |
-//! | mkdir, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` | `oracle/names.rs`, `oracle/listing.rs`, rows in `posix/names.txt` |
+//! | mkdir, mknod, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` | `oracle/names.rs`, `oracle/listing.rs`, rows in `posix/names.txt` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` | `oracle/paths.rs` |
 //! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` | `oracle/metadata.rs`, rows in `posix/metadata.txt` and `posix/permissions.txt` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` | rows in `posix/metadata.txt` |
@@ -42,7 +44,8 @@
 //!
 //! # Locks
 //! [`anchorite_fs::sync`] has the order of all locks. `System::identity` is held shared for
-//! the time of a call, an open file's offset over a transfer; the table of descriptors, the
+//! the time of a call (but never by one that waits for a pipe), an open file's offset over a
+//! transfer; the table of descriptors, the
 //! table of mounts and the working directory are each locked for a look-up alone, with
 //! nothing taken inside.
 #![no_std]
@@ -73,6 +76,7 @@ mod identity;
 mod limits;
 mod mounts;
 mod node;
+mod pipe;
 pub mod platform;
 pub mod preload;
 mod ramdisk;

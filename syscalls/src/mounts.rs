@@ -15,6 +15,8 @@ pub(crate) struct MountId(usize);
 impl MountId {
     /// The mount at `/`.
     pub(crate) const ROOT: MountId = MountId(0);
+    /// None: where pipes are.
+    pub(crate) const NOWHERE: MountId = MountId(usize::MAX);
 }
 
 struct Mount {

@@ -47,7 +47,8 @@ pub(crate) trait Files: Sized {
     fn check(&self, caller: &Caller<'_>, wanted: Access) -> Result<()>;
 
     /// Opens the file, which exists; `flags` are those of `open(2)`. The caller has
-    /// checked what the flags demand of a known type.
+    /// checked what the flags demand of a known type, and finds the pipe of a fifo, which may
+    /// take time.
     ///
     /// # Errors
     /// EACCES; the host's.
@@ -239,7 +240,9 @@ impl Node {
     ) -> Result<Node> {
         match self {
             Node::Ramdisk(node) => {
-                anchorite_fs::Inode::create_unnamed(node, caller, mode, linkable).map(Node::Ramdisk)
+                let new = New::Regular;
+                let made = anchorite_fs::Inode::create_unnamed(node, caller, new, mode, linkable);
+                made.map(Node::Ramdisk)
             }
             Node::Host(_) => Err(Errno::EOPNOTSUPP),
         }

@@ -50,8 +50,8 @@ impl Files for InodeRef {
         }
         match Inode::file_type(self) {
             FileType::Regular if flags & libc::O_TRUNC != 0 => Inode::truncate(self, caller, 0)?,
-            FileType::Regular | FileType::Directory => {}
-            // Fifos, sockets and devices can be named but not opened yet.
+            FileType::Regular | FileType::Directory | FileType::Fifo => {}
+            // There is nobody behind a socket, and no driver of a device.
             _ => return Err(Errno::ENXIO),
         }
         Ok(Object::Inode(self.clone()))

@@ -7,8 +7,10 @@ use alloc::vec::Vec;
 
 use anchorite_fs::check::{Held, Report, check};
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{AtomicI64, AtomicU32, Class, Ordering, PerCore, RwLock, alone};
-use anchorite_fs::{Caller, Clock, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage};
+use anchorite_fs::sync::{AtomicI64, AtomicU32, Class, Once, Ordering, PerCore, RwLock, alone};
+use anchorite_fs::{
+    Caller, Clock, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
+};
 
 use crate::console::Console;
 use crate::descriptors::{Descriptors, OnExec};
@@ -18,6 +20,7 @@ use crate::identity::Identity;
 use crate::limits::ResourceLimits;
 use crate::mounts::{MountId, Mounts};
 use crate::node::{Files, Node};
+use crate::pipe::Pipes;
 use crate::platform::Stream;
 use crate::user::UserMemory;
 use crate::walk::{At, Last, LastLink, Path, Place, Walk};
@@ -25,6 +28,8 @@ use crate::{Errno, HostFiles, Platform, Result};
 
 /// `st_dev` of the ramdisk at `/`.
 const ROOT_DEVICE: u64 = 1;
+/// `st_dev` of pipes without a name.
+const PIPE_DEVICE: u64 = 2;
 /// Permissions of a new root directory, as of a new tmpfs.
 const ROOT_MODE: u32 = 0o1777;
 /// The file mode creation mask that a process starts with.
@@ -47,6 +52,9 @@ pub struct System {
     umask: AtomicU32,
     recent: PerCore<Recent>,
     pub(crate) limits: ResourceLimits,
+    pipes: Arc<Pipes>,
+    /// Where those are that have no name. Made with the first.
+    pipe_files: Once<Ramdisk>,
 }
 
 impl System {
@@ -75,6 +83,8 @@ impl System {
             descriptors.install(fd, file, OnExec::Keep);
         }
         Ok(System {
+            pipes: Pipes::new(platform.clone())?,
+            pipe_files: Once::new(),
             user_memory: UserMemory::new(platform.user_memory())?,
             platform,
             working_directory: RwLock::new(Class::WorkingDirectory, mounts.root()),
@@ -161,6 +171,20 @@ impl System {
     /// What the ramdisk mounted as `mount` holds; none for what is no ramdisk.
     pub(crate) fn usage_of(&self, mount: MountId) -> Option<Usage> {
         (mount == MountId::ROOT).then(|| self.usage())
+    }
+
+    pub(crate) fn pipes(&self) -> &Arc<Pipes> {
+        &self.pipes
+    }
+
+    /// The directory, mounted nowhere, that pipes without a name are made in.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn root_of_pipes(&self, caller: &Caller<'_>) -> Result<&InodeRef> {
+        let limits = Limits { size_bytes: 0, inodes: 1 << 32 };
+        let make = || Ramdisk::new(caller, 0o777, limits, PIPE_DEVICE, 0);
+        self.pipe_files.try_call_once(make).map(Ramdisk::root)
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {

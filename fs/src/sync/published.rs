@@ -29,7 +29,8 @@ pub struct Published<T> {
     count: AtomicU64,
     /// The address of what is published …
     value: AtomicUsize,
-    /// … and that of a lock that most of its users share; 0 if there is none.
+    /// … and that of the lock that its users share. It is what they note: so whoever waits for
+    /// them, and whoever takes the lock, looks for one and the same.
     lock: AtomicUsize,
     owns: PhantomData<Arc<T>>,
 }
@@ -39,17 +40,8 @@ const NONE: u64 = 0;
 /// Somebody is about to publish, or withdraws.
 const CHANGES: u64 = u64::MAX;
 
-/// What somebody who uses the value notes: everybody who waits for its users looks for both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// That it is used.
-    Use,
-    /// The lock: who has it so noted has it shared ([`RwLock::read_noted`](super::RwLock)) without
-    /// another note. It must not wait for anything meanwhile: whoever takes the lock waits for it.
-    Lock,
-}
-
-/// The value while it is used.
+/// The value while it is used. Whoever has it must not wait for anything: who takes the lock
+/// that is noted waits for it.
 pub struct Borrowed<'a, T> {
     value: ManuallyDrop<Arc<T>>,
     note: Noted,
@@ -66,7 +58,7 @@ pub struct Noted {
 /// its users are waited for.
 pub struct Withdrawn<T> {
     value: ManuallyDrop<Arc<T>>,
-    addresses: [usize; 2],
+    lock: usize,
 }
 
 impl<T> Published<T> {
@@ -82,7 +74,7 @@ impl<T> Published<T> {
         }
     }
 
-    /// Publishes `value`, with the address of a lock, or 0, unless something is.
+    /// Publishes `value`, whose users share the lock at this address, unless something is.
     pub fn publish(&self, value: &Arc<T>, lock: usize) {
         if !self.change(NONE) {
             return;
@@ -112,24 +104,18 @@ impl<T> Published<T> {
         self.current.store(NONE, Ordering::Release);
         // SAFETY: the reference that was published; only who changed `current` makes it one.
         let value = ManuallyDrop::new(unsafe { Arc::from_address(value) });
-        Some(Withdrawn { value, addresses: [self.address(), lock] })
+        Some(Withdrawn { value, lock })
     }
 
     /// Uses what is published; none if nothing is, or there is no room to note it.
     #[inline]
-    pub fn borrow(&self, by: By) -> Option<Borrowed<'_, T>> {
+    pub fn borrow(&self) -> Option<Borrowed<'_, T>> {
         let current = self.current.load(Ordering::Acquire);
         if current == NONE || current == CHANGES {
             return None;
         }
         let value = self.value.load(Ordering::Acquire);
-        let address = match by {
-            By::Use => self.address(),
-            By::Lock => self.lock.load(Ordering::Acquire),
-        };
-        if address == 0 {
-            return None;
-        }
+        let address = self.lock.load(Ordering::Acquire);
         let note = Noted { address, _note: Note::take(address)? };
         // If it is published still, it was so all the while, and both addresses are its own: one
         // of a later publication would have been stored after this was withdrawn, and who saw
@@ -146,10 +132,6 @@ impl<T> Published<T> {
     fn change(&self, from: u64) -> bool {
         let (to, lost) = (Ordering::SeqCst, Ordering::Relaxed);
         self.current.compare_exchange(from, CHANGES, to, lost).is_ok()
-    }
-
-    fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
     }
 }
 
@@ -185,44 +167,44 @@ impl<T> Drop for Withdrawn<T> {
     #[inline]
     fn drop(&mut self) {
         if !planted!("users_are_not_waited_for") {
-            wait_for_users(self.addresses);
+            wait_for_users(self.lock);
         }
         // SAFETY: dropped once, here; nobody uses it any more.
         unsafe { ManuallyDrop::drop(&mut self.value) };
     }
 }
 
-/// Waits until neither address is noted; 0 is none. Out of line: it is seldom needed, where a
-/// file is closed.
+/// Waits until the address is noted no more. Out of line: it is seldom needed, where a file is
+/// closed.
 #[cold]
 #[inline(never)]
-fn wait_for_users(addresses: [usize; 2]) {
+fn wait_for_users(address: usize) {
     let mut pause = Pause::new();
-    for address in addresses.into_iter().filter(|address| *address != 0) {
-        readers::wait_for_all(address, || pause.wait());
-    }
+    readers::wait_for_all(address, || pause.wait());
 }
 
 #[cfg(all(test, not(anchorite_model)))]
 mod tests {
     use super::*;
 
+    /// An address that nothing else notes.
+    const LOCK: usize = 64;
+
     #[test]
     fn what_is_published_is_there_until_it_is_withdrawn() {
         let place = Published::new();
         let (one, other) = (Arc::try_new(1).unwrap(), Arc::try_new(2).unwrap());
-        assert!(place.borrow(By::Use).is_none());
-        place.publish(&one, 0);
-        place.publish(&other, 0);
-        assert_eq!(place.borrow(By::Use).as_deref(), Some(&1));
-        assert!(place.borrow(By::Lock).is_none(), "there is no lock");
+        assert!(place.borrow().is_none());
+        place.publish(&one, LOCK);
+        place.publish(&other, LOCK);
+        assert_eq!(place.borrow().as_deref(), Some(&1));
         assert_eq!((Arc::count(&one), Arc::count(&other)), (2, 1));
         drop(place.withdraw());
-        assert!(place.borrow(By::Use).is_none());
+        assert!(place.borrow().is_none());
         assert!(place.withdraw().is_none());
         assert_eq!(Arc::count(&one), 1);
-        place.publish(&other, 0);
-        assert_eq!(place.borrow(By::Use).as_deref(), Some(&2));
+        place.publish(&other, LOCK);
+        assert_eq!(place.borrow().as_deref(), Some(&2));
         drop(place);
         assert_eq!(Arc::count(&other), 1);
     }
@@ -231,8 +213,8 @@ mod tests {
     fn users_are_waited_for() {
         let place = Published::new();
         let value = Arc::try_new(1).unwrap();
-        place.publish(&value, 0);
-        let used = place.borrow(By::Use).unwrap();
+        place.publish(&value, LOCK);
+        let used = place.borrow().unwrap();
         let withdrawn = place.withdraw();
         std::thread::scope(|scope| {
             let waits = scope.spawn(move || drop(withdrawn));

@@ -20,6 +20,19 @@ use table::CALLS;
 const MOST_CALLS: usize = 100;
 /// A call whose first byte is not below this one may have any number.
 const ANY_NUMBER: u8 = 252;
+/// Calls that end the process, or wait, or make what calls wait for: nobody is there to wake it.
+const LEFT_OUT: [i64; 10] = [
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_mknod,
+    libc::SYS_mknodat,
+    libc::SYS_pipe,
+    libc::SYS_pipe2,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_select,
+    libc::SYS_pselect6,
+];
 /// Where in the second piece of memory buffers are. Strings are in the first.
 const BUFFERS: usize = 1;
 const STRINGS: usize = 0;
@@ -113,8 +126,7 @@ impl<'a> Arbitrary<'a> for Call {
         let which: u8 = u.arbitrary()?;
         if which >= ANY_NUMBER {
             let number = match u.arbitrary::<u16>()? {
-                // A process that ends is no process to go on with.
-                number if [libc::SYS_exit, libc::SYS_exit_group].contains(&number.into()) => -1,
+                number if LEFT_OUT.contains(&number.into()) => -1,
                 number => number.into(),
             };
             return Ok(Call { number, words: u.arbitrary()? });

@@ -221,7 +221,7 @@ fn noted_before() {
 
 /// Two cores make inodes and free them: their numbers differ, and they are counted.
 fn inodes() {
-    use anchorite_fs::{Caller, Credentials, Inode, Limits, Linkable, Ramdisk, Timestamp};
+    use anchorite_fs::{Caller, Credentials, Inode, Limits, Linkable, New, Ramdisk, Timestamp};
 
     let credentials = Credentials::default();
     let caller = Caller::new(&credentials, Timestamp::default());
@@ -231,7 +231,7 @@ fn inodes() {
     let make = |root: &_| {
         let credentials = Credentials::default();
         let caller = Caller::new(&credentials, Timestamp::default());
-        Inode::create_unnamed(root, &caller, 0o644, Linkable::No).expect("memory")
+        Inode::create_unnamed(root, &caller, New::Regular, 0o644, Linkable::No).expect("memory")
     };
     let other = thread::spawn(move || {
         be_on(1);

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use anchorite_fs::PAGE_BYTES;
 use anchorite_programs::posix::script::{Reply, Statement, Value, World};
 use anchorite_syscalls::PATH_MAX;
-use libc::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
+use libc::{S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG};
 
 use crate::deviations::{self, Deviation};
 
@@ -96,7 +96,7 @@ impl Judge {
 
     /// Why a statement is left out; nothing if it may be done. Asks `ours` what is there.
     pub fn objection(&self, ours: &mut dyn World, statement: &Statement) -> Option<Objection> {
-        let apart = everywhere(statement).or_else(|| match self.against {
+        let apart = everywhere(ours, statement).or_else(|| match self.against {
             Against::Linux => apart_from_linux(ours, statement),
             Against::Methods => without_method(statement),
             Against::Model => lists(ours, statement),
@@ -112,6 +112,13 @@ impl Judge {
         let word = |at: usize| word(statement, at);
         if has_late_string(ours, statement) {
             return Some(deviations::STRINGS_COME_FIRST);
+        }
+        let is_of_descriptor = statement.name.starts_with('f') && statement.name.ends_with("xattr");
+        if is_of_descriptor
+            && stat(ours, &statement.arguments[..1])
+                .is_some_and(|stat| stat.st_mode & S_IFMT == S_IFIFO)
+        {
+            return Some(deviations::PIPES_HAVE_ATTRIBUTES);
         }
         if let Some(name) = xattr_name(statement) {
             return xattr_deviation(ours, statement, name);
@@ -220,7 +227,7 @@ fn frees_last_page(ours: &mut dyn World, statement: &Statement) -> bool {
 }
 
 /// Whether O_CREAT meets what somebody else put into a sticky directory that all may write: a
-/// link that is not followed, or a device, which RENAME_WHITEOUT leaves.
+/// link that is not followed, or a fifo, socket or device.
 fn is_guarded(ours: &mut dyn World, statement: &Statement) -> bool {
     let (at, flags) = match &*statement.name {
         "open" => (1, word(statement, 1) as i32),
@@ -239,7 +246,7 @@ fn is_guarded(ours: &mut dyn World, statement: &Statement) -> bool {
         let Some(target) = stat_at(ours, named, 0) else { return false };
         file = target;
     }
-    let is_guarded = matches!(file.st_mode & S_IFMT, S_IFLNK | libc::S_IFCHR);
+    let is_guarded = !matches!(file.st_mode & S_IFMT, S_IFREG | S_IFDIR);
     if !is_guarded {
         return false;
     }
@@ -328,7 +335,7 @@ fn keeps_rights(ours: &mut dyn World, statement: &Statement) -> bool {
 }
 
 /// What is not done in any world. Which arguments are descriptors is told by the call's name.
-fn everywhere(statement: &Statement) -> Option<&'static str> {
+fn everywhere(ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
     let fds: &[usize] = match &*statement.name {
         "open" | "creat" | "truncate" | "mkdir" | "rmdir" | "unlink" | "link" | "symlink"
         | "readlink" | "rename" | "chdir" | "getcwd" | "stat" | "lstat" | "access" | "chmod"
@@ -337,6 +344,7 @@ fn everywhere(statement: &Statement) -> Option<&'static str> {
         | "setuid" | "setgid" | "setreuid" | "setregid" | "setresuid" | "setresgid"
         | "setfsuid" | "setfsgid" => &[],
         "symlinkat" => &[1],
+        "mknod" | "pipe" | "pipe2" | "select" | "pselect6" => &[],
         "dup2" | "dup3" | "sendfile" => &[0, 1],
         "linkat" | "renameat" | "renameat2" | "copy_file_range" => &[0, 2],
         _ => &[0],
@@ -349,8 +357,75 @@ fn everywhere(statement: &Statement) -> Option<&'static str> {
     if fds.iter().any(is_stream) {
         return Some("the standard streams are each world's own");
     }
+    if names_streams(statement) {
+        return Some("the standard streams are each world's own");
+    }
+    if may_wait(ours, &statement.name, &statement.arguments) {
+        return Some("it may wait for what nobody does");
+    }
     (statement.name == "stamp" && !matches!(statement.arguments[..], [Value::Text(_)]))
         .then_some("only a path has times")
+}
+
+/// Whether it asks for what is true of a standard stream.
+fn names_streams(statement: &Statement) -> bool {
+    let numbers = |value: &Value| match value {
+        Value::List(list) => list.clone(),
+        _ => Vec::new(),
+    };
+    match &*statement.name {
+        "poll" | "ppoll" => {
+            let pairs = statement.arguments.first().map(numbers).unwrap_or_default();
+            pairs.iter().step_by(2).any(|fd| matches!(fd, Value::Word(0..=2)))
+        }
+        "select" | "pselect6" => statement
+            .arguments
+            .iter()
+            .skip(1)
+            .take(3)
+            .any(|set| matches!(numbers(set).first(), Some(Value::Word(set)) if set & 7 != 0)),
+        _ => false,
+    }
+}
+
+/// Whether a call may wait: for the other end of a fifo, for bytes or room in a pipe without
+/// O_NONBLOCK, or for a time that is not over at once. Where one thread does all, it could
+/// wait for ever. Asks `ours` what is there.
+pub fn may_wait(ours: &mut dyn World, name: &str, arguments: &[Value]) -> bool {
+    let word = |at: usize| match arguments.get(at) {
+        Some(Value::Word(word)) => *word,
+        _ => 0,
+    };
+    let is_fifo = |stat: libc::stat| stat.st_mode & S_IFMT == S_IFIFO;
+    let mut is_pipe_that_waits = |at: usize| {
+        let fd = &arguments[at..=at];
+        let flags = [fd[0].clone(), Value::Word(libc::F_GETFL.into()), Value::Word(0)];
+        stat(ours, fd).is_some_and(is_fifo)
+            && matches!(ours.call("fcntl", &flags),
+                Some(Reply::Done(flags)) if flags as i32 & (libc::O_NONBLOCK | libc::O_PATH) == 0)
+    };
+    match name {
+        "open" | "openat" | "creat" => {
+            let paths = if name == "openat" { 2 } else { 1 };
+            let flags = if name == "creat" { libc::O_WRONLY } else { word(paths) as i32 };
+            let waits = flags & (libc::O_NONBLOCK | libc::O_PATH) == 0
+                && matches!(flags & libc::O_ACCMODE, libc::O_RDONLY | libc::O_WRONLY);
+            let nofollow = flags & libc::O_NOFOLLOW != 0;
+            let nofollow = if nofollow { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
+            waits && stat_at(ours, &arguments[..paths], nofollow).is_some_and(is_fifo)
+        }
+        "read" | "readv" | "preadv2" | "write" | "writev" | "pwritev2" | "sendfile" => {
+            is_pipe_that_waits(0)
+        }
+        "poll" => word(1) != 0,
+        "ppoll" => !is_over_at_once(arguments.get(1)),
+        "select" | "pselect6" => !is_over_at_once(arguments.get(4)),
+        _ => false,
+    }
+}
+
+fn is_over_at_once(time: Option<&Value>) -> bool {
+    matches!(time, Some(Value::List(time)) if time.iter().all(|part| matches!(part, Value::Word(..=0))))
 }
 
 /// Whether a directory is listed in its own order.

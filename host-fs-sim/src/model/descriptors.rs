@@ -15,6 +15,9 @@ pub struct Description {
     pub flags: i32,
     /// The file offset; a directory's: the cookie at which its listing goes on.
     pub offset: u64,
+    /// How often a fifo had been opened to write when this was opened without waiting and
+    /// without writers; else 0.
+    pub seen: usize,
     /// How many descriptors there are for it.
     descriptors: usize,
 }
@@ -47,7 +50,7 @@ pub struct Descriptors {
 impl Description {
     /// A description that no descriptor is for yet.
     pub fn new(object: Object, flags: i32) -> Description {
-        Description { object, flags, offset: 0, descriptors: 0 }
+        Description { object, flags, offset: 0, seen: 0, descriptors: 0 }
     }
 
     /// Whether it only names a file: O_PATH.
@@ -137,20 +140,17 @@ impl Descriptors {
         Ok(())
     }
 
-    /// Closes a descriptor; returns the file that is closed with the last one.
+    /// Closes a descriptor; returns what is closed with the last one.
     ///
     /// # Errors
     /// EBADF.
-    pub fn close(&mut self, fd: i32) -> Result<Option<Object>, Errno> {
+    pub fn close(&mut self, fd: i32) -> Result<Option<Description>, Errno> {
+        let number = self.get(fd)?.description;
         let description = self.any(fd)?;
         description.descriptors -= 1;
-        let object = (description.descriptors == 0).then_some(description.object);
-        if let Some(Descriptor { description, .. }) = self.table.remove(&fd)
-            && object.is_some()
-        {
-            self.descriptions.remove(&description);
-        }
-        Ok(object)
+        let is_last = description.descriptors == 0;
+        self.table.remove(&fd);
+        Ok(if is_last { self.descriptions.remove(&number) } else { None })
     }
 
     /// The lowest descriptor from `first` to `last`.

@@ -8,6 +8,7 @@
 //!
 //! # Modules, from the bottom
 //! * [`file`]: the content of a regular file.
+//! * [`pipe`]: what is in a pipe.
 //! * [`tree`]: inodes and directories.
 //! * [`permission`]: who may do what.
 //! * [`walk`]: from a path to a file.
@@ -23,6 +24,7 @@ mod calls;
 mod descriptors;
 mod file;
 mod permission;
+mod pipe;
 mod tree;
 mod walk;
 
@@ -33,6 +35,7 @@ use anchorite_syscalls::Errno;
 use arguments::Arguments;
 use descriptors::{Description, Descriptors, Object};
 use permission::Identity;
+use pipe::Pipes;
 use tree::{Id, ROOT, Time, Tree};
 use walk::{Last, LastLink, PATH_MAX, Walk, check_path};
 
@@ -64,6 +67,7 @@ pub struct Model {
     umask: u32,
     working_directory: Id,
     descriptors: Descriptors,
+    pipes: Pipes,
     /// Soft and hard limit of each resource.
     limits: [(u64, u64); RESOURCES],
     now: Time,
@@ -97,6 +101,7 @@ impl Model {
             umask: 0o22,
             working_directory: ROOT,
             descriptors,
+            pipes: Pipes::new(),
             limits: rlimits,
             now,
             stat: nix::sys::stat::stat("/").expect("this machine has a root directory"),
@@ -188,13 +193,17 @@ impl World for Model {
 }
 
 /// Strings are looked at before anything else, in their order; but before them flags of opening,
-/// times, sizes, and whether there is room at all; and before a path the name of an attribute.
+/// types of nodes, times, sizes, and whether there is room at all; and before a path the name of
+/// an attribute.
 ///
 /// # Errors
 /// EFAULT where one is missing; ENAMETOOLONG for one that is longer than a path can be.
 fn check_strings(name: &str, arguments: &[Value]) -> Result<(), Errno> {
-    const LATER: [&str; 8] =
-        ["open", "openat", "utime", "utimes", "futimesat", "readlink", "readlinkat", "truncate"];
+    #[rustfmt::skip]
+    const LATER: [&str; 10] = [
+        "open", "openat", "utime", "utimes", "futimesat", "readlink", "readlinkat", "truncate",
+        "mknod", "mknodat",
+    ];
     let omits_both = |times: &[Value]| {
         name == "utimensat"
             && matches!(times, [_, Value::Word(libc::UTIME_OMIT), _, Value::Word(libc::UTIME_OMIT)])

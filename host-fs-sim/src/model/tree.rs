@@ -76,8 +76,11 @@ pub enum Kind {
     Directory(Directory),
     /// A symbolic link to this target.
     Link(Vec<u8>),
-    /// The character device 0:0: a whiteout.
-    Whiteout,
+    /// A fifo, socket or device of this type, and a device's number. The character device 0 is
+    /// a whiteout.
+    Node(u32, u64),
+    /// A fifo without a name, which is in a file system of its own.
+    Pipe,
 }
 
 /// What is in a directory.
@@ -108,6 +111,8 @@ pub struct Tree {
     limits: Limits,
     /// Pages in use.
     pages: u64,
+    /// How many of the inodes are pipes: they are not counted here.
+    pipes: u64,
 }
 
 impl Directory {
@@ -155,7 +160,8 @@ impl Inode {
             Kind::File(_) => libc::S_IFREG,
             Kind::Directory(_) => libc::S_IFDIR,
             Kind::Link(_) => libc::S_IFLNK,
-            Kind::Whiteout => libc::S_IFCHR,
+            Kind::Node(file_type, _) => file_type,
+            Kind::Pipe => libc::S_IFIFO,
         }
     }
 
@@ -165,7 +171,7 @@ impl Inode {
             Kind::File(content) => content.size(),
             Kind::Directory(directory) => (2 + directory.entries.len() as u64) * ENTRY_SIZE,
             Kind::Link(target) => target.len() as u64,
-            Kind::Whiteout => 0,
+            Kind::Node(..) | Kind::Pipe => 0,
         }
     }
 
@@ -174,7 +180,7 @@ impl Inode {
         match &self.kind {
             Kind::File(content) => content.pages(),
             Kind::Link(target) => u64::from(target.len() >= LONG_TARGET),
-            Kind::Directory(_) | Kind::Whiteout => 0,
+            Kind::Directory(_) | Kind::Node(..) | Kind::Pipe => 0,
         }
     }
 
@@ -217,7 +223,13 @@ impl Tree {
             xattrs: BTreeMap::new(),
             pins: 1,
         };
-        Tree { inodes: BTreeMap::from([(ROOT, root)]), next_id: ROOT + 1, limits, pages: 0 }
+        Tree {
+            inodes: BTreeMap::from([(ROOT, root)]),
+            next_id: ROOT + 1,
+            limits,
+            pages: 0,
+            pipes: 0,
+        }
     }
 
     /// The inode with this number, which must be one that something refers to.
@@ -302,6 +314,22 @@ impl Tree {
         Ok(id)
     }
 
+    /// Makes a pipe, which has no name.
+    pub fn make_pipe(&mut self, who: &Who, now: Time) -> Id {
+        let [accessed, modified, changed] = [now; 3];
+        let (kind, mode, links, linkable, pins) = (Kind::Pipe, 0o600, 0, false, 0);
+        let (uid, gid, xattrs) = (who.uid, who.gid, BTreeMap::new());
+        #[rustfmt::skip]
+        let inode = Inode {
+            kind, mode, uid, gid, links, accessed, modified, changed, linkable, xattrs, pins,
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        self.pipes += 1;
+        self.inodes.insert(id, inode);
+        id
+    }
+
     /// Pages that can still be allocated.
     pub fn free_pages(&self) -> u64 {
         (self.limits.size_bytes / PAGE).saturating_sub(self.pages)
@@ -310,11 +338,13 @@ impl Tree {
     /// Room for inodes and extended attributes, of which the limit of inodes is made.
     pub fn free_inode_bytes(&self) -> u64 {
         let limit = self.limits.inodes.saturating_mul(INODE_BYTES);
-        limit.saturating_sub(self.inodes.len() as u64 * INODE_BYTES + self.xattr_bytes())
+        let inodes = self.inodes.len() as u64 - self.pipes;
+        limit.saturating_sub(inodes * INODE_BYTES + self.xattr_bytes())
     }
 
     fn xattr_bytes(&self) -> u64 {
-        let all = self.inodes.values().flat_map(|inode| &inode.xattrs);
+        let counts = |inode: &&Inode| !matches!(inode.kind, Kind::Pipe);
+        let all = self.inodes.values().filter(counts).flat_map(|inode| &inode.xattrs);
         all.map(|(name, value)| xattr_bytes(name, value)).sum()
     }
 
@@ -363,6 +393,7 @@ impl Tree {
         }
         if let Some(inode) = self.inodes.remove(&id) {
             self.pages -= inode.pages();
+            self.pipes -= u64::from(matches!(inode.kind, Kind::Pipe));
             if let Kind::Directory(directory) = inode.kind {
                 self.unpin(directory.parent);
             }
@@ -371,6 +402,7 @@ impl Tree {
 
     /// Inodes, those that extended attributes count for included, and pages in use.
     pub fn usage(&self) -> (u64, u64) {
-        (self.inodes.len() as u64 + self.xattr_bytes().div_ceil(INODE_BYTES), self.pages)
+        let inodes = self.inodes.len() as u64 - self.pipes;
+        (inodes + self.xattr_bytes().div_ceil(INODE_BYTES), self.pages)
     }
 }

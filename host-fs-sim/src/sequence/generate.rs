@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anchorite_programs::posix::script::{Reply, Run, Statement, Value};
-use libc::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
+use libc::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
 
 use super::{ROW, Sequences};
 use crate::campaign::judge::Judge;
@@ -17,11 +17,13 @@ use crate::worlds::{Numbers, system_by_numbers};
 #[rustfmt::skip]
 pub const CALLS: &[(&str, u64)] = &[
     ("open", 110), ("openat", 30), ("creat", 12), ("close", 30), ("close_range", 2), ("dup", 5),
-    ("dup2", 5), ("dup3", 4), ("fcntl", 14), ("read", 25), ("pread64", 20), ("write", 40),
+    ("dup2", 5), ("dup3", 4), ("fcntl", 16),
+    ("pipe", 3), ("pipe2", 10), ("poll", 8), ("ppoll", 4), ("select", 6), ("pselect6", 3), ("read", 25), ("pread64", 20), ("write", 40),
     ("pwrite64", 30), ("readv", 8), ("writev", 8), ("preadv", 8), ("pwritev", 8), ("preadv2", 8),
     ("pwritev2", 8), ("lseek", 30), ("truncate", 14), ("ftruncate", 20), ("fallocate", 20),
     ("copy_file_range", 14), ("sendfile", 10), ("fadvise64", 3), ("readahead", 3), ("fsync", 2),
-    ("fdatasync", 2), ("sync", 1), ("syncfs", 2), ("mkdir", 50), ("mkdirat", 12), ("rmdir", 14),
+    ("fdatasync", 2), ("sync", 1), ("syncfs", 2), ("mkdir", 50), ("mkdirat", 12), ("mknod", 20),
+    ("mknodat", 6), ("rmdir", 14),
     ("unlink", 25), ("unlinkat", 12), ("link", 25), ("linkat", 12), ("symlink", 25),
     ("symlinkat", 8), ("readlink", 10), ("readlinkat", 6), ("rename", 40), ("renameat", 8),
     ("renameat2", 25), ("chdir", 8), ("fchdir", 4), ("getcwd", 5), ("list", 25), ("getdents", 2),
@@ -41,6 +43,8 @@ pub const CALLS: &[(&str, u64)] = &[
 
 /// Most bytes of one write, piece or range that takes room.
 const LONG: i64 = 1 << 18;
+/// The number of a device for which Linux has no driver: 240:0 is for local use.
+const UNDRIVEN: i64 = 240 << 8;
 /// No descriptor that a sequence is likely to get.
 const CLOSED: i64 = 1000;
 
@@ -107,8 +111,11 @@ impl Generator<'_> {
     fn perform(&mut self) {
         let Some(statement) = self.statements.last() else { return };
         self.judge.note(self.run.world(), statement);
-        let changes =
-            ["open", "openat", "creat", "close", "close_range", "dup", "dup2", "dup3", "fcntl"];
+        #[rustfmt::skip]
+        let changes = [
+            "open", "openat", "creat", "close", "close_range", "dup", "dup2", "dup3", "fcntl",
+            "pipe", "pipe2",
+        ];
         let changes = changes.contains(&&*statement.name);
         // Watching takes time, and tells nothing here.
         self.run.perform(&Statement { watched: Vec::new(), ..statement.clone() });
@@ -193,7 +200,9 @@ impl Generator<'_> {
             "dup2" => vec![self.fd(Anything), number(self.of(&[3, 4, 5, 6, 7, 8, 9, -1, 1024, 4096]))],
             "dup3" => vec![self.fd(Anything), number(self.of(&[3, 4, 5, 6, 7, 8, 9, -1, 1024])), number(self.of(&[0, 0, i64::from(libc::O_CLOEXEC), 1]))],
             "fcntl" => {
-                let (command, argument) = match self.below(8) {
+                let (command, argument) = match self.below(10) {
+                    8 => (libc::F_GETPIPE_SZ, 0),
+                    9 => (libc::F_SETPIPE_SZ, self.of(&[0, 4096, 4097, 65536, 1 << 17, 1 << 20, -1])),
                     0 => (libc::F_DUPFD, self.of(&[3, 5, 9, -1, 2000])),
                     1 => (libc::F_DUPFD_CLOEXEC, self.of(&[3, 6, 9])),
                     2 => (libc::F_GETFD, 0),
@@ -203,6 +212,23 @@ impl Generator<'_> {
                     _ => (self.of(&[999, -1]), 0),
                 };
                 vec![self.fd(Anything), number(command.into()), number(argument)]
+            }
+            "pipe2" => {
+                use libc::{O_CLOEXEC, O_DIRECT, O_NONBLOCK};
+                let flags = [O_NONBLOCK, O_NONBLOCK, O_NONBLOCK | O_CLOEXEC, O_NONBLOCK | O_DIRECT, 0, O_CLOEXEC, 1, -1];
+                vec![number(self.of(&flags).into())]
+            }
+            "poll" => vec![self.polled(), number(0)],
+            "ppoll" => vec![self.polled(), words(&[0, 0])],
+            "select" | "pselect6" => {
+                let count = self.of(&[0, 3, 6, 9, 16, 16, 64, 64, -1]);
+                let mut all = vec![number(count)];
+                for _ in 0..3 {
+                    let set = self.set();
+                    all.push(set);
+                }
+                all.push(words(&[0, self.of(&[0, 0, 0, 0, -1])]));
+                all
             }
             "read" => vec![self.fd(File), self.room()],
             "pread64" => vec![self.fd(File), self.room(), self.offset()],
@@ -234,6 +260,8 @@ impl Generator<'_> {
             "readahead" => vec![self.fd(File), self.offset(), self.offset()],
             "mkdir" => vec![self.path(Nothing), self.mode()],
             "mkdirat" => { let at = self.at(); vec![at.clone(), self.path_at(at, Nothing), self.mode()] }
+            "mknod" => vec![self.path(Nothing), self.typed_mode(), number(self.of(&[0, 0, UNDRIVEN, 7]))],
+            "mknodat" => { let at = self.at(); vec![at.clone(), self.path_at(at, Nothing), self.typed_mode(), number(self.of(&[0, UNDRIVEN]))] }
             "rmdir" => vec![self.path(Directory)],
             "unlink" => { let want = self.of(&[File, File, Link, Anything]); vec![self.path(want)] }
             "unlinkat" => {
@@ -418,13 +446,34 @@ impl Generator<'_> {
         let fitting: Vec<i64> = self
             .fds
             .iter()
-            .filter(|fd| kind.is_none_or(|kind| kind == fd.1))
+            .filter(|fd| kind.is_none_or(|kind| kind == fd.1 || kind == S_IFREG && fd.1 == S_IFIFO))
             .map(|fd| fd.0)
             .collect();
         match &fitting[..] {
             [] => Value::Word(3 + self.below(6) as i64),
             _ => Value::Word(self.of(&fitting)),
         }
+    }
+
+    /// Descriptors and what of them is asked for.
+    fn polled(&mut self) -> Value {
+        let mut all = Vec::new();
+        for _ in 0..self.below(4) {
+            all.push(self.fd(Want::File));
+            all.push(Value::Word(self.of(&[0, 1, 4, 5, 7, 0x145, 0x140, 0x2000])));
+        }
+        Value::List(all)
+    }
+
+    /// A set of the descriptors below 16, some of which are open; or none.
+    fn set(&mut self) -> Value {
+        let mut set = 0;
+        for _ in 0..self.below(4) {
+            if let Value::Word(fd @ 3..16) = self.fd(Want::File) {
+                set |= 1 << fd;
+            }
+        }
+        if self.chance(30) { Value::Null } else { words(&[set]) }
     }
 
     /// Where a path starts.
@@ -459,7 +508,7 @@ impl Generator<'_> {
             if self.kind(&at, &path).is_some_and(|kind| {
                 want == Want::Anything && kind != 0
                     || want == Want::Nothing && kind == 0
-                    || want == Want::File && kind == S_IFREG
+                    || want == Want::File && matches!(kind, S_IFREG | S_IFIFO)
                     || want == Want::Directory && kind == S_IFDIR
                     || want == Want::Link && kind == S_IFLNK
             }) {
@@ -587,6 +636,16 @@ impl Generator<'_> {
             8 => self.below(0o10000) as i64,
             _ => self.of(&[0, 0o077, 0o100644, -1, 0o7777]),
         })
+    }
+
+    /// A mode for `mknod(2)`, with a type.
+    fn typed_mode(&mut self) -> Value {
+        let types = [S_IFIFO, S_IFIFO, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK, S_IFREG, S_IFDIR, 0];
+        let file_type = self.of(&types);
+        match self.mode() {
+            Value::Word(mode) => Value::Word(mode & 0o7777 | i64::from(file_type)),
+            other => other,
+        }
     }
 
     fn id(&mut self) -> Value {

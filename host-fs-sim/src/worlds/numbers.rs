@@ -39,16 +39,21 @@ enum Out {
     Numbers,
     Ids,
     Pair,
+    Ends,
+    Polled,
 }
 
 /// Name, number, what the arguments become, what comes back. Each letter takes an argument:
 /// `w` a word, `s` a string, `d` bytes and their length, `r` room and its length, `a` an
 /// array of words, `v` an array of buffers and its length, `i` an array of ids after its
-/// length, `g` room for that many ids after it; but for `o`, room for what comes back, and
+/// length, `g` room for that many ids after it, `p` an array of descriptors and events and its
+/// length, `t` an array of words of which nothing comes back; but for `o`, room for what comes back, and
 /// digits, which are themselves.
 #[rustfmt::skip]
 const CALLS: &[(&str, i64, &str, Out)] = {
-    use Out::{Bytes, Ids, Names, New, Nothing, Old, Pair, Stat, Statfs, Statx, Value};
+    use Out::{
+        Bytes, Ends, Ids, Names, New, Nothing, Old, Pair, Polled, Stat, Statfs, Statx, Value,
+    };
     use libc::*;
     const NUMBERS: Out = Out::Numbers;
     &[
@@ -56,6 +61,9 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("creat", SYS_creat, "sw", Nothing), ("close", SYS_close, "w", Nothing),
         ("close_range", SYS_close_range, "www", Nothing), ("dup", SYS_dup, "w", Nothing),
         ("dup2", SYS_dup2, "ww", Nothing), ("dup3", SYS_dup3, "www", Nothing),
+        ("pipe", SYS_pipe, "o", Ends), ("pipe2", SYS_pipe2, "ow", Ends),
+        ("poll", SYS_poll, "pw", Polled), ("ppoll", SYS_ppoll, "pt00", Polled),
+        ("select", SYS_select, "waaat", NUMBERS), ("pselect6", SYS_pselect6, "waaat0", NUMBERS),
         ("fcntl", SYS_fcntl, "www", Nothing), ("read", SYS_read, "wr", Bytes),
         ("pread64", SYS_pread64, "wrw", Bytes), ("write", SYS_write, "wd", Nothing),
         ("pwrite64", SYS_pwrite64, "wdw", Nothing), ("readv", SYS_readv, "wv", Bytes),
@@ -69,7 +77,8 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("readahead", SYS_readahead, "www", Nothing), ("fsync", SYS_fsync, "w", Nothing),
         ("fdatasync", SYS_fdatasync, "w", Nothing), ("sync", SYS_sync, "", Nothing),
         ("syncfs", SYS_syncfs, "w", Nothing), ("mkdir", SYS_mkdir, "sw", Nothing),
-        ("mkdirat", SYS_mkdirat, "wsw", Nothing), ("rmdir", SYS_rmdir, "s", Nothing),
+        ("mkdirat", SYS_mkdirat, "wsw", Nothing), ("mknod", SYS_mknod, "sww", Nothing),
+        ("mknodat", SYS_mknodat, "wsww", Nothing), ("rmdir", SYS_rmdir, "s", Nothing),
         ("unlink", SYS_unlink, "s", Nothing), ("unlinkat", SYS_unlinkat, "wsw", Nothing),
         ("link", SYS_link, "ss", Nothing), ("linkat", SYS_linkat, "wswsw", Nothing),
         ("symlink", SYS_symlink, "ss", Nothing), ("symlinkat", SYS_symlinkat, "sws", Nothing),
@@ -119,7 +128,11 @@ pub fn check(statement: &Statement) -> Result<(), String> {
     let fits = |letter: char, value: &Value| match (letter, value) {
         ('w', Value::Word(_)) | ('g', Value::Word(..=65536)) => true,
         ('s' | 'd', Value::Text(_)) | ('s' | 'a', Value::Null) | ('r', Value::Room(_)) => true,
-        ('a' | 'i', Value::List(list)) => list.iter().all(|one| matches!(one, Value::Word(_))),
+        ('p', Value::List(list)) if list.len() % 2 == 1 => false,
+        ('t', Value::Null) => true,
+        ('a' | 'i' | 'p' | 't', Value::List(list)) => {
+            list.iter().all(|one| matches!(one, Value::Word(_)))
+        }
         ('v', Value::List(list)) => {
             list.iter().all(|one| matches!(one, Value::Room(_) | Value::Text(_)))
         }
@@ -143,7 +156,8 @@ pub fn check(statement: &Statement) -> Result<(), String> {
         's' => "a string",
         'd' => "a string of data",
         'r' => "room",
-        'a' => "an array of numbers or NULL",
+        'p' => "an array of pairs of numbers",
+        'a' | 't' => "an array of numbers or NULL",
         'i' => "an array of numbers",
         _ => "an array of buffers",
     });
@@ -170,7 +184,20 @@ impl World for Numbers<'_> {
             }
             match (letter, given.next().unwrap_or_else(|| panic!("{name} wants more"))) {
                 ('w', Value::Word(word)) => words.push(*word as u64),
-                ('s' | 'a', Value::Null) => words.push(0),
+                ('s' | 'a' | 't', Value::Null) => words.push(0),
+                ('t', Value::List(list)) => {
+                    let bytes = list.iter().flat_map(|word| long(word).to_ne_bytes());
+                    words.push(memory.put(bytes.collect()));
+                }
+                ('p', Value::List(list)) => {
+                    let file = |pair: &[Value]| {
+                        let (fd, events) = (long(&pair[0]) as u32, long(&pair[1]) as u16);
+                        (u64::from(events) << 32 | u64::from(fd)).to_ne_bytes()
+                    };
+                    rooms.push(memory.0.len());
+                    words.push(memory.put(list.chunks_exact(2).flat_map(file).collect()));
+                    words.push(list.len() as u64 / 2);
+                }
                 ('v', Value::Null) => words.extend([0, 1]),
                 ('s', Value::Text(text)) => words.push(memory.put([text, &[0][..]].concat())),
                 ('d', Value::Text(text)) => {
@@ -249,6 +276,7 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
             (stat.st_uid, stat.st_gid) = (statx.stx_uid, statx.stx_gid);
             (stat.st_size, stat.st_blocks) = (statx.stx_size as i64, statx.stx_blocks as i64);
             (stat.st_ino, stat.st_blksize) = (statx.stx_ino, statx.stx_blksize.into());
+            stat.st_dev = libc::makedev(statx.stx_dev_major, statx.stx_dev_minor);
             stat.st_rdev = libc::makedev(statx.stx_rdev_major, statx.stx_rdev_minor);
             let time = |time: libc::statx_timestamp| (time.tv_sec, time.tv_nsec.into());
             (stat.st_atime, stat.st_atime_nsec) = time(statx.stx_atime);
@@ -264,6 +292,12 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
             let count = if all.is_empty() { 0 } else { value as usize };
             Reply::Numbers(value, ids(&mut (0..count).map(|at| 4 * at)))
         }
+        Out::Polled => {
+            let told =
+                all.chunks_exact(8).map(|file| i16::from_ne_bytes([file[6], file[7]]).into());
+            Reply::Numbers(value, told.collect())
+        }
+        Out::Ends => Reply::Numbers(value, ids(&mut [0, 4].into_iter())),
         Out::Pair => {
             let pair = rooms.last().map_or(&[][..], |room| &room[..16]);
             let words = pair.chunks_exact(8);

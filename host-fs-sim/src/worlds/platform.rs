@@ -1,7 +1,7 @@
 //! [`TestPlatform`]: a [`Platform`] without a machine.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
 use anchorite_syscalls::{Errno, Memory, Platform, Result, Stream};
 
@@ -9,10 +9,17 @@ use anchorite_syscalls::{Errno, Memory, Platform, Result, Stream};
 /// that times which tests set are before or after it alike.
 const START: i64 = 1_700_000_000_000;
 
-/// A console that swallows, a clock that only moves when it is looked at.
+/// What a call panics with that waits.
+pub const WAITS: &str = "the call waits, and there is nobody to wake it";
+
+/// A console that swallows, a clock that only moves when it is looked at. There is nobody who
+/// could wake a thread that parks, so that is a panic; and for who yields because it waits for a
+/// time, the monotonic clock moves on faster and faster.
 pub struct TestPlatform {
     memory: Vec<Range<usize>>,
     milliseconds: AtomicI64,
+    /// How often somebody yielded.
+    yields: AtomicU32,
     /// What is read from the console, and how much of it was.
     input: Vec<u8>,
     read: AtomicUsize,
@@ -27,6 +34,7 @@ impl TestPlatform {
         TestPlatform {
             memory,
             milliseconds: AtomicI64::new(START),
+            yields: AtomicU32::new(0),
             input: Vec::new(),
             read: AtomicUsize::new(0),
             room: usize::MAX,
@@ -64,7 +72,9 @@ impl Platform for TestPlatform {
     }
 
     fn monotonic(&self) -> libc::timespec {
-        self.realtime()
+        let skipped = (1u64 << self.yields.load(Ordering::Relaxed).min(63)) - 1;
+        let now = self.realtime();
+        libc::timespec { tv_sec: now.tv_sec.saturating_add_unsigned(skipped), ..now }
     }
 
     fn memory(&self) -> Result<Memory> {
@@ -77,7 +87,12 @@ impl Platform for TestPlatform {
     }
 
     fn yield_now(&self) {
+        self.yields.fetch_add(1, Ordering::Relaxed);
         std::thread::yield_now();
+    }
+
+    fn park(&self) {
+        panic!("{WAITS}");
     }
 
     fn thread_id(&self) -> u32 {

@@ -32,6 +32,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("names", include_str!("posix/names.txt")),
     ("metadata", include_str!("posix/metadata.txt")),
     ("permissions", include_str!("posix/permissions.txt")),
+    ("pipes", include_str!("posix/pipes.txt")),
     ("attributes", include_str!("posix/attributes.txt")),
 ];
 

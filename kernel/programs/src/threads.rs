@@ -1,5 +1,6 @@
-//! `threads [ROUNDS]`: starts threads on every core, lets them wait for one another and
-//! work on files together, and checks all of it: results, cores, memory, the ramdisk.
+//! `threads [ROUNDS]`: starts threads on every core, lets them wait for one another, hand
+//! each other bytes and work on files together, and checks all of it: results, cores, memory,
+//! the ramdisk.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -55,6 +56,9 @@ fn threads(context: &Context<'_>) -> Result<(), Failure> {
     writeln!(out, "{} threads wait at once.", WAITING * cores)?;
     nested(sys, cores, DEPTH)?;
     writeln!(out, "threads start threads.")?;
+    fifo(sys, cores, rounds)?;
+    records(sys, cores, rounds)?;
+    writeln!(out, "threads hand each other bytes, through a fifo and a pipe.")?;
     match memory(sys, cores, rounds) {
         Err(Failure::Call(_, Errno::ENOSYS)) => writeln!(out, "memory is the host's.")?,
         counted => {
@@ -218,6 +222,105 @@ fn descend(sys: &System, cores: u32, depth: u32, count: &AtomicU32) -> Result<u3
         };
         joined(scope.spawn(depth % cores, next).to_do("start a thread")?)
     })
+}
+
+/// The byte at an offset of what goes through the fifo.
+fn byte(at: usize) -> u8 {
+    (at.wrapping_mul(0x9e37_79b9) >> 16) as u8
+}
+
+/// A thread of each core in turn sends bytes through a fifo, which both open by its name, in
+/// writes of all kinds of sizes; this one reads them, and waits most of the time.
+fn fifo(sys: &System, cores: u32, rounds: u32) -> Result<(), Failure> {
+    const SIZES: [usize; 6] = [1, 100, 4095, 4096, 4097, 70_000];
+    const FIFO: &[u8] = b"fifo";
+    sys.mknod(FIFO, libc::S_IFIFO | 0o600, 0).to_do("make a fifo")?;
+    let writes = rounds as usize / 10 + SIZES.len();
+    let send = move || {
+        let fd = sys.open(FIFO, libc::O_WRONLY, 0).to_do("open a fifo to write")?;
+        let mut sent = 0;
+        for size in SIZES.iter().cycle().take(writes) {
+            let bytes: Vec<u8> = (sent..sent + size).map(byte).collect();
+            if sys.write(fd, &bytes).to_do("write to a fifo")? != *size {
+                return Err(Failure::Wrong("a write to a fifo is short"));
+            }
+            sent += size;
+        }
+        sys.close(fd).to_do("close a fifo")?;
+        Ok(sent)
+    };
+    for core in 0..cores {
+        thread::scope(sys, |scope| {
+            let sender = scope.spawn(core, send).to_do("start a thread")?;
+            let fd = sys.open(FIFO, libc::O_RDONLY, 0).to_do("open a fifo to read")?;
+            let received = receive(sys, fd);
+            // Whatever it was: the sender waits no longer.
+            sys.close(fd).to_do("close a fifo")?;
+            match received? == joined(sender)? {
+                true => Ok(()),
+                false => Err(Failure::Wrong("bytes of a fifo are missing")),
+            }
+        })?;
+    }
+    sys.unlink(FIFO).to_do("remove a fifo")
+}
+
+/// Reads all that comes through a fifo; how many bytes that were.
+fn receive(sys: &System, fd: i32) -> Result<usize, Failure> {
+    let mut received = 0;
+    let mut buffer = alloc::vec![0; 5000];
+    loop {
+        let len = sys.read(fd, &mut buffer).to_do("read from a fifo")?;
+        if len == 0 {
+            return Ok(received);
+        }
+        if !buffer[..len].iter().copied().eq((received..received + len).map(byte)) {
+            return Err(Failure::Wrong("bytes of a fifo are not what was written"));
+        }
+        received += len;
+    }
+}
+
+/// Threads of all cores write records to one pipe, each of a letter of its own: none may be
+/// mixed with another. Who reads waits by `poll(2)`.
+fn records(sys: &System, cores: u32, rounds: u32) -> Result<(), Failure> {
+    const RECORD: usize = 4096; // PIPE_BUF
+    let writers = cores * ON_A_CORE;
+    let [output, input] = sys.pipe().to_do("make a pipe")?;
+    thread::scope(sys, |scope| {
+        for nth in 0..writers {
+            let write = move || {
+                let record = [nth as u8; RECORD];
+                (0..rounds).try_for_each(|_| match sys.write(input, &record) {
+                    Ok(RECORD) => Ok(()),
+                    Ok(_) => Err(Failure::Wrong("a record is short")),
+                    Err(errno) => Err(errno).to_do("write to a pipe"),
+                })
+            };
+            scope.spawn(nth % cores, write).to_do("start a thread")?;
+        }
+        let mut counts = alloc::vec![0; writers as usize];
+        let mut record = [0; RECORD];
+        let counted = (0..writers * rounds).try_for_each(|_| {
+            let mut file = [libc::pollfd { fd: output, events: libc::POLLIN, revents: 0 }];
+            sys.poll(&mut file, -1).to_do("wait for a pipe")?;
+            let len = sys.read(output, &mut record).to_do("read from a pipe")?;
+            let is_whole = len == RECORD && record.iter().all(|byte| *byte == record[0]);
+            match counts.get_mut(usize::from(record[0])) {
+                Some(count) if is_whole => *count += 1,
+                _ => return Err(Failure::Wrong("two records are mixed")),
+            }
+            Ok(())
+        });
+        // Whatever it was: the writers wait no longer.
+        sys.close(output).to_do("close a pipe")?;
+        counted?;
+        match counts.iter().all(|count| *count == rounds) {
+            true => Ok(()),
+            false => Err(Failure::Wrong("a record is missing")),
+        }
+    })?;
+    sys.close(input).to_do("close a pipe")
 }
 
 /// Threads come and go, and leave as much memory as there was.

@@ -59,7 +59,7 @@ pub use metadata::{
     symlink_metadata,
 };
 pub use names::{
-    create_dir, current_dir, hard_link, read_link, remove_dir, remove_file, rename,
+    create_dir, create_fifo, current_dir, hard_link, read_link, remove_dir, remove_file, rename,
     set_current_dir, symlink,
 };
 pub use options::OpenOptions;

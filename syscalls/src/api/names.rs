@@ -20,6 +20,23 @@ pub fn create_dir(sys: &System, path: impl AsRef<[u8]>) -> Result<()> {
     sys.mkdir(path.as_ref(), 0o777)
 }
 
+/// Makes a fifo, with permissions 0666, masked. To open it waits until its other end is open
+/// too.
+///
+/// # Errors
+/// Those of [`System::mknod`].
+///
+/// ```
+/// # use anchorite_syscalls::api::{self, FileType};
+/// # let sys = &anchorite_example::system();
+/// api::create_fifo(sys, "fifo")?;
+/// assert_eq!(api::metadata(sys, "fifo")?.file_type(), FileType::Fifo);
+/// # Ok::<(), anchorite_syscalls::Errno>(())
+/// ```
+pub fn create_fifo(sys: &System, path: impl AsRef<[u8]>) -> Result<()> {
+    sys.mknod(path.as_ref(), libc::S_IFIFO | 0o666, 0)
+}
+
 /// Removes an empty directory.
 ///
 /// # Errors

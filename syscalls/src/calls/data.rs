@@ -1,11 +1,13 @@
 //! Content: read, write, pread64, pwrite64, lseek, truncate, ftruncate; fsync, fdatasync,
 //! sync, syncfs.
 
-use anchorite_fs::sync::{By, alone};
+use anchorite_fs::mem::Arc;
+use anchorite_fs::sync::alone;
 use anchorite_fs::{Sink, Source};
 
-use crate::file::{Append, At, Object};
+use crate::file::{Append, At, Object, OpenFile};
 use crate::node::Files;
+use crate::pipe::End;
 use crate::system::System;
 use crate::walk::LastLink;
 use crate::{Errno, Result};
@@ -15,11 +17,11 @@ const TRANSFER_MAX: usize = 0x7fff_f000;
 
 impl System {
     /// `read(2)`: reads up to `buf.len()` bytes at the file offset; returns how many, 0 at
-    /// the end.
+    /// the end. Of a pipe: what is there; while nothing is, but somebody could write, it waits.
     ///
     /// # Errors
     /// EBADF; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EISDIR;
-    /// EIO.
+    /// EAGAIN instead of waiting with O_NONBLOCK; EIO.
     pub fn read(&self, fd: i32, buf: &mut [u8]) -> Result<usize> {
         self.read_into(fd, At::Offset, || Ok(Sink::from(buf)))
     }
@@ -27,17 +29,19 @@ impl System {
     /// `pread(2)`: reads at `offset`; the file offset stays.
     ///
     /// # Errors
-    /// EINVAL for an offset below zero; EBADF; EINVAL as for [`read`](System::read); ESPIPE;
-    /// EISDIR; EIO.
+    /// EINVAL for an offset below zero; EBADF; ESPIPE; EBADF; EINVAL as for
+    /// [`read`](System::read); EISDIR; EIO.
     pub fn pread(&self, fd: i32, buf: &mut [u8], offset: i64) -> Result<usize> {
         self.read_into(fd, position(offset)?, || Ok(Sink::from(buf)))
     }
 
     /// `write(2)`: writes at the file offset, or at the end with O_APPEND; returns how
-    /// many bytes found room.
+    /// many bytes found room. To a pipe: all bytes, and up to PIPE_BUF (4096) together; it waits for
+    /// room.
     ///
     /// # Errors
-    /// EBADF; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EFBIG
+    /// EBADF; EPIPE for a pipe that nobody can read, without a signal: there are none; EAGAIN
+    /// instead of waiting with O_NONBLOCK, if not one byte found room; EINVAL if the offset after `buf.len()` bytes would be above `i64::MAX`; EFBIG
     /// for appending to a file of that size; ENOSPC or ENOMEM if not one byte found room;
     /// EIO.
     pub fn write(&self, fd: i32, buf: &[u8]) -> Result<usize> {
@@ -48,7 +52,7 @@ impl System {
     /// file offset stays.
     ///
     /// # Errors
-    /// EINVAL for an offset below zero; EBADF; ESPIPE; the others of [`write`](System::write).
+    /// EINVAL for an offset below zero; EBADF; ESPIPE; EBADF; the others of [`write`](System::write).
     pub fn pwrite(&self, fd: i32, buf: &[u8], offset: i64) -> Result<usize> {
         self.write_from(fd, (position(offset)?, Append::AsOpened), || Ok(Source::from(buf)))
     }
@@ -93,10 +97,10 @@ impl System {
     /// forwarded is with the host.
     ///
     /// # Errors
-    /// EBADF; EINVAL for the console.
+    /// EBADF; EINVAL for a pipe and the console.
     pub fn fsync(&self, fd: i32) -> Result<()> {
         match self.file(fd)?.object {
-            Object::Console(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Console(_) => Err(Errno::EINVAL),
             _ => Ok(()),
         }
     }
@@ -112,6 +116,57 @@ impl System {
         self.file(fd).map(drop)
     }
 
+    /// The open file description of `fd`, to be read at `at`.
+    ///
+    /// # Errors
+    /// EBADF; ESPIPE for a position where there is none; EBADF unless it is open for reading.
+    #[inline]
+    pub(crate) fn file_to_read(&self, fd: i32, at: At) -> Result<Arc<OpenFile>> {
+        let file = self.file(fd)?;
+        file.check_position(at)?;
+        file.check_readable()?;
+        Ok(file)
+    }
+
+    /// As [`file_to_read`](System::file_to_read), to be written.
+    ///
+    /// # Errors
+    /// Those of [`file_to_read`](System::file_to_read), for writing.
+    #[inline]
+    pub(crate) fn file_to_write(&self, fd: i32, at: At) -> Result<Arc<OpenFile>> {
+        let file = self.file(fd)?;
+        file.check_position(at)?;
+        file.check_writable()?;
+        Ok(file)
+    }
+
+    /// Reads from a pipe. It may wait, so nothing is held: neither the identity nor a lock.
+    #[cold]
+    fn read_pipe(&self, file: &OpenFile, end: &End, sink: &mut Sink<'_>) -> Result<usize> {
+        let done = end.read(file.waits(), sink)?;
+        // Linux marks no times of a pipe without a name, since 6.15.
+        if done > 0 && !end.is_anonymous() {
+            self.as_caller(|caller| {
+                file.mark_access(caller);
+                Ok(())
+            })?;
+        }
+        Ok(done)
+    }
+
+    /// Writes to a pipe, as [`read_pipe`](System::read_pipe) reads.
+    #[cold]
+    fn write_pipe(&self, file: &OpenFile, end: &End, source: &mut Source<'_>) -> Result<usize> {
+        let done = end.write(file.waits(), file.form(), source)?;
+        if done > 0 && !end.is_anonymous() {
+            self.as_caller(|caller| {
+                end.inode().mark_change(caller);
+                Ok(())
+            })?;
+        }
+        Ok(done)
+    }
+
     /// Reads into what `sink` gives, which is asked once the descriptor is known to be
     /// readable.
     pub(crate) fn read_into<'a>(
@@ -123,15 +178,28 @@ impl System {
         if !alone() {
             return self.read_beside_others(fd, at, sink);
         }
-        let file = self.file(fd)?;
-        file.check_readable()?;
+        self.read_counted(fd, at, sink)
+    }
+
+    /// [`read_into`](System::read_into) by a counted reference to the open file.
+    #[inline]
+    fn read_counted<'a>(
+        &self,
+        fd: i32,
+        at: At,
+        sink: impl FnOnce() -> Result<Sink<'a>>,
+    ) -> Result<usize> {
+        let file = self.file_to_read(fd, at)?;
         let mut sink = sink()?;
         sink.truncate(TRANSFER_MAX);
+        if let Object::Pipe(end) = &file.object {
+            return self.read_pipe(&file, end, &mut sink);
+        }
         self.as_caller(|caller| file.read(self, caller, at, &mut sink))
     }
 
-    /// [`read_into`](System::read_into) with as few atomics as can be. Out of line, as the one
-    /// for writes: who is alone is to have short code.
+    /// [`read_into`](System::read_into) with as few atomics as can be. Out of line: who is alone
+    /// is to have short code.
     #[inline(never)]
     fn read_beside_others<'a>(
         &self,
@@ -140,25 +208,23 @@ impl System {
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
         let mut sink = Asked::Not(sink);
-        if let At::Position(position) = at
-            && let Some(file) = self.descriptors.borrow(fd, By::Lock)
-        {
-            file.check_readable()?;
-            let sink = sink.get()?;
-            sink.truncate(TRANSFER_MAX);
-            let noted = file.noted();
-            let done = self.as_anybody(|caller| file.read_noted(noted, caller, position, sink))?;
-            if let Some(done) = done {
-                return Ok(done);
+        if let At::Position(position) = at {
+            if let Some(file) = self.descriptors.borrow(fd) {
+                file.check_readable()?;
+                let sink = sink.get()?;
+                sink.truncate(TRANSFER_MAX);
+                let noted = file.noted();
+                let done =
+                    self.as_anybody(|caller| file.read_noted(noted, caller, position, sink))?;
+                if let Some(done) = done {
+                    return Ok(done);
+                }
+                // Whatever is to be waited for may wait for the note. Once more, without it.
+            } else {
+                self.descriptors.count_use(fd);
             }
-            // Whatever is to be waited for may wait for the note. Once more, without it.
         }
-        let file = self.descriptors.borrow_or_get(fd)?;
-        file.check_not_path()?;
-        file.check_readable()?;
-        let sink = sink.get()?;
-        sink.truncate(TRANSFER_MAX);
-        self.as_caller(|caller| file.read(self, caller, at, sink))
+        self.read_counted(fd, at, || sink.into_sink())
     }
 
     /// Writes what `source` gives, which is asked once the descriptor is known to be
@@ -169,10 +235,12 @@ impl System {
         (at, append): (At, Append),
         source: impl FnOnce() -> Result<Source<'a>>,
     ) -> Result<usize> {
-        let file = self.file(fd)?;
-        file.check_writable()?;
+        let file = self.file_to_write(fd, at)?;
         let mut source = source()?;
         source.truncate(TRANSFER_MAX);
+        if let Object::Pipe(end) = &file.object {
+            return self.write_pipe(&file, end, &mut source);
+        }
         self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
     }
 }
@@ -187,14 +255,18 @@ enum Asked<'a, F> {
 
 impl<'a, F: FnOnce() -> Result<Sink<'a>>> Asked<'a, F> {
     fn get(&mut self) -> Result<&mut Sink<'a>> {
-        if let Asked::Not(_) = self
-            && let Asked::Not(ask) = core::mem::replace(self, Asked::Failed)
-        {
-            *self = Asked::Is(ask()?);
-        }
+        *self = Asked::Is(core::mem::replace(self, Asked::Failed).into_sink()?);
         match self {
             Asked::Is(sink) => Ok(sink),
             _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn into_sink(self) -> Result<Sink<'a>> {
+        match self {
+            Asked::Not(ask) => ask(),
+            Asked::Is(sink) => Ok(sink),
+            Asked::Failed => Err(Errno::EFAULT),
         }
     }
 }

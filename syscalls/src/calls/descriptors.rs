@@ -22,12 +22,15 @@ impl System {
     /// O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_TMPFILE, O_TRUNC and the access
     /// mode have their effect; others are kept for F_GETFL, as on a file system that has no use for them.
     ///
+    /// A fifo waits until its other end is open too, `fifo(7)`; with O_NONBLOCK it does not.
+    ///
     /// # Errors
     /// POSIX.1-2024 open(), ERRORS, in this order: EINVAL for O_CREAT with O_DIRECTORY, or
     /// O_TMPFILE with O_CREAT or not for writing; ENOENT for an empty path, ENAMETOOLONG for a
     /// long one; EMFILE; ENOMEM; those of the walk (ENOENT, ENOTDIR, EACCES, ENAMETOOLONG,
     /// ELOOP); EISDIR for O_CREAT with a slash at the end; EEXIST; EISDIR; ENOTDIR; ELOOP
-    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; EINVAL for O_DIRECT on a directory; ENOSPC;
+    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; EINVAL for O_DIRECT on a directory or a fifo; ENXIO for a socket, a device,
+    /// or a fifo to be written with O_NONBLOCK while nobody reads it; ENOSPC;
     /// EOPNOTSUPP for O_TMPFILE on the host.
     pub fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
         self.openat(libc::AT_FDCWD, path, flags, mode)
@@ -47,7 +50,13 @@ impl System {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
             let walk = self.walk(caller, at, path)?;
-            Ok(room.fill(self.open_file(caller, walk, flags, mode & 0o7777)?))
+            let file = self.open_file(caller, walk, flags, mode & 0o7777)?;
+            // A fifo may have to wait, which it does when nothing is held any more.
+            Ok(if file.is_fifo() { Err((room, file)) } else { Ok(room.fill(file)) })
+        });
+        let opened = opened.and_then(|opened| match opened {
+            Ok(file) => Ok(file),
+            Err((room, fifo)) => Ok(room.fill(self.with_pipe(fifo)?)),
         });
         match opened {
             Ok(file) => self.descriptors.install(fd, file, on_exec(flags)),
@@ -131,12 +140,15 @@ impl System {
         Ok(new)
     }
 
-    /// `fcntl(2)` with F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL or F_SETFL.
+    /// `fcntl(2)` with F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
+    /// F_GETPIPE_SZ or F_SETPIPE_SZ.
     ///
     /// # Errors
     /// EBADF, also for what O_PATH does not allow; EINVAL for another command, or to
     /// F_DUPFD for a number that no descriptor can have; EMFILE; EPERM to set O_NOATIME
-    /// on somebody else's file; EINVAL to set O_DIRECT on a directory.
+    /// on somebody else's file; EINVAL to set O_DIRECT on a directory. Of F_SETPIPE_SZ and
+    /// F_GETPIPE_SZ: EBADF for what is no pipe; EINVAL above 1 GiB; EPERM above 1 MiB without
+    /// privilege; EBUSY if more is in the pipe.
     pub fn fcntl(&self, fd: i32, command: i32, argument: u64) -> Result<i32> {
         let file = self.file_or_path(fd)?;
         match command {
@@ -159,6 +171,8 @@ impl System {
                 Ok(0)
             }
             libc::F_GETFL => Ok(file.flags()),
+            libc::F_GETPIPE_SZ => self.pipe_size(&file, None),
+            libc::F_SETPIPE_SZ => self.pipe_size(&file, Some(argument as u32)),
             _ if file.flags() & libc::O_PATH != 0 => Err(Errno::EBADF),
             libc::F_SETFL => {
                 let flags = argument as i32;
@@ -261,7 +275,7 @@ impl System {
     }
 }
 
-fn on_exec(flags: i32) -> OnExec {
+pub(crate) fn on_exec(flags: i32) -> OnExec {
     if flags & libc::O_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep }
 }
 

@@ -4,6 +4,7 @@
 use anchorite_fs::{Access, Attributes, Caller, Change};
 
 use crate::file::Object;
+use crate::mounts::MountId;
 use crate::node::Files;
 use crate::system::System;
 use crate::walk::{LastLink, Place};
@@ -198,6 +199,9 @@ impl System {
     }
 
     fn statfs_of(&self, place: &Place) -> Result<libc::statfs64> {
+        if place.mount == MountId::NOWHERE {
+            return Ok(abi::statfs_of_pipes());
+        }
         self.usage_of(place.mount).map(|usage| abi::statfs(&usage)).ok_or(Errno::ENOSYS)
     }
 
@@ -229,6 +233,7 @@ impl System {
         let change = change?;
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),
+            Object::Pipe(end) => self.as_caller(|caller| end.inode().change(caller, change)),
             Object::Host(_) | Object::Path => Err(Errno::ENOSYS),
             Object::Console(_) => Err(Errno::EINVAL),
         }

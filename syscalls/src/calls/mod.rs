@@ -9,6 +9,8 @@ mod descriptors;
 mod identity;
 mod metadata;
 mod names;
+mod pipes;
+mod poll;
 mod process;
 mod ranges;
 mod times;
@@ -18,6 +20,7 @@ mod xattrs;
 
 pub(crate) use data::position;
 pub(crate) use descriptors::check_flags;
+pub(crate) use names::new_node;
 pub(crate) use process::check_random_flags;
 pub(crate) use vectors::position_or_offset;
 pub(crate) use xattrs::{XattrsOf, check_value_len, set_xattr};

@@ -1,10 +1,10 @@
-//! Making, removing and changing names: mkdir, rmdir, unlink, link, symlink, readlink,
+//! Making, removing and changing names: mkdir, mknod, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{Caller, EntryName, FileType, Left, New, RenameMode, Sink};
+use anchorite_fs::{Caller, EntryName, FileType, Inode, Left, New, RenameMode, Sink};
 
 use crate::abi::Dirent;
-use crate::node::Files;
+use crate::node::{Files, Node};
 use crate::system::System;
 use crate::user::PATH_MAX;
 use crate::walk::{Last, LastLink, Path, Walk};
@@ -26,6 +26,29 @@ impl System {
     pub fn mkdirat(&self, at: i32, path: &[u8], mode: u32) -> Result<()> {
         // The set-ID bits cannot be asked for: `mkdir(2)`, VERSIONS.
         self.create(at, path, New::Directory, mode & 0o1777)
+    }
+
+    /// `mknod(2)`: makes an empty file, a fifo, a socket or a device, as the type in `mode`
+    /// says (none means a file), with the permissions there, masked. `device` is the number
+    /// of a device, packed as `makedev(3)` does.
+    ///
+    /// A socket or a device is a name and attributes: to open it is ENXIO, as where Linux has
+    /// no driver.
+    ///
+    /// # Errors
+    /// EPERM for a directory, EINVAL for another type; those of the path; EEXIST; ENOENT for a
+    /// slash at the end; EACCES; EPERM for a device unless the user is root, but for the
+    /// whiteout, the character device 0; ENOSPC; ENOMEM; ENOSYS on the host.
+    pub fn mknod(&self, path: &[u8], mode: u32, device: u32) -> Result<()> {
+        self.mknodat(libc::AT_FDCWD, path, mode, device)
+    }
+
+    /// `mknodat(2)`: as [`mknod`](System::mknod), a relative path from the directory `at`.
+    ///
+    /// # Errors
+    /// Those of [`mknod`](System::mknod); EBADF and ENOTDIR for `at`.
+    pub fn mknodat(&self, at: i32, path: &[u8], mode: u32, device: u32) -> Result<()> {
+        self.create(at, path, new_node(mode, device)?, mode & 0o7777)
     }
 
     /// `symlink(2)`: makes a symbolic link at `path` that leads to `target`.
@@ -122,7 +145,7 @@ impl System {
             if walk.place.mount != target.mount {
                 return match look(&walk, name) {
                     Ok(()) => Err(Errno::EEXIST),
-                    Err(Errno::ENOENT) => Err(Errno::EXDEV),
+                    Err(Errno::ENOENT) if !is_removed(&walk.place.node) => Err(Errno::EXDEV),
                     Err(errno) => Err(errno),
                 };
             }
@@ -299,6 +322,22 @@ impl System {
     }
 }
 
+/// What `mknod(2)` is to make.
+///
+/// # Errors
+/// EPERM for a directory; EINVAL for another type.
+pub(crate) fn new_node(mode: u32, device: u32) -> Result<New<'static>> {
+    match mode & libc::S_IFMT {
+        0 | libc::S_IFREG => Ok(New::Regular),
+        libc::S_IFIFO => Ok(New::Node(FileType::Fifo, 0)),
+        libc::S_IFSOCK => Ok(New::Node(FileType::Socket, 0)),
+        libc::S_IFCHR => Ok(New::Node(FileType::CharDevice, device.into())),
+        libc::S_IFBLK => Ok(New::Node(FileType::BlockDevice, device.into())),
+        libc::S_IFDIR => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// Whether a new name may be followed by a slash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slash {
@@ -320,6 +359,11 @@ fn new_name<'a>(walk: &'a Walk<'_>, slash: Slash) -> Result<EntryName<'a>> {
         };
     }
     Ok(name)
+}
+
+/// Whether it is a directory of a ramdisk that was removed.
+fn is_removed(node: &Node) -> bool {
+    matches!(node, Node::Ramdisk(inode) if Inode::attributes(inode).nlink == 0)
 }
 
 /// Whether there is something with this name. A host is asked: its children are named

@@ -4,6 +4,7 @@
 use anchorite_fs::{Allocation, FileType, Sink, Source};
 
 use crate::file::{Append, At, Object, OpenFile};
+use crate::pipe::Waits;
 use crate::system::System;
 use crate::{Errno, Result};
 
@@ -18,7 +19,7 @@ impl System {
     ///
     /// # Errors
     /// EBADF; EINVAL for an offset below zero or a length not above; EOPNOTSUPP for a mode
-    /// that Linux does not know; EBADF unless it is open for writing; ENODEV for what is no
+    /// that Linux does not know; EBADF unless it is open for writing; ESPIPE for a pipe; ENODEV for what is no
     /// file; EFBIG for a range that no offset can end; EOPNOTSUPP for a mode that tmpfs does
     /// not know; EFBIG over the limit of file sizes; ENOSPC or ENOMEM: then the file is as it
     /// was; ENOSYS on the host.
@@ -39,8 +40,10 @@ impl System {
             _ => return Err(Errno::EOPNOTSUPP),
         }
         file.check_writable()?;
-        if let Object::Console(_) | Object::Path = &file.object {
-            return Err(Errno::ENODEV);
+        match &file.object {
+            Object::Pipe(_) => return Err(Errno::ESPIPE),
+            Object::Console(_) | Object::Path => return Err(Errno::ENODEV),
+            Object::Inode(_) | Object::Host(_) => {}
         }
         let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
         let allocation = match (mode & !KEEP, mode & KEEP != 0) {
@@ -54,7 +57,7 @@ impl System {
                 inode.allocate_range(caller, offset as u64, end as u64, allocation)
             }),
             Object::Host(_) => Err(Errno::ENOSYS),
-            Object::Console(_) | Object::Path => Err(Errno::ENODEV),
+            Object::Pipe(_) | Object::Console(_) | Object::Path => Err(Errno::ENODEV),
         }
     }
 
@@ -82,12 +85,12 @@ impl System {
             Some(position) => Ok(**position),
             None => file.seek(0, libc::SEEK_CUR).map(|offset| offset as i64),
         };
-        for file in [&from, &to] {
-            match file.attributes()?.file_type {
-                FileType::Directory => return Err(Errno::EISDIR),
-                FileType::Regular => {}
-                _ => return Err(Errno::EINVAL),
-            }
+        let types = [from.attributes()?.file_type, to.attributes()?.file_type];
+        if types.contains(&FileType::Directory) {
+            return Err(Errno::EISDIR);
+        }
+        if types != [FileType::Regular; 2] {
+            return Err(Errno::EINVAL);
         }
         from.check_readable()?;
         to.check_writable()?;
@@ -121,12 +124,13 @@ impl System {
     }
 
     /// `sendfile(2)`: copies up to `len` bytes from `input`, at the position given or at its
-    /// offset, to `output`, at its offset; returns how many were copied.
+    /// offset, to `output`, at its offset; returns how many were copied. It waits for room in
+    /// a pipe, and then copies what finds room there.
     ///
     /// # Errors
-    /// EBADF for the input; EINVAL for a position below zero, or a range that ends where no
+    /// EBADF for the input; ESPIPE for a position in a pipe; EINVAL for a position below zero, or a range that ends where no
     /// offset is; EBADF for the output; EINVAL for such a range of it, for O_APPEND on it, or for an
-    /// input that is no regular file; those of reading and writing.
+    /// input that is no regular file; EPIPE and EAGAIN of a pipe; those of reading and writing.
     pub fn sendfile(
         &self,
         output: i32,
@@ -136,9 +140,11 @@ impl System {
     ) -> Result<usize> {
         let from = self.file(input)?;
         from.check_readable()?;
-        let start = match &position {
-            Some(position) => **position,
-            None => from.seek(0, libc::SEEK_CUR)? as i64,
+        let start = match (&position, &from.object) {
+            (Some(_), Object::Pipe(_)) => return Err(Errno::ESPIPE),
+            (None, Object::Pipe(_)) => 0,
+            (Some(position), _) => **position,
+            (None, _) => from.seek(0, libc::SEEK_CUR)? as i64,
         };
         let wanted = i64::try_from(len).map_err(|_| Errno::EINVAL)?;
         if start < 0 || start.checked_add(wanted).is_none() {
@@ -150,6 +156,11 @@ impl System {
         if to.flags() & libc::O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }
+        match (&from.object, &to.object) {
+            (_, Object::Pipe(end)) => end.wait_for_room(to.waits())?,
+            (Object::Pipe(_), _) => return Err(Errno::EINVAL),
+            _ => {}
+        }
         let is_regular = from.attributes()?.file_type == FileType::Regular;
         if len == 0 || !is_regular {
             // Linux takes it for an access all the same.
@@ -159,7 +170,18 @@ impl System {
             })?;
             return if len == 0 { Ok(0) } else { Err(Errno::EINVAL) };
         }
-        let done = self.copy((&from, start as u64), (&to, None), len)?;
+        let copy = || self.copy((&from, start as u64), (&to, None), len);
+        let done = match &to.object {
+            Object::Pipe(end) => loop {
+                end.wait_for_room(to.waits())?;
+                match copy() {
+                    // Somebody else took the room meanwhile.
+                    Err(Errno::EAGAIN) if to.waits() == Waits::Yes => {}
+                    done => break done?,
+                }
+            },
+            _ => copy()?,
+        };
         advance(&from, position, start, done)?;
         Ok(done)
     }
@@ -167,11 +189,13 @@ impl System {
     /// `posix_fadvise(2)`: checks its arguments; there is nothing to advise.
     ///
     /// # Errors
-    /// EBADF; EINVAL for a length below zero or unknown advice; ESPIPE for the console.
+    /// EBADF; ESPIPE for a pipe; EINVAL for the console, for a length below zero or unknown advice.
     pub fn fadvise(&self, fd: i32, _offset: i64, len: i64, advice: i32) -> Result<()> {
         let file = self.file(fd)?;
-        if let Object::Console(_) = file.object {
-            return Err(Errno::EINVAL);
+        match file.object {
+            Object::Pipe(_) => return Err(Errno::ESPIPE),
+            Object::Console(_) => return Err(Errno::EINVAL),
+            _ => {}
         }
         let known = libc::POSIX_FADV_NORMAL..=libc::POSIX_FADV_NOREUSE;
         if len < 0 || !known.contains(&advice) { Err(Errno::EINVAL) } else { Ok(()) }
@@ -203,8 +227,10 @@ impl System {
         let mut done = 0;
         self.as_caller(|caller| {
             while done < len.min(COPY_MAX) {
-                let room = PIECE.min(len - done);
-                let at = At::Position(first + done as u64);
+                let start = first + done as u64;
+                // Up to the end of a page: in a pipe there is no more of it in a piece.
+                let room = (PIECE - start as usize % PIECE).min(len - done);
+                let at = At::Position(start);
                 let got = match from.read(self, caller, at, &mut Sink::from(&mut piece[..room])) {
                     Ok(got) if got > 0 => got,
                     Err(errno) if done == 0 => return Err(errno),

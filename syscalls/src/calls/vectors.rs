@@ -53,7 +53,7 @@ impl System {
         (vector, count): (u64, u64),
         flags: u64,
     ) -> Result<usize> {
-        self.file(fd)?.check_readable()?;
+        self.file_to_read(fd, at)?;
         let segments = self.segments(vector, count)?;
         // SAFETY: each was checked to be mapped.
         self.read_vector(fd, at, unsafe { Sink::from_segments(&segments) }, flags)
@@ -71,7 +71,7 @@ impl System {
         (vector, count): (u64, u64),
         flags: u64,
     ) -> Result<usize> {
-        self.file(fd)?.check_writable()?;
+        self.file_to_write(fd, at)?;
         let segments = self.segments(vector, count)?;
         // SAFETY: each was checked to be mapped.
         self.write_vector(fd, at, unsafe { Source::from_segments(&segments) }, flags)
@@ -83,8 +83,7 @@ impl System {
     /// EBADF; EINVAL if the transfer would end where no offset is; EOPNOTSUPP and EINVAL for
     /// flags; those of [`pread`](System::pread).
     fn read_vector(&self, fd: i32, at: At, sink: Sink<'_>, flags: u64) -> Result<usize> {
-        let file = self.file(fd)?;
-        file.check_readable()?;
+        let file = self.file_to_read(fd, at)?;
         if sink.remaining() == 0 {
             return Ok(0);
         }
@@ -102,8 +101,7 @@ impl System {
     /// EBADF; EINVAL if the transfer would end where no offset is; EOPNOTSUPP and EINVAL for
     /// flags; those of [`pwrite`](System::pwrite).
     fn write_vector(&self, fd: i32, at: At, source: Source<'_>, flags: u64) -> Result<usize> {
-        let file = self.file(fd)?;
-        file.check_writable()?;
+        let file = self.file_to_write(fd, at)?;
         if source.remaining() == 0 {
             return Ok(0);
         }

@@ -189,6 +189,7 @@ impl System {
             }),
             XattrsOf::Descriptor(fd) => match &self.file(fd)?.object {
                 Object::Inode(inode) => self.as_caller(|caller| call(inode, caller)),
+                Object::Pipe(end) => self.as_caller(|caller| call(end.inode(), caller)),
                 Object::Host(_) | Object::Console(_) | Object::Path => Err(Errno::EOPNOTSUPP),
             },
         }

@@ -31,6 +31,7 @@ pub const STEPS: &[Step] = &[
     ("write", InPart, |sys| api::write(sys, LONG, BYTES)),
     ("copy", InPart, |sys| api::copy(sys, "d/file", "copy").map(drop)),
     ("create_dir", Yes, |sys| api::create_dir(sys, LONG)),
+    ("create_fifo", Yes, |sys| api::create_fifo(sys, LONG)),
     ("create_dir_all", InPart, |sys| api::create_dir_all(sys, "p/q/r")),
     ("remove_dir", Yes, |sys| api::remove_dir(sys, "l/e/f/g")),
     ("remove_dir_all", InPart, |sys| api::remove_dir_all(sys, "d")),

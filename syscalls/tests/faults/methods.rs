@@ -50,6 +50,7 @@ done! {
     u32: _told => 0;
     u64: _told => 0;
     [u32; 3]: _told => 0;
+    [i32; 2]: _told => 0;
     libc::stat: _told => 0;
     libc::statx: _told => 0;
     libc::statfs64: _told => 0;
@@ -69,6 +70,18 @@ const LIMIT: libc::rlimit = libc::rlimit { rlim_cur: 500, rlim_max: 1000 };
 
 /// Every method, over files and directories of all the layouts there are.
 pub const SCRIPT: &[Op] = script![
+    // First: under any limits these are the descriptors 3 and 4.
+    pipe(),
+    write(4, &BYTES[..50_000]),
+    read(3, &mut [0; 20_000]),
+    writev(4, &[b"a", &BYTES[..20_000]]),
+    close(3),
+    close(4),
+    pipe2(libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_DIRECT),
+    fcntl(4, libc::F_SETPIPE_SZ, 1 << 20),
+    write(4, &BYTES),
+    close(3),
+    close(4),
     mkdir(b"/d", 0o755),
     mkdir(b"/d/e", 0o755),
     mkdir(b"/d/e/f", 0o700),
@@ -85,6 +98,8 @@ pub const SCRIPT: &[Op] = script![
     pwrite(4, b"at the end", 4000),
     open(b"/d", libc::O_RDONLY, 0),
     symlink(b"../d", b"/d/l"),
+    mknod(b"/d/a fifo whose name is longer than an entry", libc::S_IFIFO | 0o600, 0),
+    mknodat(5, b"device", libc::S_IFCHR | 0o600, 0x501),
     symlink(TEXT, b"/d/long"),
     link(b"/file", b"/d/l/e/hard"),
     link(NAME, b"/d/l/l/e/another name of more bytes than fit in place"),
@@ -175,6 +190,14 @@ pub const SCRIPT: &[Op] = script![
     unlink(b"/file"),
     close(6),
     close(7),
+    open(b"/d/a fifo whose name is longer than an entry", libc::O_RDWR | libc::O_NONBLOCK, 0),
+    write(3, b"through"),
+    read(3, &mut [0; 10]),
+    poll(&mut [libc::pollfd { fd: 3, events: libc::POLLOUT, revents: 0 }], -1),
+    ppoll(&mut [libc::pollfd { fd: 3, events: libc::POLLOUT, revents: 0 }], None),
+    select(4, [Some(&mut [8]), Some(&mut [8]), None], None),
+    pselect(4, [Some(&mut [8]), Some(&mut [8]), None], None),
+    close(3),
     umask(0o77),
     getpid(),
     gettid(),

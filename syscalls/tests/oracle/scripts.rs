@@ -166,6 +166,7 @@ texts! {
     names from ROWS in portable;
     metadata from ROWS in portable;
     permissions from ROWS in portable;
+    pipes from ROWS in portable;
     attributes from ROWS in portable;
     by_number from TEXTS in own;
     identity from TEXTS in own;

@@ -5,7 +5,7 @@ use std::thread;
 use super::*;
 use crate::mem::Arc;
 use crate::sync::declare_cores;
-use crate::sync::{AtomicU64, By, Published};
+use crate::sync::{AtomicU64, Published};
 
 std::thread_local! {
     static CORE: Cell<usize> = const { Cell::new(0) };
@@ -63,7 +63,7 @@ fn a_lock_noted_before_is_shared_by_that_once_it_has_proved_itself() {
     be_on(5);
     let mut counted = 0;
     loop {
-        let used = published.borrow(By::Lock).unwrap();
+        let used = published.borrow().unwrap();
         let share = word.share_noted(used.noted()).unwrap();
         let is_by_note = share.0.is_none();
         word.leave_noted(share);
@@ -74,18 +74,15 @@ fn a_lock_noted_before_is_shared_by_that_once_it_has_proved_itself() {
     }
     assert_eq!(counted, ENOUGH / USE);
     word.take();
-    let used = published.borrow(By::Lock).unwrap();
+    let used = published.borrow().unwrap();
     assert!(word.share_noted(used.noted()).is_none(), "it is taken");
     drop(used);
     word.give();
-    let used = published.borrow(By::Lock).unwrap();
+    let used = published.borrow().unwrap();
     let share = word.share_noted(used.noted()).unwrap();
     assert!(share.0.is_some(), "it has to prove itself again");
     word.leave_noted(share);
     assert!(Word::new().share_noted(used.noted()).is_none(), "another lock is noted");
-    drop(used);
-    let used = published.borrow(By::Use).unwrap();
-    assert!(word.share_noted(used.noted()).is_none(), "no lock is noted");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use anchorite_syscalls::Errno;
 use super::super::arguments::Arguments;
 use super::super::descriptors::Object;
 use super::super::file::PAGE;
-use super::super::tree::Id;
+use super::super::tree::{Id, Kind};
 use super::super::walk::LastLink;
 use super::super::{Done, Model, last_link};
 use super::done;
@@ -17,6 +17,8 @@ const STAY: i32 = libc::AT_SYMLINK_NOFOLLOW;
 const SYNC_FLAGS: i32 = libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC;
 /// The type, the size of a block and the longest name of a tmpfs.
 const FILE_SYSTEM: [i64; 3] = [libc::TMPFS_MAGIC, PAGE as i64, 255];
+/// The same of the one that pipes are in.
+const PIPE_FILE_SYSTEM: [i64; 3] = [0x5049_5045, PAGE as i64, 255];
 
 /// The call `name`, if it is one of these.
 pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done> {
@@ -43,7 +45,11 @@ fn done_or_failed(
             return Ok(Some(Reply::Numbers(0, FILE_SYSTEM.to_vec())));
         }
         "fstatfs" => match model.descriptors.any(int(0))?.object {
-            Object::Inode(_) => return Ok(Some(Reply::Numbers(0, FILE_SYSTEM.to_vec()))),
+            Object::Inode(id) => {
+                let is_pipe = matches!(model.tree.get(id).kind, Kind::Pipe);
+                let told = if is_pipe { PIPE_FILE_SYSTEM } else { FILE_SYSTEM };
+                return Ok(Some(Reply::Numbers(0, told.to_vec())));
+            }
             Object::Console => Err(Errno::ENOSYS),
         },
         "access" => access(model, HERE, text(0)?, id(1), 0),
@@ -129,8 +135,12 @@ fn statx(model: &mut Model, given: Arguments<'_>) -> Done {
 fn attributes(model: &Model, id: Id) -> Reply {
     let inode = model.tree.get(id);
     let mut stat = model.stat;
-    (stat.st_dev, stat.st_ino, stat.st_rdev) = (1, id, 0);
+    let number = if let Kind::Node(_, number) = inode.kind { number } else { 0 };
+    (stat.st_dev, stat.st_ino, stat.st_rdev) = (1, id, number);
     (stat.st_mode, stat.st_nlink) = (inode.file_type() | inode.mode, inode.links.into());
+    if let Kind::Pipe = inode.kind {
+        (stat.st_dev, stat.st_nlink) = (2, 1);
+    }
     (stat.st_uid, stat.st_gid) = (inode.uid, inode.gid);
     (stat.st_size, stat.st_blksize) = (inode.size() as i64, PAGE as i64);
     stat.st_blocks = (inode.pages() * (PAGE / 512)) as i64;

@@ -4,6 +4,8 @@ mod attributes;
 mod identity;
 mod names;
 mod open;
+mod pipes;
+mod poll;
 mod process;
 mod ranges;
 mod rename;
@@ -23,6 +25,8 @@ pub const O_LARGEFILE: i32 = 0o100_000;
 /// Does the call `name`; none if there is no such call.
 pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done> {
     open::call(model, name, given)
+        .or_else(|| pipes::call(model, name, given))
+        .or_else(|| poll::call(model, name, given))
         .or_else(|| transfer::call(model, name, given))
         .or_else(|| ranges::call(model, name, given))
         .or_else(|| names::call(model, name, given))

@@ -1,4 +1,4 @@
-//! Names: mkdir, mkdirat, rmdir, unlink, unlinkat, link, linkat, symlink, symlinkat,
+//! Names: mkdir, mkdirat, mknod, mknodat, rmdir, unlink, unlinkat, link, linkat, symlink, symlinkat,
 //! readlink, readlinkat, chdir, fchdir, getcwd, getdents, getdents64. Renaming is in
 //! [`rename`](super::rename).
 
@@ -7,6 +7,7 @@ use anchorite_syscalls::Errno;
 
 use super::super::arguments::Arguments;
 use super::super::descriptors::Object;
+use super::super::file::Content;
 use super::super::permission::{EXECUTE, WRITE};
 use super::super::tree::{Directory, Id, Kind, ROOT};
 use super::super::walk::{Last, LastLink, PATH_MAX, check_path};
@@ -29,6 +30,8 @@ fn done_or_failed(
     let result = match name {
         "mkdir" => mkdir(model, HERE, text(0)?, id(1)),
         "mkdirat" => mkdir(model, int(0), text(1)?, id(2)),
+        "mknod" => mknod(model, HERE, given.text(0), (id(1), id(2))),
+        "mknodat" => mknod(model, int(0), given.text(1), (id(2), id(3))),
         "rmdir" => rmdir(model, HERE, text(0)?),
         "unlink" => unlink(model, HERE, text(0)?),
         "unlinkat" => match int(2) {
@@ -108,6 +111,36 @@ fn mkdir(model: &mut Model, at: i32, path: &[u8], mode: u32) -> Result<(), Errno
     create(model, directory, &name, Kind::Directory(Directory::new(directory)), mode)
 }
 
+fn mknod(
+    model: &mut Model,
+    at: i32,
+    path: Result<&[u8], Errno>,
+    (mode, number): (u32, u32),
+) -> Result<(), Errno> {
+    let file_type = mode & libc::S_IFMT;
+    let kind = match file_type {
+        0 | libc::S_IFREG => Kind::File(Content::default()),
+        libc::S_IFIFO | libc::S_IFSOCK => Kind::Node(file_type, 0),
+        libc::S_IFCHR | libc::S_IFBLK => Kind::Node(file_type, number.into()),
+        libc::S_IFDIR => return Err(Errno::EPERM),
+        _ => return Err(Errno::EINVAL),
+    };
+    let (directory, name) = new_name(model, at, path?, false)?;
+    let who = &model.identity.files;
+    who.check(model.tree.get(directory), WRITE | EXECUTE)?;
+    let is_device = matches!(file_type, libc::S_IFCHR | libc::S_IFBLK);
+    let is_whiteout = file_type == libc::S_IFCHR && number == 0;
+    if is_device && !is_whiteout && !who.is_capable() {
+        return Err(Errno::EPERM);
+    }
+    let child = model.tree.make(directory, kind, mode & 0o7777, who, model.now)?;
+    // After a set-group-ID directory saw what was asked for.
+    model.tree.get_mut(child).mode &= !model.umask;
+    model.tree.directory_mut(directory)?.insert(&name, child);
+    model.tree.get_mut(directory).touch(model.now);
+    Ok(())
+}
+
 fn symlink(model: &mut Model, target: &[u8], at: i32, path: &[u8]) -> Result<(), Errno> {
     check_path(target)?;
     let (directory, name) = new_name(model, at, path, false)?;
@@ -129,6 +162,9 @@ fn link(
     };
     let id = model.resolve(old_at, old, last_link, flags)?;
     let (directory, name) = new_name(model, new_at, new, false)?;
+    if let Kind::Pipe = model.tree.get(id).kind {
+        return Err(Errno::EXDEV);
+    }
     model.identity.files.check(model.tree.get(directory), WRITE | EXECUTE)?;
     let inode = model.tree.get_mut(id);
     if inode.is_directory() {

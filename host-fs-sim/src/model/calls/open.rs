@@ -11,7 +11,7 @@ use super::super::permission::{EXECUTE, READ, WRITE};
 use super::super::tree::{Id, Kind};
 use super::super::walk::{Last, LastLink, check_path};
 use super::super::{Done, Model};
-use super::{O_LARGEFILE, done, fd};
+use super::{O_LARGEFILE, done, fd, pipes};
 
 /// The bit of O_TMPFILE that is not O_DIRECTORY.
 const TMPFILE: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
@@ -74,10 +74,14 @@ fn open_at(
     } else {
         open_named(model, at, path, flags, mode)?
     };
+    let object = Object::Inode(id);
+    let is_pipe = !has_also(libc::O_PATH) && pipes::is_pipe(model, object).is_some();
+    let seen = if is_pipe { pipes::open(model, id, flags)? } else { 0 };
     model.tree.pin(id);
     let kept = flags & !OPENING_FLAGS;
     let kept = if has_also(libc::O_PATH) { kept } else { kept | O_LARGEFILE };
-    let description = Description::new(Object::Inode(id), kept);
+    let mut description = Description::new(object, kept);
+    description.seen = seen;
     model.descriptors.open(fd, description, has_also(libc::O_CLOEXEC));
     Ok(fd)
 }
@@ -154,7 +158,7 @@ fn open_named(model: &mut Model, at: i32, path: &[u8], flags: i32, mode: u32) ->
         return Err(Errno::ENOTDIR);
     }
     may_open(model, id, flags)?;
-    if flags & libc::O_TRUNC != 0 {
+    if flags & libc::O_TRUNC != 0 && matches!(model.tree.get(id).kind, Kind::File(_)) {
         super::transfer::resize(model, id, 0)?;
     }
     Ok(id)
@@ -197,7 +201,7 @@ fn may_open(model: &Model, id: Id, flags: i32) -> Result<(), Errno> {
     if flags & libc::O_NOATIME != 0 && !who.owns(inode) {
         return Err(Errno::EPERM);
     }
-    if let Kind::Whiteout = inode.kind {
+    if let Kind::Node(libc::S_IFSOCK | libc::S_IFCHR | libc::S_IFBLK, _) = inode.kind {
         return Err(Errno::ENXIO);
     }
     check_direct(model, id, flags)
@@ -213,7 +217,12 @@ fn check_direct(model: &Model, id: Id, flags: i32) -> Result<(), Errno> {
 }
 
 fn close(model: &mut Model, fd: i32) -> Result<(), Errno> {
-    if let Some(Object::Inode(id)) = model.descriptors.close(fd)? {
+    if let Some(closed) = model.descriptors.close(fd)?
+        && let Object::Inode(id) = closed.object
+    {
+        if !closed.is_path() && pipes::is_pipe(model, closed.object).is_some() {
+            pipes::close(model, id, closed.flags);
+        }
         model.tree.unpin(id);
     }
     Ok(())
@@ -274,6 +283,8 @@ fn fcntl(model: &mut Model, number: i32, command: i32, argument: i32) -> Done {
         }
         libc::F_GETFL => Ok(Reply::Done(description.flags.into())),
         _ if description.is_path() => Err(Errno::EBADF),
+        libc::F_GETPIPE_SZ => pipes::size(model, description.object, None),
+        libc::F_SETPIPE_SZ => pipes::size(model, description.object, Some(argument as u32)),
         libc::F_SETFL => {
             let who = &model.identity.files;
             if let Object::Inode(id) = description.object {

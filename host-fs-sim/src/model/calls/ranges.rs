@@ -8,8 +8,8 @@ use super::super::descriptors::Object;
 use super::super::file::{MAX_SIZE, PAGE};
 use super::super::tree::{Id, Kind};
 use super::super::{Done, Model};
-use super::done;
 use super::transfer::{TRANSFER_MAX, check_area, read, write};
+use super::{done, pipes};
 
 /// The call `name`, if it is one of these.
 pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done> {
@@ -44,7 +44,11 @@ fn allocate(model: &mut Model, fd: i32, mode: i32, offset: i64, len: i64) -> Res
         _ => return Err(Errno::EOPNOTSUPP),
     }
     description.check_writable()?;
-    let Object::Inode(id) = description.object else { return Err(Errno::ENODEV) };
+    let object = description.object;
+    if pipes::is_pipe(model, object).is_some() {
+        return Err(Errno::ESPIPE);
+    }
+    let Object::Inode(id) = object else { return Err(Errno::ENODEV) };
     let Kind::File(content) = &model.tree.get(id).kind else { return Err(Errno::ENODEV) };
     let end = offset.checked_add(len).ok_or(Errno::EFBIG)? as u64;
     let (offset, size) = (offset as u64, content.size());
@@ -102,8 +106,11 @@ fn copy_file_range(
     if flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let from_id = regular(model, from.object)?;
-    let to_id = regular(model, to.object)?;
+    let ids = [regular(model, from.object), regular(model, to.object)];
+    if ids.contains(&Err(Errno::EISDIR)) {
+        return Err(Errno::EISDIR);
+    }
+    let [from_id, to_id] = [ids[0]?, ids[1]?];
     from.check_readable()?;
     to.check_writable()?;
     if to.flags & libc::O_APPEND != 0 {
@@ -143,7 +150,8 @@ fn copy_file_range(
 fn sendfile(model: &mut Model, output: i32, input: i32, position: Option<i64>, len: i64) -> Done {
     let from = model.descriptors.file(input)?.clone();
     from.check_readable()?;
-    if position.is_some() && from.object == Object::Console {
+    let from_pipe = pipes::is_pipe(model, from.object);
+    if position.is_some() && (from.object == Object::Console || from_pipe.is_some()) {
         return Err(Errno::ESPIPE);
     }
     let start = position.unwrap_or(from.offset as i64);
@@ -157,6 +165,11 @@ fn sendfile(model: &mut Model, output: i32, input: i32, position: Option<i64>, l
     check_area(to.offset, len)?;
     if to.flags & libc::O_APPEND != 0 {
         return Err(Errno::EINVAL);
+    }
+    match (from_pipe, pipes::is_pipe(model, to.object)) {
+        (_, Some(pipe)) => pipes::room(model, pipe, to.flags)?,
+        (Some(_), None) => return Err(Errno::EINVAL),
+        (None, None) => {}
     }
     let mut done = 0;
     let is_regular = regular(model, from.object).is_ok();
@@ -192,9 +205,19 @@ fn copy(
 ) -> Result<usize, Errno> {
     let mut done = 0;
     while done < len {
-        let piece = read(model, input, Some(first + done as u64), (len - done).min(PAGE as usize))?;
+        let start = first + done as u64;
+        let piece =
+            read(model, input, Some(start), (len - done).min((PAGE - start % PAGE) as usize))?;
         if piece.is_empty() {
             break;
+        }
+        let object = model.descriptors.file(output)?.object;
+        if let Some(pipe) = pipes::is_pipe(model, object) {
+            if model.pipes[&pipe].is_full() {
+                break; // what was sent is enough
+            }
+            done += pipes::send(model, pipe, &piece);
+            continue;
         }
         let place = second.map(|second| second + done as u64);
         match write(model, output, place, &piece, None) {
@@ -212,6 +235,10 @@ fn copy(
 }
 
 fn advise(model: &mut Model, fd: i32, len: i64, advice: i32) -> Result<(), Errno> {
+    let object = model.descriptors.file(fd)?.object;
+    if pipes::is_pipe(model, object).is_some() {
+        return Err(Errno::ESPIPE);
+    }
     let description = model.descriptors.file(fd)?;
     let known = libc::POSIX_FADV_NORMAL..=libc::POSIX_FADV_NOREUSE;
     if description.object == Object::Console || len < 0 || !known.contains(&advice) {

@@ -67,7 +67,7 @@ pub fn rename(
     let left = match whiteout {
         true => {
             let who = &model.identity.files;
-            Some(model.tree.make(old_dir, Kind::Whiteout, 0, who, model.now)?)
+            Some(model.tree.make(old_dir, Kind::Node(libc::S_IFCHR, 0), 0, who, model.now)?)
         }
         false => None,
     };

@@ -11,7 +11,7 @@ use super::super::permission::WRITE;
 use super::super::tree::{Id, Kind};
 use super::super::walk::LastLink;
 use super::super::{Done, Model};
-use super::done;
+use super::{done, pipes};
 
 /// Bytes that one call transfers at most: `read(2)`, NOTES.
 pub const TRANSFER_MAX: usize = 0x7fff_f000;
@@ -68,12 +68,22 @@ pub fn check_area(start: u64, len: usize) -> Result<(), Errno> {
     }
 }
 
+/// # Errors
+/// ESPIPE for a position where there is none.
+fn check_position(model: &mut Model, fd: i32, at: Option<u64>) -> Result<(), Errno> {
+    let object = model.descriptors.file(fd)?.object;
+    let has_none = object == Object::Console || pipes::is_pipe(model, object).is_some();
+    if at.is_some() && has_none { Err(Errno::ESPIPE) } else { Ok(()) }
+}
+
 fn read_call(model: &mut Model, fd: i32, at: Option<u64>, len: usize) -> Done {
+    check_position(model, fd, at)?;
     model.descriptors.file(fd)?.check_readable()?;
     read(model, fd, at, len).map(Reply::Data)
 }
 
 fn write_call(model: &mut Model, fd: i32, at: Option<u64>, bytes: Result<&[u8], Errno>) -> Done {
+    check_position(model, fd, at)?;
     model.descriptors.file(fd)?.check_writable()?;
     write(model, fd, at, bytes?, None).map(|done| Reply::Done(done as i64))
 }
@@ -91,6 +101,9 @@ pub fn read(model: &mut Model, fd: i32, at: Option<u64>, len: usize) -> Result<V
         // Nobody types.
         return if at.is_some() { Err(Errno::ESPIPE) } else { Ok(Vec::new()) };
     };
+    if pipes::is_pipe(model, object).is_some() {
+        return pipes::read(model, id, flags, len);
+    }
     check_area(start, len)?;
     let bytes = match &model.tree.get(id).kind {
         Kind::File(content) => content.read(start, len.min(TRANSFER_MAX)),
@@ -124,6 +137,9 @@ pub fn write(
     let Object::Inode(id) = object else {
         return if at.is_some() { Err(Errno::ESPIPE) } else { Ok(bytes.len()) };
     };
+    if pipes::is_pipe(model, object).is_some() {
+        return pipes::write(model, id, flags, bytes);
+    }
     check_area(start, bytes.len())?;
     if bytes.is_empty() {
         return Ok(0);
@@ -187,6 +203,7 @@ fn readv(
     list: Option<Arguments<'_>>,
     flags: i32,
 ) -> Done {
+    check_position(model, fd, at)?;
     model.descriptors.file(fd)?.check_readable()?;
     let list = vector(list)?;
     let len = (0..list.len()).map(|at| Arguments(list).room(at)).sum();
@@ -212,6 +229,7 @@ fn writev(
     list: Option<Arguments<'_>>,
     flags: i32,
 ) -> Done {
+    check_position(model, fd, at)?;
     model.descriptors.file(fd)?.check_writable()?;
     let list = Arguments(vector(list)?);
     let mut bytes = Vec::new();
@@ -231,12 +249,16 @@ fn writev(
 
 fn seek(model: &mut Model, fd: i32, offset: i64, whence: i32) -> Done {
     let description = model.descriptors.file(fd)?;
-    let Object::Inode(id) = description.object else { return Err(Errno::ESPIPE) };
+    let (object, start) = (description.object, description.offset);
+    let (Object::Inode(id), None) = (object, pipes::is_pipe(model, object)) else {
+        let is_known = (libc::SEEK_SET..=libc::SEEK_HOLE).contains(&whence);
+        return Err(if is_known { Errno::ESPIPE } else { Errno::EINVAL });
+    };
     let sum = |base: u64| (base as i64).checked_add(offset).filter(|sum| *sum >= 0);
     let inode = model.tree.get(id);
     let found = match (whence, &inode.kind) {
         (libc::SEEK_SET, _) => sum(0),
-        (libc::SEEK_CUR, _) => sum(description.offset),
+        (libc::SEEK_CUR, _) => sum(start),
         (libc::SEEK_END, Kind::File(content)) => sum(content.size()),
         (libc::SEEK_DATA | libc::SEEK_HOLE, Kind::File(content)) => {
             let from = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
@@ -249,7 +271,7 @@ fn seek(model: &mut Model, fd: i32, offset: i64, whence: i32) -> Done {
         _ => None,
     };
     let found = found.ok_or(Errno::EINVAL)?;
-    description.offset = found as u64;
+    model.descriptors.file(fd)?.offset = found as u64;
     Ok(Reply::Done(found))
 }
 
@@ -288,14 +310,18 @@ fn ftruncate(model: &mut Model, fd: i32, size: i64) -> Result<(), Errno> {
     let size = at(size)?;
     let description = model.descriptors.file(fd)?;
     description.check_writable().map_err(|_| Errno::EINVAL)?;
-    match description.object {
+    let object = description.object;
+    match object {
+        _ if pipes::is_pipe(model, object).is_some() => Err(Errno::EINVAL),
         Object::Inode(id) => resize(model, id, size),
         Object::Console => Err(Errno::EINVAL),
     }
 }
 
 fn sync(model: &mut Model, fd: i32) -> Result<(), Errno> {
-    match model.descriptors.file(fd)?.object {
+    let object = model.descriptors.file(fd)?.object;
+    match object {
+        _ if pipes::is_pipe(model, object).is_some() => Err(Errno::EINVAL),
         Object::Inode(_) => Ok(()),
         Object::Console => Err(Errno::EINVAL),
     }

@@ -79,7 +79,8 @@ fn set(model: &mut Model, named: Named, given: Arguments<'_>) -> Result<(), Errn
         return Err(Errno::EPERM);
     }
     is_kept(name)?;
-    if xattr_bytes(name, &value) > model.tree.free_inode_bytes() {
+    let is_counted = !matches!(model.tree.get(id).kind, Kind::Pipe);
+    if is_counted && xattr_bytes(name, &value) > model.tree.free_inode_bytes() {
         return Err(Errno::ENOSPC);
     }
     let inode = model.tree.get_mut(id);

@@ -89,6 +89,23 @@ fn by_method(sys: &System, name: &str, given: Arguments<'_>) -> Option<Told> {
         "dup" => fd(sys.dup(int(0))),
         "dup2" => fd(sys.dup2(int(0), int(1))),
         "dup3" => fd(sys.dup3(int(0), int(1), int(2))),
+        "pipe" => sys.pipe().map(both),
+        "pipe2" => sys.pipe2(int(0)).map(both),
+        "poll" => polled(&given, |files| sys.poll(files, int(1))),
+        "ppoll" => {
+            let timeout = given.numbers(1).map(time_of);
+            polled(&given, |files| sys.ppoll(files, timeout))
+        }
+        "select" => {
+            let timeout = given.numbers(4).map(time_of);
+            let timeout =
+                timeout.map(|time| libc::timespec { tv_nsec: time.tv_nsec * 1000, ..time });
+            selected(&given, |sets| sys.select(int(0), sets, timeout))
+        }
+        "pselect6" => {
+            let timeout = given.numbers(4).map(time_of);
+            selected(&given, |sets| sys.pselect(int(0), sets, timeout))
+        }
         "fcntl" => fd(sys.fcntl(int(0), int(1), long(2) as u64)),
         "read" => filled(given.room(1), |room| sys.read(int(0), room)),
         "pread64" => filled(given.room(1), |room| sys.pread(int(0), room, long(2))),
@@ -192,6 +209,8 @@ fn names(sys: &System, name: &str, given: &Arguments<'_>) -> Option<Told> {
     let result = match name {
         "mkdir" => sys.mkdir(text(0), word(1)),
         "mkdirat" => sys.mkdirat(int(0), text(1), word(2)),
+        "mknod" => sys.mknod(text(0), word(1), word(2)),
+        "mknodat" => sys.mknodat(int(0), text(1), word(2), word(3)),
         "rmdir" => sys.rmdir(text(0)),
         "unlink" => sys.unlink(text(0)),
         "unlinkat" => sys.unlinkat(int(0), text(1), int(2)),
@@ -272,6 +291,39 @@ fn filled(mut room: Vec<u8>, fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno
     let len = fill(&mut room)?;
     room.truncate(len);
     Ok(Reply::Data(room))
+}
+
+fn time_of(numbers: Vec<i64>) -> libc::timespec {
+    libc::timespec { tv_sec: numbers[0], tv_nsec: numbers[1] }
+}
+
+/// What is told of each file of a list of descriptors and events.
+fn polled(
+    given: &Arguments<'_>,
+    poll: impl FnOnce(&mut [libc::pollfd]) -> Result<usize, Errno>,
+) -> Told {
+    let numbers = given.numbers(0).unwrap_or_default();
+    let file =
+        |pair: &[i64]| libc::pollfd { fd: pair[0] as i32, events: pair[1] as i16, revents: 0 };
+    let mut files: Vec<_> = numbers.chunks_exact(2).map(file).collect();
+    let count = poll(&mut files)?;
+    Ok(Reply::Numbers(count as i64, files.iter().map(|file| file.revents.into()).collect()))
+}
+
+/// The sets that are given, each a word, as they are afterwards; and no time that is left.
+fn selected(
+    given: &Arguments<'_>,
+    select: impl FnOnce([Option<&mut [u64]>; 3]) -> Result<usize, Errno>,
+) -> Told {
+    let mut sets = [1, 2, 3].map(|at| given.numbers(at).map(|word| [word[0] as u64]));
+    let count = select(sets.each_mut().map(|set| set.as_mut().map(|set| &mut set[..])))?;
+    let told = sets.iter().flatten().map(|set| set[0] as i64);
+    Ok(Reply::Numbers(count as i64, told.collect()))
+}
+
+/// The descriptors of a pipe.
+fn both(fds: [i32; 2]) -> Reply {
+    Reply::Numbers(0, fds.map(i64::from).to_vec())
 }
 
 fn limit(numbers: &[i64]) -> libc::rlimit {

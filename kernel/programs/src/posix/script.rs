@@ -429,10 +429,17 @@ fn attributes(stat: &libc::stat) -> String {
         libc::S_IFDIR => "directory",
         libc::S_IFLNK => "link",
         libc::S_IFCHR => "device",
+        libc::S_IFBLK => "block device",
+        libc::S_IFIFO => "fifo",
+        libc::S_IFSOCK => "socket",
         _ => "other",
     };
+    let number = match stat.st_rdev {
+        0 => String::new(),
+        _ => format!(" number {}:{}", libc::major(stat.st_rdev), libc::minor(stat.st_rdev)),
+    };
     format!(
-        "{kind} {:04o} links {} owner {}:{} size {} blocks {}",
+        "{kind} {:04o} links {} owner {}:{} size {} blocks {}{number}",
         stat.st_mode & 0o7777,
         stat.st_nlink,
         stat.st_uid,
