@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use anchorite_fs::sync::{AtomicU32, By, Published, Word, be_on};
+use anchorite_fs::sync::{AtomicU32, Published, Word, be_on};
 use anchorite_interleavings::scenario::{Orders, Scenario, find};
 
 #[cfg(anchorite_model = "loom")]
@@ -167,8 +167,8 @@ fn published() {
     let theirs = place.clone();
     let other = thread::spawn(move || {
         be_on(1);
-        for by in [By::Use, By::Lock] {
-            let used = theirs.0.borrow(by);
+        for _ in 0..2 {
+            let used = theirs.0.borrow();
             // A moment in which others can do something.
             theirs.2.load(Ordering::Relaxed);
             if used.is_some() {
@@ -179,7 +179,7 @@ fn published() {
     be_on(0);
     drop(place.0.withdraw().expect("it is published"));
     assert_eq!(DROPS.load(Ordering::Relaxed), 1);
-    assert!(place.0.borrow(By::Use).is_none());
+    assert!(place.0.borrow().is_none());
     other.join().expect("a thread that ends");
     assert_eq!(DROPS.load(Ordering::Relaxed), 1);
 }
@@ -203,7 +203,7 @@ fn noted_before() {
         be_on(1);
         let (published, word, numbers) = &*theirs;
         for _ in 0..2 {
-            let used = published.borrow(By::Lock).expect("it is published");
+            let used = published.borrow().expect("it is published");
             let Some(share) = word.share_noted(used.noted()) else { continue };
             let [one, other] = numbers.each_ref().map(|number| number.load(Ordering::Relaxed));
             assert_eq!(one, other, "written while it is shared");
