@@ -57,7 +57,7 @@ struct Class(usize);
 
 impl Class {
     /// None if such blocks are not kept.
-    #[inline]
+    #[inline(always)]
     fn of(layout: Layout) -> Option<Self> {
         if layout.size() > KEPT_BYTES_MAX || layout.align() > ALIGN_MAX {
             return None;
@@ -67,6 +67,7 @@ impl Class {
         Some(Self(room | align as usize))
     }
 
+    #[inline(always)]
     fn room(self) -> usize {
         self.0 & !(UNIT - 1)
     }
@@ -77,7 +78,7 @@ impl Class {
         Layout::from_size_align(self.room().checked_sub(8)?, align).ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn index(self) -> usize {
         let units = self.0 / UNIT;
         if units <= SMALL_UNITS {
@@ -112,7 +113,7 @@ impl Cache {
     ///
     /// # Safety
     /// `layout` has a size; this is the only use of the cache, and `heap` its only heap.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn allocate(&self, layout: Layout, heap: &Mutex<Heap>) -> Option<NonNull<u8>> {
         if let Some(class) = Class::of(layout) {
             let stack = &self.stacks[class.index()];
@@ -131,7 +132,7 @@ impl Cache {
     /// # Safety
     /// `block` came from a cache of `heap`'s for this `layout`; this is the only use of
     /// the cache.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout, heap: &Mutex<Heap>) {
         if let Some(class) = Class::of(layout) {
             let stack = &self.stacks[class.index()];
@@ -225,12 +226,12 @@ impl Stack {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn class(&self) -> Class {
         Class(self.class.load(Ordering::Relaxed))
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&self) -> u32 {
         self.count.load(Ordering::Relaxed)
     }
@@ -241,7 +242,7 @@ impl Stack {
         self.keep.set((heap.cached_bytes_max() / class.room()) as u32);
     }
 
-    #[inline]
+    #[inline(always)]
     fn pop(&self) -> Option<NonNull<u8>> {
         let block = NonNull::new(self.top.get())?;
         // SAFETY: a kept block's first word is the next one.
@@ -252,7 +253,7 @@ impl Stack {
 
     /// # Safety
     /// The block is free, and of this stack's class.
-    #[inline]
+    #[inline(always)]
     unsafe fn push(&self, block: NonNull<u8>) {
         // SAFETY: no block is smaller than a word.
         unsafe { block.cast::<*mut u8>().write(self.top.get()) };

@@ -30,6 +30,7 @@ impl Scale {
     }
 
     /// How many nanoseconds `counts` are.
+    #[inline(always)]
     pub const fn nanoseconds(self, counts: u64) -> u64 {
         ((counts as u128 * self.factor as u128) >> 32) as u64
     }
@@ -38,6 +39,7 @@ impl Scale {
 /// Seconds and nanoseconds of `ns` since 1970, which may be before it. Every file call
 /// asks for the time: 64 bits, divided by a constant, cost a few cycles and last until
 /// the year 2262.
+#[inline(always)]
 pub fn seconds_and_nanoseconds(ns: i64) -> (i64, i64) {
     const SECOND: i64 = SECOND_NS as i64;
     (ns.div_euclid(SECOND), ns.rem_euclid(SECOND))

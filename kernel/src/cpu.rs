@@ -119,6 +119,7 @@ impl Core {
     }
 
     /// A core's number, from 0.
+    #[inline(always)]
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -216,6 +217,7 @@ static COUNT: AtomicU32 = AtomicU32::new(1);
 static ONLINE: AtomicU32 = AtomicU32::new(1);
 
 /// The core that this runs on.
+#[inline(always)]
 pub fn current() -> &'static Core {
     let core: *const Core;
     // SAFETY: the boot stub made `gs` point to this core's structure, which

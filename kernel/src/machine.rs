@@ -69,11 +69,13 @@ pub fn set(machine: Machine) {
 }
 
 /// The facts; `None` early in the boot.
+#[inline(always)]
 pub fn get() -> Option<&'static Machine> {
     MACHINE.get()
 }
 
 /// Nanoseconds since the kernel's first instruction.
+#[inline(always)]
 pub fn uptime_ns() -> u64 {
     get().map_or(0, |machine| {
         let counts = platform::time_stamp().saturating_sub(machine.started);

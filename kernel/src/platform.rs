@@ -13,6 +13,7 @@ use crate::clock::seconds_and_nanoseconds;
 use crate::{cpu, export, heap, machine, output, thread};
 
 /// The time-stamp counter.
+#[inline(always)]
 pub fn time_stamp() -> u64 {
     // SAFETY: the boot stub leaves the counter readable in ring 3.
     unsafe { _rdtsc() }

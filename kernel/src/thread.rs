@@ -134,7 +134,7 @@ impl Scheduler {
     }
 
     /// What runs on this core, which is the caller's.
-    #[inline]
+    #[inline(always)]
     fn current(&self) -> &Thread {
         // SAFETY: set before anything runs here that asks; a thread that runs lives.
         unsafe { &*self.current.get() }
@@ -165,7 +165,7 @@ impl Scheduler {
     }
 
     /// Takes the thread that shall run next, if any can.
-    #[inline]
+    #[inline(always)]
     fn take_next(&self) -> Option<&Thread> {
         if !self.inbox.0.load(Ordering::Relaxed).is_null() {
             self.empty_inbox();

@@ -207,7 +207,7 @@ fn noted_before() {
             let Some(share) = word.share_noted(used.noted()) else { continue };
             let [one, other] = numbers.each_ref().map(|number| number.load(Ordering::Relaxed));
             assert_eq!(one, other, "written while it is shared");
-            word.leave(share);
+            word.leave_noted(share);
         }
     });
     be_on(0);
