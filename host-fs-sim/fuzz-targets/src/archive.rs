@@ -1,5 +1,6 @@
-//! `archive`: archives, as bytes, and made of parts whose checksums are right; what is read of
-//! them is written and read again.
+//! `archive`: archives, as bytes, and made of parts whose checksums are right. What is read of
+//! them is written and read again; and they are preloaded, what is there then is exported, and
+//! that preloaded again.
 
 use std::ops::Range;
 
@@ -7,7 +8,10 @@ use anchorite_archive::{
     Body, Content, DecompressError, Entry, Kind, Member, Pieces, Reader, What, WriteError, Writer,
     decompress, is_compressed,
 };
+use anchorite_syscalls::{Errno, ExportError, Limits, OnDamage, PreloadError, System, api};
 use arbitrary::Arbitrary;
+
+use crate::ground::{PAGE_BYTES, end, system};
 
 /// What anything may become by decompression.
 const MOST_BYTES: u64 = 1 << 20;
@@ -157,6 +161,55 @@ fn shortened(mut archive: Vec<u8>, cut: u8) -> Vec<u8> {
 fn archive(bytes: &[u8]) {
     decompressed(bytes);
     read_and_written(bytes);
+    preloaded(bytes);
+}
+
+/// Fills a directory of a small ramdisk: nothing else may be touched, and what is there is
+/// whole. An archive of it makes the same tree.
+fn preloaded(bytes: &[u8]) {
+    let roomy = Limits { size_bytes: 1 << 40, inodes: 1 << 20 };
+    for limits in [Limits { size_bytes: 20 * PAGE_BYTES, inodes: 12 }, roomy] {
+        let sys = system(vec![], vec![], limits);
+        api::create_dir(&sys, "/in").expect("there is room for a directory");
+        api::symlink(&sys, "/in", "/outside").expect("there is room for a link");
+        match sys.preload(b"/in", Box::new(bytes.to_vec()), OnDamage::Skip) {
+            Ok(_) => {}
+            Err(PreloadError::Damage(damage)) => {
+                assert!(Reader::new(bytes).is_err(), "an entry ended it all: {damage}");
+            }
+            Err(PreloadError::Room(_, errno)) => {
+                assert!(errno == Errno::ENOSPC && limits != roomy, "{errno:?}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let names: Vec<_> = api::read_dir(&sys, "/")
+            .expect("the root can be read")
+            .map(|entry| entry.expect("the root can be read").name().to_vec())
+            .collect();
+        assert_eq!(names, [b"in".to_vec(), b"outside".to_vec()]);
+        if let Some(archive) = exported(&sys) {
+            let again = system(vec![], vec![], roomy);
+            let done = again.preload(b"/in", Box::new(archive.clone()), OnDamage::Stop);
+            done.unwrap_or_else(|error| panic!("what was exported: {error}"));
+            assert_eq!(exported(&again), Some(archive), "exported, preloaded and exported");
+            end(&again);
+        }
+        end(&sys);
+    }
+}
+
+/// What is in the directory, as an archive; none if it has what cannot be in one.
+fn exported(sys: &System) -> Option<Vec<u8>> {
+    let mut archive = Vec::new();
+    let done = sys.export(b"/in", &mut |bytes| {
+        archive.extend_from_slice(bytes);
+        Ok(())
+    });
+    match done {
+        Ok(_) => Some(archive),
+        Err(ExportError::Entry(..)) => None,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn decompressed(bytes: &[u8]) {
@@ -192,7 +245,7 @@ fn read_and_written(bytes: &[u8]) {
         match reader.next() {
             None => break,
             Some(Ok(entry)) => {
-                check(bytes, &entry);
+                check_entry(bytes, &entry);
                 assert!(entries.last().is_none_or(|last| last.offset < entry.offset));
                 entries.push(entry);
             }
@@ -264,7 +317,7 @@ where
 }
 
 /// An entry is within the archive, and is what its types say.
-fn check(bytes: &[u8], entry: &Entry<'_>) {
+fn check_entry(bytes: &[u8], entry: &Entry<'_>) {
     let name = |name: &[u8]| assert!(!name.is_empty() && !name.contains(&0), "{entry:?}");
     name(&entry.path);
     assert!(entry.offset < bytes.len() as u64 && entry.mode <= 0o7777, "{entry:?}");
