@@ -66,7 +66,7 @@ impl Machine {
 impl Kvm {
     /// Reads the kernel's `machine:` line (see [`anchorite_interface::MACHINE`]).
     pub fn parse(line: &str) -> Option<Self> {
-        let value = |name| field(line, name);
+        let value = |name| field(line, "machine:", name);
         Some(Kvm {
             kind: value("kvm")?.to_owned(),
             tsc_khz: value("tsc_khz")?.parse().ok()?,
@@ -76,9 +76,10 @@ impl Kvm {
     }
 }
 
-/// The value called `name` in the kernel's `machine:` line.
-pub fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let (_, fields) = line.split_once("machine: ")?;
+/// The value called `name` in a line of the kernel's that begins with `kind`, such as
+/// `machine:`.
+pub fn field<'a>(line: &'a str, kind: &str, name: &str) -> Option<&'a str> {
+    let (_, fields) = line.split_once(kind)?;
     fields
         .split_whitespace()
         .filter_map(|field| field.split_once('='))
@@ -146,7 +147,7 @@ mod tests {
              boot_ns=1500000";
         let kvm = Kvm::parse(line).expect("a machine line");
         assert_eq!((kvm.kind.as_str(), kvm.hypercall_ns), ("page-table", 24615));
-        assert_eq!(field(line, "boot_ns"), Some("1500000"));
+        assert_eq!(field(line, "machine:", "boot_ns"), Some("1500000"));
         assert_eq!(Kvm::parse("machine: kvm=hardware"), None);
         assert_eq!(Kvm::parse("boot: done"), None);
     }

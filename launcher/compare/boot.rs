@@ -165,7 +165,8 @@ fn kernel_ms(session: &Session) -> Result<Option<f64>> {
         return Ok(None);
     }
     let said = session.guest_with(PROGRAM, [], DEFAULT_BYTES)?;
-    let nanoseconds = said.log.iter().find_map(|line| field(line, "boot_ns")?.parse::<f64>().ok());
+    let nanoseconds =
+        said.log.iter().find_map(|line| field(line, "machine:", "boot_ns")?.parse::<f64>().ok());
     let nanoseconds = nanoseconds.ok_or_else(|| {
         Failure::isle("the kernel does not say how long its start took".to_owned())
     })?;

@@ -75,8 +75,7 @@ impl Told {
     fn of(said: &Said) -> Result<Told> {
         said.output(PROGRAM, Way::Ramdisk)?;
         let found = said.log.iter().find_map(|line| {
-            line.starts_with("preload:").then_some(())?;
-            let number = |name| field(line, name)?.parse().ok();
+            let number = |name| field(line, "preload:", name)?.parse().ok();
             Some(Told {
                 entries: number("entries")?,
                 bytes: number("bytes")?,
