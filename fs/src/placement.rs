@@ -91,17 +91,20 @@ impl Inode {
         Ok(())
     }
 
-    /// Places a further name of `target`, which is no directory and of the same ramdisk.
-    /// What had the name is removed; a directory only if it is empty.
+    /// Places a further name of `target`, which is no directory and of the same ramdisk; with a
+    /// placement, which is of a regular file, `target` gets its content and attributes, and all
+    /// of its names see them. What had the name is removed; a directory only if it is empty.
     ///
     /// # Errors
     /// Those of [`place`](Inode::place); EXDEV for an inode of another ramdisk; EPERM if
-    /// `target` is a directory; ENOENT if it has no name any more; EMLINK.
+    /// `target` is a directory; EINVAL if it is to get content and is no regular file; ENOENT if
+    /// it has no name any more; EMLINK.
     pub fn place_link(
         this: &InodeRef,
         caller: &Caller<'_>,
         name: &[u8],
         target: &InodeRef,
+        refill: Option<Placement<'_>>,
     ) -> Result<()> {
         if !Arc::ptr_eq(&this.superblock, &target.superblock) {
             return Err(Errno::EXDEV);
@@ -109,6 +112,36 @@ impl Inode {
         if target.is_directory() {
             return Err(Errno::EPERM);
         }
+        let Some(placement) = refill else { return Inode::add_link(this, caller, name, target) };
+        let (What::Regular(content), FileType::Regular) = (placement.what, target.file_type())
+        else {
+            return Err(Errno::EINVAL);
+        };
+        // All that can fail first.
+        let mut data = FileData::EMPTY;
+        data.fill(&this.superblock, content)?;
+        let mut xattrs = Xattrs::of(&this.superblock, placement.xattrs)
+            .inspect_err(|_| data.free(&this.superblock))?;
+        let linked = Inode::add_link(this, caller, name, target);
+        if linked.is_ok() {
+            let mut state = target.state.write();
+            if let Body::File(former) = &mut state.body {
+                core::mem::swap(former, &mut data);
+            }
+            xattrs = placement.describe(&mut state, xattrs, caller.now());
+        }
+        // What the file had, or what it is not to have.
+        data.free(&this.superblock);
+        xattrs.free(&this.superblock);
+        linked
+    }
+
+    fn add_link(
+        this: &InodeRef,
+        caller: &Caller<'_>,
+        name: &[u8],
+        target: &InodeRef,
+    ) -> Result<()> {
         let state = this.state.write();
         let found = Found::by_name(this, &state, name)?;
         if found.entry.as_ref().is_some_and(|(_, old)| Arc::ptr_eq(old, target)) {
@@ -124,32 +157,6 @@ impl Inode {
         found
             .become_entry(state, caller, name, target)
             .inspect_err(|_| target.state.write().meta.nlink -= 1)
-    }
-
-    /// Gives a file new content and attributes in place of those that it has: all of its
-    /// names see it.
-    ///
-    /// # Errors
-    /// EINVAL for what is no regular file; those of content and of attributes; ENOSPC; ENOMEM.
-    pub fn refill(&self, caller: &Caller<'_>, placement: Placement<'_>) -> Result<()> {
-        let What::Regular(content) = placement.what else { return Err(Errno::EINVAL) };
-        if self.file_type() != FileType::Regular {
-            return Err(Errno::EINVAL);
-        }
-        let mut new = FileData::EMPTY;
-        new.fill(&self.superblock, content)?;
-        let xattrs = Xattrs::of(&self.superblock, placement.xattrs)
-            .inspect_err(|_| new.free(&self.superblock))?;
-        let mut former = {
-            let mut state = self.state.write();
-            if let Body::File(data) = &mut state.body {
-                core::mem::swap(data, &mut new);
-            }
-            placement.describe(&mut state, xattrs, caller.now())
-        };
-        new.free(&self.superblock);
-        former.free(&self.superblock);
-        Ok(())
     }
 }
 

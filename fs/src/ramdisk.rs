@@ -233,7 +233,8 @@ impl Ramdisk {
     }
 
     /// Bytes that are lent to it.
-    pub fn lent_bytes(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn lent_bytes(&self) -> u64 {
         self.superblock.loans.bytes()
     }
 }

@@ -16,7 +16,7 @@
 //! was modified. The mode of a symbolic link is 0777. Extended attributes are kept whose names
 //! begin with `user.`, `trusted.` or `security.`; others the ramdisk does not have.
 //!
-//! An entry is placed as a whole or not at all. What cannot be placed, or read, stops the
+//! An entry is placed as a whole or not at all; directories that were made for it stay. What cannot be placed, or read, stops the
 //! preload, or is skipped and counted ([`OnDamage`]); but when there is no more room, that is
 //! the end in either case.
 
@@ -260,27 +260,25 @@ impl Filling<'_> {
         if name.is_empty() {
             return Err(Refusal::Entry("it is to replace the directory that is filled"));
         }
-        Inode::place_link(&directory, self.caller, name, &file)?;
         self.last_parent = None;
-        match content {
-            Some(content) => {
-                let xattrs = xattrs(entry)?;
-                with_content(content, |content| {
-                    let what = Placed::Regular(content);
-                    Ok(file.refill(self.caller, placement(entry, what, &xattrs))?)
-                })
-            }
-            None => Ok(()),
-        }
+        let Some(content) = content else {
+            return Ok(Inode::place_link(&directory, self.caller, name, &file, None)?);
+        };
+        let xattrs = xattrs(entry)?;
+        with_content(content, |content| {
+            let refill = Some(placement(entry, Placed::Regular(content), &xattrs));
+            Ok(Inode::place_link(&directory, self.caller, name, &file, refill)?)
+        })
     }
 
     fn place_as(&mut self, parent: &[u8], name: &[u8], placement: Placement<'_>) -> Placing<()> {
         let directory = self.parent(parent)?;
         if name.is_empty() {
             // The directory that is filled, itself.
-            return directory
-                .place_over(self.caller, placement)
-                .map_err(|_| Refusal::Entry("it is to replace the directory that is filled"));
+            if !matches!(placement.what, Placed::Directory) {
+                return Err(Refusal::Entry("it is to replace the directory that is filled"));
+            }
+            return Ok(directory.place_over(self.caller, placement)?);
         }
         let (_, created) = Inode::place(&directory, self.caller, name, placement)?;
         if created == Created::No {

@@ -277,6 +277,40 @@ fn what_an_archive_may_and_may_not() {
     }
 }
 
+/// A name with content, whose attributes cannot be: neither is there, nor is the file changed
+/// that it names. And of the directory itself it is the attributes that are told.
+#[test]
+fn a_link_with_content_is_placed_as_a_whole_or_not_at_all() {
+    let mut builder = Builder::new(archive(&[(FILE, "a", b"old")])[..1024].to_vec());
+    for (entry_type, path, content) in [(HARD, "b", &b"new"[..]), (DIR, "./", b"")] {
+        let malformed = ("SCHILY.xattr.security.capability", &b"x"[..]);
+        builder.append_pax_extensions([malformed]).unwrap();
+        let mut header = Header::new_ustar();
+        header.set_entry_type(entry_type);
+        header.set_mode(0o700);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(content.len() as u64);
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        if entry_type == HARD {
+            header.as_old_mut().linkname[0] = b'a';
+        }
+        header.set_cksum();
+        builder.append(&header, content).unwrap();
+    }
+    let sys = system(ROOMY);
+    let bytes = Box::new(builder.into_inner().unwrap());
+    let done = sys.preload(b"/in", bytes, OnDamage::Skip).unwrap();
+    assert_eq!((done.entries, done.skipped), (1, 2));
+    let first = done.first_skipped.unwrap().to_string();
+    assert!(first.contains("`b`") && first.contains("an extended attribute"), "{first}");
+    assert_eq!(api::read(&sys, "/in/a"), Ok(b"old".to_vec()));
+    assert_eq!(api::metadata(&sys, "/in/b").err(), Some(Errno::ENOENT));
+    assert_eq!(sys.stat(b"/in").unwrap().st_mode, libc::S_IFDIR | 0o755);
+    check(&sys);
+}
+
 /// Where the root is filled nothing is outside: links lead where they would later.
 #[test]
 fn the_root_can_be_filled_through_absolute_links() {

@@ -201,7 +201,7 @@ impl FileData {
             let held = min(PAGE, size - index * PAGE) as usize;
             if held == PAGE_BYTES && bytes.addr() & LENT == 0 {
                 self.place(index, bytes.map_addr(|address| address | LENT))?;
-                superblock.loans.take_more(bytes.addr(), 1);
+                superblock.loans.take_more(bytes.addr());
                 continue;
             }
             let node = self.lowest_node(index)?;

@@ -96,7 +96,7 @@ fn a_directory_with_entries_is_not_replaced_but_stays() {
     let directory = place(root, b"d", What::Directory).unwrap();
     let file = place(&directory, b"f", whole(&[])).unwrap();
     assert_eq!(place(root, b"d", What::Symlink(b"x")).err(), Some(Errno::ENOTEMPTY));
-    let linked = as_root(|caller| Inode::place_link(root, caller, b"d", &file));
+    let linked = as_root(|caller| Inode::place_link(root, caller, b"d", &file, None));
     assert_eq!((linked, file.attributes().nlink), (Err(Errno::ENOTEMPTY), 1));
     let again = place(root, b"d", What::Directory).unwrap();
     assert!(Arc::ptr_eq(&again, &directory));
@@ -116,18 +116,21 @@ fn links_are_counted_and_one_content_is_seen_by_all_names() {
     let file = place(root, b"a", whole(&[])).unwrap();
     let other = place(root, b"b", whole(&[])).unwrap();
     as_root(|caller| {
-        assert_eq!(Inode::place_link(root, caller, b"a", &file), Ok(()), "to itself");
-        assert_eq!(Inode::place_link(root, caller, b"b", &file), Ok(()));
+        assert_eq!(Inode::place_link(root, caller, b"a", &file, None), Ok(()), "to itself");
+        assert_eq!(Inode::place_link(root, caller, b"b", &file, None), Ok(()));
         assert_eq!((file.attributes().nlink, other.attributes().nlink), (2, 0));
-        assert_eq!(Inode::place_link(root, caller, b"c", &other), Err(Errno::ENOENT));
-        assert_eq!(Inode::place_link(root, caller, b"c", root), Err(Errno::EPERM));
+        assert_eq!(Inode::place_link(root, caller, b"c", &other, None), Err(Errno::ENOENT));
+        assert_eq!(Inode::place_link(root, caller, b"c", root, None), Err(Errno::EPERM));
         let pieces = [Piece { offset: 0, bytes: b"later" }];
-        assert_eq!(file.refill(caller, placed(whole(&pieces))), Ok(()));
+        let refill = Some(placed(whole(&pieces)));
+        assert_eq!(Inode::place_link(root, caller, b"a", &file, refill), Ok(()));
         let mut bytes = [0; 8];
         let mut sink = Sink::from(&mut bytes[..]);
         assert_eq!(root.lookup(caller, b"b").unwrap().read(caller, 0, &mut sink), Ok(5));
         assert_eq!(&bytes, b"later\0\0\0");
-        assert_eq!(root.refill(caller, placed(whole(&pieces))), Err(Errno::EINVAL));
+        let (link, _) = Inode::place(root, caller, b"l", placed(What::Symlink(b"x"))).unwrap();
+        let linked = Inode::place_link(root, caller, b"c", &link, refill);
+        assert_eq!((linked, link.attributes().nlink), (Err(Errno::EINVAL), 1), "no content");
     });
     drop((file, other));
     check(&ramdisk, 1, 1);
@@ -143,11 +146,12 @@ fn without_room_all_stays_as_it_was() {
         assert_eq!(place(root, b"b", what).err(), Some(Errno::ENOSPC));
     }
     let large = What::Regular(Content { size: 2 << 20, pieces: &[] });
-    assert!(as_root(|caller| old.refill(caller, placed(large))).is_ok(), "a hole");
+    let refill =
+        |what| as_root(|caller| Inode::place_link(root, caller, b"a", &old, Some(placed(what))));
+    assert_eq!(refill(large), Ok(()), "a hole");
     let bytes = vec![1; 2 << 20];
     let pieces = [Piece { offset: 0, bytes: &bytes }];
-    let refilled = as_root(|caller| old.refill(caller, placed(whole(&pieces))));
-    assert_eq!(refilled, Err(Errno::ENOSPC));
+    assert_eq!(refill(whole(&pieces)), Err(Errno::ENOSPC));
     assert_eq!((old.attributes().size, old.attributes().blocks), (2 << 20, 0));
     drop(old);
     check(&ramdisk, 1, 1);
@@ -197,7 +201,10 @@ fn extended_attributes_are_placed_with_the_file_or_not_at_all() {
                 assert_eq!(root.place_over(caller, with(What::Directory, xattrs)), Err(errno));
                 let old = root.lookup(caller, b"x").unwrap();
                 if matches!(what, What::Regular(_)) {
-                    assert_eq!(old.refill(caller, with(what, xattrs)), Err(errno));
+                    let refill = Some(with(what, xattrs));
+                    let linked = Inode::place_link(root, caller, b"z", &old, refill);
+                    assert_eq!((linked, old.attributes().nlink), (Err(errno), 1));
+                    assert_eq!(root.lookup(caller, b"z").err(), Some(Errno::ENOENT));
                 }
                 assert_eq!((all(&old), ramdisk.usage()), (kept.to_vec(), used), "{errno:?}");
             }
