@@ -54,6 +54,7 @@ long anchorite_pselect6(
     int count, fd_set *read, fd_set *write, fd_set *except, struct timespec *timeout,
     const void *mask);
 long anchorite_fcntl(int fd, int command, unsigned long argument);
+long anchorite_flock(int fd, int operation);
 
 /* Content. */
 long anchorite_read(int fd, void *buf, size_t len);
