@@ -50,8 +50,8 @@ pub fn ready(order: &mut Order, isle: Isle) -> Result<Option<File>> {
     let refuse = |why: &str| Failure::usage(format!("{}: {why}", named.display()));
     if isle == Isle::Hosted {
         return Err(refuse(
-            "a program of one's own needs a machine, and the isle hosted has none: take another \
-             --isle",
+            "a program of one's own needs a machine, and the isle hosted has none: take --isle uhyve \
+             with KVM",
         ));
     }
     if let Err(error) = named.metadata() {

@@ -14,6 +14,7 @@ use crate::complain;
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::guest::PROFILE;
+use crate::new::LINK;
 
 // `SOURCES: &[(&str, &[u8])]`, paths and content, and `SOURCES_HASH`, from launcher/build.rs.
 include!(concat!(env!("OUT_DIR"), "/sources.rs"));
@@ -104,6 +105,9 @@ impl Workshop {
                 ))
             })?;
         }
+        // By the same path as a crate of a user's, for which cargo takes the kernel that it compiled
+        // for another.
+        link_sources(self, &dir.join(LINK))?;
         Ok(dir)
     }
 }

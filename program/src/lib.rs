@@ -67,13 +67,16 @@ macro_rules! main {
 #[macro_export]
 macro_rules! main {
     ($main:expr) => {
-        #[unsafe(no_mangle)]
-        extern "C" fn main() -> i32 {
-            // So that it is checked, and not unused.
-            let _: fn(&$crate::Context<'_>) -> i32 =
-                |context| $crate::Outcome::status($main(context), context);
-            $crate::not_an_image()
-        }
+        const _: () = {
+            // Under another name here: the program's own may be this one.
+            #[unsafe(export_name = "main")]
+            extern "C" fn start() -> i32 {
+                // So that it is checked, and not unused.
+                let _: fn(&$crate::Context<'_>) -> i32 =
+                    |context| $crate::Outcome::status($main(context), context);
+                $crate::not_an_image()
+            }
+        };
     };
 }
 

@@ -18,8 +18,10 @@
  * <fcntl.h>       open openat creat fcntl fallocate
  * <poll.h>        poll
  * <sched.h>       sched_yield
- * <stdio.h>       puts putchar perror remove rename renameat
- * <stdlib.h>      malloc calloc realloc free exit abort getenv atoi atol
+ * <stdio.h>       puts putchar perror remove rename renameat, and of stdout and stderr, which
+ *                 have no buffer: fputs fputc putc fwrite fflush
+ * <stdlib.h>      malloc calloc realloc free exit abort getenv strtol atoi
+ *                 atol
  * <string.h>      memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strcpy
  *                 stpcpy strncpy strcat strchr strrchr strstr strdup
  * <sys/random.h>  getrandom

@@ -6,7 +6,8 @@
 //! * `dir`: directories, as `<dirent.h>` has them
 //! * `memory`: `malloc` and its kin
 //! * `string`: text
-//! * `process`: `main`, its environment and its end; standard output
+//! * `stdio`: standard output and error
+//! * `process`: `main`, its environment and its end
 //!
 //! C has no threads here, so that there is one `errno`, and a static is as good as a local.
 
@@ -14,6 +15,7 @@ mod dir;
 mod memory;
 mod posix;
 mod process;
+mod stdio;
 mod string;
 
 #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! How a program in C begins and ends, its environment, and what it says.
+//! How a program in C begins and ends, and its environment.
 
 use alloc::borrow::ToOwned;
 use alloc::ffi::CString;
@@ -7,10 +7,9 @@ use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_uint};
 use core::ptr::null_mut;
 
-use anchorite_syscalls::Errno;
-use anchorite_syscalls::c::{anchorite_exit_group, anchorite_write};
+use anchorite_syscalls::c::anchorite_exit_group;
 
-use super::posix::__errno_location;
+use super::stdio::say;
 use crate::Context;
 
 /// Exit status after `abort`: 128 + SIGABRT.
@@ -102,53 +101,6 @@ extern "C" fn exit(status: c_int) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn abort() -> ! {
     _exit(STATUS_ABORTED)
-}
-
-/// Writes all of `bytes` to `fd`, or says that it could not by a number below zero.
-fn say(fd: c_int, mut bytes: &[u8]) -> c_int {
-    while !bytes.is_empty() {
-        match anchorite_write(fd, bytes.as_ptr().cast(), bytes.len()) {
-            done @ 1.. => bytes = &bytes[done as usize..],
-            _ => return -1,
-        }
-    }
-    0
-}
-
-/// `puts(3)`.
-///
-/// # Safety
-/// It is a text.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn puts(text: *const c_char) -> c_int {
-    // SAFETY: by the caller.
-    let line = [unsafe { CStr::from_ptr(text) }.to_bytes(), b"\n"].concat();
-    say(libc::STDOUT_FILENO, &line)
-}
-
-/// `putchar(3)`.
-#[unsafe(no_mangle)]
-extern "C" fn putchar(byte: c_int) -> c_int {
-    let byte = byte as u8;
-    if say(libc::STDOUT_FILENO, &[byte]) < 0 { -1 } else { c_int::from(byte) }
-}
-
-/// `perror(3)`.
-///
-/// # Safety
-/// It is a text, or null.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn perror(what: *const c_char) {
-    // SAFETY: the one thread's.
-    let errno = Errno::from_raw(unsafe { *__errno_location() });
-    if !what.is_null() {
-        // SAFETY: by the caller.
-        let what = unsafe { CStr::from_ptr(what) }.to_bytes();
-        if !what.is_empty() {
-            say(libc::STDERR_FILENO, &[what, b": "].concat());
-        }
-    }
-    say(libc::STDERR_FILENO, format!("{}\n", errno.message()).as_bytes());
 }
 
 /// What `assert(3)` calls.

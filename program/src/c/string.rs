@@ -6,6 +6,7 @@ use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::ptr::null_mut;
 
 use super::memory::malloc;
+use super::posix::set_errno;
 
 /// The bytes of a text up to its NUL, that included.
 ///
@@ -180,27 +181,52 @@ unsafe extern "C" fn memchr(memory: *const c_void, byte: c_int, len: usize) -> *
     found.map_or(null_mut(), |at| start.wrapping_add(at).cast_mut().cast())
 }
 
-/// `atol(3)`: the number at a text's beginning; one that is too large is the largest.
+/// `strtol(3)`.
+///
+/// # Safety
+/// It is a text; `end` is null or can be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strtol(text: *const c_char, end: *mut *mut c_char, base: c_int) -> c_long {
+    // SAFETY: by the caller.
+    let all = unsafe { CStr::from_ptr(text) }.to_bytes();
+    let (number, used) = number(all, base);
+    if !end.is_null() {
+        // SAFETY: by the caller.
+        unsafe { end.write(text.wrapping_add(used).cast_mut()) };
+    }
+    let saturated = number.clamp(c_long::MIN.into(), c_long::MAX.into());
+    if saturated != number {
+        set_errno(libc::ERANGE);
+    }
+    saturated as c_long
+}
+
+/// The name that newer headers have for [`strtol`], for binary numbers, of which there are none
+/// here.
+///
+/// # Safety
+/// As there.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __isoc23_strtol(
+    text: *const c_char,
+    end: *mut *mut c_char,
+    base: c_int,
+) -> c_long {
+    // SAFETY: by the caller.
+    unsafe { strtol(text, end, base) }
+}
+
+/// `atol(3)`.
 ///
 /// # Safety
 /// It is a text.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn atol(text: *const c_char) -> c_long {
     // SAFETY: by the caller.
-    let bytes = unsafe { bytes(text) }.trim_ascii_start();
-    let (is_negative, digits) = match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] | digits => (false, digits),
-    };
-    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |number: c_long, digit| {
-        let digit = c_long::from(digit - b'0');
-        let digit = if is_negative { -digit } else { digit };
-        number.saturating_mul(10).saturating_add(digit)
-    })
+    unsafe { strtol(text, null_mut(), 10) }
 }
 
-/// `atoi(3)`, as [`atol`].
+/// `atoi(3)`.
 ///
 /// # Safety
 /// It is a text.
@@ -208,4 +234,36 @@ unsafe extern "C" fn atol(text: *const c_char) -> c_long {
 unsafe extern "C" fn atoi(text: *const c_char) -> c_int {
     // SAFETY: by the caller.
     unsafe { atol(text) as c_int }
+}
+
+/// The number at the beginning of `text`, and how many bytes it takes; 0 if there is none. One
+/// that a `long` cannot hold is one that it cannot.
+fn number(text: &[u8], base: c_int) -> (i128, usize) {
+    let space = |byte: &&u8| byte.is_ascii_whitespace() || **byte == 0x0b;
+    let mut at = text.iter().take_while(space).count();
+    let sign = text.get(at);
+    at += usize::from(matches!(sign, Some(b'+' | b'-')));
+    let is_hex = matches!(text.get(at..), Some([b'0', b'x' | b'X', digit, ..])
+        if digit.is_ascii_hexdigit());
+    let base = match (base, text.get(at)) {
+        (0 | 16, _) if is_hex => {
+            at += 2;
+            16
+        }
+        (0, Some(b'0')) => 8,
+        (0, _) => 10,
+        (base, _) => base.clamp(2, 36) as u32,
+    };
+    let digits = text.get(at..).unwrap_or_default().iter();
+    let digits = digits.map_while(|byte| char::from(*byte).to_digit(base));
+    let mut number: i128 = 0;
+    let mut count = 0;
+    for digit in digits {
+        number = (number * i128::from(base) + i128::from(digit)).min(1 << 64);
+        count += 1;
+    }
+    match count {
+        0 => (0, 0),
+        _ => (if sign == Some(&b'-') { -number } else { number }, at + count),
+    }
 }
