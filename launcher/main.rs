@@ -93,6 +93,7 @@ fn run(args: &cli::RunArgs) -> Result<u8> {
         }
         isle
     });
+    programs::become_hosted(&order, isle)?;
     let _image = programs::ready(&mut order, isle)?;
     let status = isle.run(&order, &mut Terminal::default())?;
     // As wait(2) has it: the low eight bits.

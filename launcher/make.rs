@@ -32,6 +32,15 @@ const OUTPUT_DIR: &str = "target/anchorite";
 /// is linked as a position-independent one.
 const C_FLAGS: [&str; 4] = ["-fPIE", "-fno-stack-protector", "-U_FORTIFY_SOURCE", "-fno-plt"];
 
+/// What a crate is built for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// The bare machine: an image.
+    Machine,
+    /// A process of this host.
+    Host,
+}
+
 /// What a program is built from.
 enum Source {
     /// A directory with a `Cargo.toml`.
@@ -79,7 +88,7 @@ pub fn make(paths: &[PathBuf], output: Option<&Path>, bin: Option<&str>) -> Resu
     let workshop = Workshop::open()?;
     let (made, output) = match &source {
         Source::Crate(dir) => {
-            let made = cargo_build(&workshop, dir, bin)?;
+            let made = cargo_build(&workshop, dir, bin, Ground::Machine)?;
             let name = made.file_name().unwrap_or_default().to_owned();
             (made, output.map_or_else(|| place_in(dir, &name), Ok)?)
         }
@@ -99,6 +108,21 @@ pub fn make(paths: &[PathBuf], output: Option<&Path>, bin: Option<&str>) -> Resu
     })?;
     keep(&bytes, &output)?;
     Ok(output)
+}
+
+/// Builds the crate in `dir` for this host; returns the executable's path.
+///
+/// # Errors
+/// As of [`make`]; status 2 for C.
+pub fn make_hosted(dir: &Path) -> Result<PathBuf> {
+    let Source::Crate(dir) = find(&[dir.to_owned()])? else {
+        return Err(Failure::usage(format!(
+            "{}: a program in C needs a machine, and the isle hosted has none: take --isle uhyve",
+            dir.display()
+        )));
+    };
+    let workshop = Workshop::open()?;
+    cargo_build(&workshop, &dir, None, Ground::Host)
 }
 
 /// Finds out what is to be built.
@@ -190,13 +214,15 @@ fn unread(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// Cargo, to build or fetch what is in `manifest`.
-fn cargo(workshop: &Workshop, subcommand: &str, manifest: &Path) -> Command {
-    let mut flags = vec![RUSTFLAGS.to_owned()];
-    flags.extend(LINK_ARGUMENTS.lines().map(|argument| format!("-Clink-arg={argument}")));
-    flags.push(format!("-Clink-arg={}", discard(workshop)));
+fn cargo(workshop: &Workshop, subcommand: &str, manifest: &Path, ground: Ground) -> Command {
     let mut cargo = guest::command("cargo");
+    if ground == Ground::Machine {
+        let mut flags = vec![RUSTFLAGS.to_owned()];
+        flags.extend(LINK_ARGUMENTS.lines().map(|argument| format!("-Clink-arg={argument}")));
+        flags.push(format!("-Clink-arg={}", discard(workshop)));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    }
     cargo
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .arg(subcommand)
         .arg("--manifest-path")
         .arg(manifest)
@@ -213,19 +239,31 @@ fn discard(workshop: &Workshop) -> String {
 }
 
 /// Builds `dir`'s binary; returns its path.
-fn cargo_build(workshop: &Workshop, dir: &Path, bin: Option<&str>) -> Result<PathBuf> {
+fn cargo_build(
+    workshop: &Workshop,
+    dir: &Path,
+    bin: Option<&str>,
+    ground: Ground,
+) -> Result<PathBuf> {
     let manifest = dir.join("Cargo.toml");
     if fs::read_to_string(&manifest).is_ok_and(|text| text.contains(LINK)) {
         link_sources(workshop, &dir.join(LINK))?;
     }
     let name = dir.display().to_string();
     fetch(workshop, &manifest, &name)?;
-    let mut command = cargo(workshop, "build", &manifest);
+    let mut command = cargo(workshop, "build", &manifest, ground);
     match bin {
         Some(bin) => command.args(["--bin", bin]),
         None => command.arg("--bins"),
     };
-    command.args(["--features", "anchorite/bare-metal"]);
+    match ground {
+        Ground::Machine => {
+            command.args(["--features", "anchorite/bare-metal", "--profile", PROFILE]);
+        }
+        Ground::Host => {
+            command.args(["--features", "anchorite/hosted", "--release"]);
+        }
+    }
     let mut executables = compile(workshop, command, &name)?;
     match (executables.pop(), executables.is_empty()) {
         (Some(executable), true) => Ok(executable),
@@ -241,7 +279,7 @@ fn cargo_build(workshop: &Workshop, dir: &Path, bin: Option<&str>) -> Result<Pat
 /// Sees to it that all is there that a build needs, so that a missing network is told as what it
 /// is.
 fn fetch(workshop: &Workshop, manifest: &Path, name: &str) -> Result<()> {
-    let mut command = cargo(workshop, "fetch", manifest);
+    let mut command = cargo(workshop, "fetch", manifest, Ground::Machine);
     let ended = command.status().map_err(|error| no_cargo(&error))?;
     judge(ended, || {
         format!(
@@ -254,7 +292,7 @@ fn fetch(workshop: &Workshop, manifest: &Path, name: &str) -> Result<()> {
 /// Runs cargo's `build`; returns the executables that it made.
 fn compile(workshop: &Workshop, mut command: Command, name: &str) -> Result<Vec<PathBuf>> {
     command
-        .args(["--profile", PROFILE, "--message-format", "json-render-diagnostics"])
+        .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
         .arg(workshop.target())
         .stdout(Stdio::piped());
@@ -304,8 +342,8 @@ fn compile_c(
     let manifest = library.join("Cargo.toml");
     let what = "the library for programs in C";
     fetch(workshop, &manifest, what)?;
-    let mut command = cargo(workshop, "build", &manifest);
-    command.args(["--lib", "--features", "anchorite/c"]);
+    let mut command = cargo(workshop, "build", &manifest, Ground::Machine);
+    command.args(["--lib", "--features", "anchorite/c", "--profile", PROFILE]);
     compile(workshop, command, what)?;
     let archive = workshop.target().join(TARGET).join(PROFILE).join("libanchorite_c.a");
 

@@ -3,17 +3,21 @@
 //! has a slash in it is a path.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anchorite_programs::{PROGRAMS, Program};
 
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::isle::Isle;
-use crate::order::Order;
+use crate::order::{Order, Word};
 use crate::preload::path_of;
 use crate::{image, make};
 
@@ -36,6 +40,39 @@ pub fn built_in(name: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find_map(|(known, image)| (*known == name).then_some(*image))
 }
 
+/// The crate that `order` is for on `isle`, if that is to be a process of the host: it is built
+/// for one, and takes the place of this process.
+///
+/// # Errors
+/// It does not build, or asks for what only the isles of this launcher can do.
+pub fn become_hosted(order: &Order, isle: Isle) -> Result<()> {
+    let named = Path::new(&order.program);
+    if isle != Isle::Hosted || !is_path(&order.program) || !named.is_dir() {
+        return Ok(());
+    }
+    if !(order.forwards.is_empty() && order.preloads.is_empty() && order.exports.is_empty()) {
+        return Err(Failure::usage(format!(
+            "{}: hosted, a program of one's own begins and ends with an empty ramdisk: leave out \
+             --forward, --preload and --export, or take --isle uhyve",
+            order.program
+        )));
+    }
+    let executable = make::make_hosted(named)?;
+    let word = |word: &Word| OsString::from_vec(word.bytes().to_vec());
+    let env = order.env.iter().map(|variable| (word(&variable.name), word(&variable.value)));
+    let error = Command::new(&executable)
+        .args(order.args.iter().map(word))
+        .env_clear()
+        .envs(env)
+        .env("ANCHORITE_HOSTED", format!("{},{}", order.cpus, order.memory_bytes))
+        .exec();
+    Err(Failure::isle(format!(
+        "{} cannot be started ({}): see whether it can be executed where it is",
+        executable.display(),
+        describe(&error)
+    )))
+}
+
 /// Makes what a user's own program needs ready to start on `isle`: builds it if its source is
 /// named, and checks its image. The isle opens the image by this process, as long as that keeps
 /// the file. Nothing is to be done for a program of this executable.
@@ -48,18 +85,18 @@ pub fn ready(order: &mut Order, isle: Isle) -> Result<Option<File>> {
     }
     let named = PathBuf::from(&order.program);
     let refuse = |why: &str| Failure::usage(format!("{}: {why}", named.display()));
-    if isle == Isle::Hosted {
-        return Err(refuse(
-            "a program of one's own needs a machine, and the isle hosted has none: take --isle uhyve \
-             with KVM",
-        ));
-    }
     if let Err(error) = named.metadata() {
         return Err(Failure::unknown_program(format!(
             "{}: {}: name an image, or the directory of a program",
             named.display(),
             describe(&error)
         )));
+    }
+    if isle == Isle::Hosted {
+        return Err(refuse(
+            "it is an image, or is to be one, and the isle hosted is no machine: take --isle \
+             uhyve, or name the directory of a crate",
+        ));
     }
     let path = match make::is_source(&named) {
         true => make::make(&[named.clone()], None, None)?,

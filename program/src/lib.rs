@@ -19,11 +19,13 @@
 //! [`api`] has files in the manner of `std::fs`, [`System`] each call by itself, [`thread`]
 //! threads; memory comes from `alloc`. What `main` may return is an [`Outcome`].
 //!
-//! `anchorite build` switches the feature `bare-metal` on and makes an image. Without it the crate
-//! is one for the host, so that `cargo check`, an editor and `cargo clippy` can do their
-//! work; run as it is, it only tells how to run it.
+//! `anchorite build` switches the feature `bare-metal` on and makes an image; `anchorite run --isle
+//! hosted` the feature `hosted`, for a process of the host. Without both the crate is one for the
+//! host too, so that `cargo check`, an editor and `cargo clippy` can do their work; run as it is,
+//! it only tells how to run it.
 //!
 //! * `outcome`: what `main` may return
+//! * `hosted` (feature `hosted`): a process of the host under a program
 //! * `c` (feature `c`): what programs in C are linked with
 #![no_std]
 #![deny(unsafe_code)]
@@ -37,6 +39,9 @@ extern crate std;
 #[allow(unsafe_code)]
 #[doc(hidden)]
 pub mod c;
+#[cfg(all(not(feature = "bare-metal"), feature = "hosted"))]
+#[allow(unsafe_code)]
+mod hosted;
 mod outcome;
 
 pub use anchorite_syscalls::program::{Context, Program, Text};
@@ -71,10 +76,11 @@ macro_rules! main {
             // Under another name here: the program's own may be this one.
             #[unsafe(export_name = "main")]
             extern "C" fn start() -> i32 {
-                // So that it is checked, and not unused.
-                let _: fn(&$crate::Context<'_>) -> i32 =
-                    |context| $crate::Outcome::status($main(context), context);
-                $crate::not_an_image()
+                $crate::run_on_host(&$crate::Program {
+                    name: ::core::env!("CARGO_BIN_NAME"),
+                    summary: "",
+                    main: |context| $crate::Outcome::status($main(context), context),
+                })
             }
         };
     };
@@ -82,10 +88,18 @@ macro_rules! main {
 
 /// What a program does that is started as one of the host's.
 #[doc(hidden)]
-#[cfg(not(feature = "bare-metal"))]
-pub fn not_an_image() -> i32 {
+#[cfg(all(not(feature = "bare-metal"), feature = "hosted"))]
+pub fn run_on_host(program: &Program) -> ! {
+    hosted::run(program)
+}
+
+/// What a program does that is started as one of the host's, and is none.
+#[doc(hidden)]
+#[cfg(not(any(feature = "bare-metal", feature = "hosted")))]
+pub fn run_on_host(program: &Program) -> i32 {
     std::eprintln!(
-        "this program needs anchorite's kernel under it: start it with `anchorite run DIRECTORY/`"
+        "{} needs anchorite's kernel under it: start it with `anchorite run DIRECTORY/`",
+        program.name
     );
     2
 }
