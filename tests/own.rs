@@ -216,12 +216,18 @@ fn what_cannot_be_made_or_built_is_refused_in_a_sentence() {
     assert_refused(&finish(nowhere), 125, "set XDG_CACHE_HOME");
     // Nothing stays behind.
     assert!(!dir.join("greet").exists());
-    well(dir, &["new", "greet"]);
-    let mut without = command(dir, &["build", "greet"]);
+    // From here on in a cache of its own, where no other test builds.
+    let alone = |args: &[&str]| {
+        let mut command = command(dir, args);
+        command.env("XDG_CACHE_HOME", dir.join("cache"));
+        command
+    };
+    assert_eq!(finish(alone(&["new", "greet"])).status.code(), Some(0));
+    let mut without = alone(&["build", "greet"]);
     without.env("PATH", dir);
     assert_refused(&finish(without), 125, "https://rustup.rs");
     // A crate that was never built, on a machine that never built one, without a network.
-    let mut first = command(dir, &["build", "greet"]);
+    let mut first = alone(&["build", "greet"]);
     first.env("CARGO_HOME", dir.join("cargo"));
     if Path::new(concat!(env!("CARGO"))).components().any(|part| part.as_os_str() == "toolchains") {
         let output = finish(first);
