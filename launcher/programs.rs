@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::slice;
 
 use anchorite_programs::{PROGRAMS, Program};
 
@@ -99,7 +100,7 @@ pub fn ready(order: &mut Order, isle: Isle) -> Result<Option<File>> {
         ));
     }
     let path = match make::is_source(&named) {
-        true => make::make(&[named.clone()], None, None)?,
+        true => make::make(slice::from_ref(&named), None, None)?,
         false => named.clone(),
     };
     let file = File::open(&path).map_err(|error| refuse(&describe_unread(&error)))?;
