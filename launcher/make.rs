@@ -258,10 +258,10 @@ fn cargo_build(
     };
     match ground {
         Ground::Machine => {
-            command.args(["--features", "anchorite/bare-metal", "--profile", PROFILE]);
+            command.args(["--features", "bare-metal", "--profile", PROFILE]);
         }
         Ground::Host => {
-            command.args(["--features", "anchorite/hosted", "--release"]);
+            command.args(["--features", "hosted", "--release"]);
         }
     }
     let mut executables = compile(workshop, command, &name)?;
@@ -343,7 +343,7 @@ fn compile_c(
     let what = "the library for programs in C";
     fetch(workshop, &manifest, what)?;
     let mut command = cargo(workshop, "build", &manifest, Ground::Machine);
-    command.args(["--lib", "--features", "anchorite/c", "--profile", PROFILE]);
+    command.args(["--lib", "--profile", PROFILE]);
     compile(workshop, command, what)?;
     let archive = workshop.target().join(TARGET).join(PROFILE).join("libanchorite_c.a");
 

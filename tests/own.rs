@@ -44,6 +44,17 @@ fn a_crate_is_made_built_and_run() {
     assert_eq!(well(dir, &["new", "greet"]), "");
     assert_refused(&run(dir, &["new", "greet"]), 2, "there is something of that name");
     well(dir, &["build", "greet", "-o", "greet.image"]);
+    // Every crate that was built is pinned.
+    let pinned = fs::read_to_string(dir.join("greet/Cargo.lock")).unwrap();
+    for name in ["anchorite-kernel", "hermit-entry", "talc"] {
+        assert!(pinned.contains(&format!("name = \"{name}\"\n")), "{name}");
+    }
+    let mut again = command(dir, &["build", "greet"]);
+    again.env_remove("CARGO_NET_OFFLINE");
+    let output = finish(again);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("Updating"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(dir.join("greet/Cargo.lock")).unwrap(), pinned);
     let boots = can_boot("a_crate_is_made_built_and_run");
     if boots {
         assert_eq!(well(dir, &["run", "./greet.image"]), "Hello from greet!\n");
