@@ -75,7 +75,7 @@ impl Isle {
     /// # Errors
     /// The isle cannot start, failed, or never told how the program ended.
     pub fn run(self, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
-        programs::check(self, &order.program)?;
+        programs::check(self, order)?;
         order.check()?;
         if self == Isle::Uhyve
             && let Some(problem) = kvm_problem()

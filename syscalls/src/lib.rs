@@ -19,7 +19,8 @@
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
 //! * [`preload`], [`export`]: the tree filled from an archive, and written out as one.
-//! * [`api`], [`c`]: the calls for Rust and for C; [`thread`]: threads on cores.
+//! * [`api`], [`c`]: the calls for Rust and for C; [`thread`]: threads on cores;
+//!   [`program`]: what a program is started with.
 //! * `hosted` (feature `std`): threads for platforms in a process of a host.
 //!
 //! # Calls
@@ -82,6 +83,7 @@ mod node;
 mod pipe;
 pub mod platform;
 pub mod preload;
+pub mod program;
 mod ramdisk;
 mod system;
 #[allow(unsafe_code)]
