@@ -340,7 +340,16 @@ impl System {
         }
         let is_here =
             |other: &MountRef| Arc::ptr_eq(&self.mount_of(other).file_system, file_system);
-        let told = self.check_unwritten(is_here, |inode| inode.attributes().nlink == 0);
+        let is_removed = |inode: &Inode| inode.attributes().nlink == 0;
+        let told = self.check_unwritten(&is_here, is_removed).and_then(|()| {
+            let directories = [Some(self.working_directory()), self.other_root()];
+            let mut directories = directories.into_iter().flatten();
+            let keeps = |place: Place| {
+                is_here(&place.mount)
+                    && matches!(&place.node, Node::Ramdisk(inode) if is_removed(inode))
+            };
+            if directories.any(keeps) { Err(Errno::EBUSY) } else { Ok(()) }
+        });
         told.inspect_err(|_| {
             file_system.set_read_only(false);
         })

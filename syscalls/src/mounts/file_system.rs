@@ -74,6 +74,11 @@ static KINDS: &[Kind] = &[
     },
 ];
 
+/// Whether `mount(2)` knows a kind of this name.
+pub(crate) fn is_known(name: &[u8]) -> bool {
+    KINDS.iter().any(|kind| kind.name.as_bytes() == name)
+}
+
 /// The kind of the ramdisk at `/`.
 pub(crate) static FIRST: &Kind = &KINDS[0];
 
