@@ -30,6 +30,7 @@ use uhyvelib::{DefaultBackend, HypervisorError, UhyveVm};
 
 use crate::archive::Archive;
 use crate::forward::{Access, Forward, describe};
+use crate::mount;
 use crate::order::{Damaged, Order, Verbosity};
 use crate::programs;
 use crate::size::{LIMIT_BYTES, MIB};

@@ -90,6 +90,7 @@ impl<'a> MountSpec<'a> {
     ///
     /// # Errors
     /// It tells no mount.
+    #[cold]
     pub fn parse(word: &'a [u8]) -> core::result::Result<MountSpec<'a>, MountSpecError> {
         let mut parts = word.split(|&byte| byte == b':');
         let mut next = || parts.next().filter(|part| !part.is_empty());
@@ -135,6 +136,7 @@ impl System {
     ///
     /// # Errors
     /// Those of [`mount`](System::mount) and of `mkdir(2)`.
+    #[cold]
     pub fn mount_as(&self, spec: &MountSpec<'_>) -> Result<()> {
         let make = |path: &[u8]| {
             self.as_caller(|caller| {

@@ -229,7 +229,7 @@ impl System {
         self.descriptors
             .each(|file| file.place.as_ref().map_or(Ok(()), |place| hold(&place.node)))?;
         let mounts = self.mounts.read().all()?;
-        for mount in &mounts {
+        for (_, mount) in &mounts {
             hold(&mount.root)?;
             if let Some(over) = mount.covers() {
                 hold(&over.node)?;
@@ -239,8 +239,10 @@ impl System {
             Some(ramdisk) => ramdisk.check(Held::These(&held))?,
             None => Report::default(),
         };
-        for (at, mount) in mounts.iter().enumerate() {
-            let is_same = |other: &Arc<Mount>| Arc::ptr_eq(&other.file_system, &mount.file_system);
+        for (at, (_, mount)) in mounts.iter().enumerate() {
+            let is_same = |(_, other): &(u64, Arc<Mount>)| {
+                Arc::ptr_eq(&other.file_system, &mount.file_system)
+            };
             let is_done = Arc::ptr_eq(&mount.file_system, &self.first.file_system)
                 || mounts[..at].iter().any(is_same);
             if !is_done && let Some(ramdisk) = mount.file_system.ramdisk() {
@@ -369,13 +371,15 @@ impl System {
     /// The root directory, if it is not that of the first mount.
     #[inline]
     pub(crate) fn other_root(&self) -> Option<Place> {
-        if self.has_other_root.load(Ordering::Acquire) {
-            self.other_root.read().clone()
-        } else {
-            None
-        }
+        if self.has_other_root.load(Ordering::Acquire) { self.read_other_root() } else { None }
     }
 
+    #[cold]
+    fn read_other_root(&self) -> Option<Place> {
+        self.other_root.read().clone()
+    }
+
+    #[cold]
     pub(crate) fn set_root(&self, place: Place) {
         let place = if place.is(&self.root) { None } else { Some(place) };
         let mut root = self.other_root.write();
@@ -397,7 +401,12 @@ impl System {
     /// What is mounted at `place`, or `place` itself.
     #[inline]
     pub(crate) fn top(&self, place: Place) -> Place {
-        if place.is_covered() { self.mounts.read().top(place) } else { place }
+        if place.is_covered() { self.top_of_covered(place) } else { place }
+    }
+
+    #[cold]
+    fn top_of_covered(&self, place: Place) -> Place {
+        self.mounts.read().top(place)
     }
 
     /// A walk of `path`, a relative one from `at`: `openat(2)`.

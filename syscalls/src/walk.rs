@@ -355,6 +355,7 @@ impl System {
     ///
     /// # Errors
     /// ENOENT if `place` was moved out of what is mounted; ENOMEM.
+    #[inline(never)]
     pub(crate) fn parent(&self, place: &Place) -> Result<Place> {
         let root = self.other_root();
         let is_root = |place: &Place| root.as_ref().is_some_and(|root| root.is(place));

@@ -82,7 +82,12 @@ impl<'a> Ground<'a> {
         match files {
             None => args.extend(self.locations.iter().flat_map(|location| [MAKE, location])),
             Some(files) => {
-                forwards.push(Forward::new(files.path(), directory, Access::ReadWrite)?);
+                forwards.push(Forward::new(
+                    "--forward",
+                    files.path(),
+                    directory,
+                    Access::ReadWrite,
+                )?);
             }
         }
         let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");

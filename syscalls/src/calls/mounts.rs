@@ -8,7 +8,7 @@ use anchorite_fs::{Access, Caller, FileType, Inode};
 use crate::calls::working_directory::{BackwardPath, Reached};
 use crate::mounts::file_system::{FileSystem, Making};
 use crate::mounts::options::{Data, MountFlags};
-use crate::mounts::{Attached, Detached, Mount, MountRef, Planned};
+use crate::mounts::{Attached, Below, Detached, Mount, MountRef, Planned};
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::walk::{LastLink, Path, Place};
@@ -43,6 +43,7 @@ impl System {
     /// unless something is mounted at `target`, and for limits below what is used; EBUSY to
     /// make read-only what a file is open in to be written. MS_BIND: EINVAL without `source`,
     /// those of that path. MS_MOVE: ELOOP to below itself.
+    #[cold]
     pub fn mount(
         &self,
         source: Option<&[u8]>,
@@ -108,6 +109,7 @@ impl System {
     /// something is mounted at `target`, and for the first of all; EINVAL for MNT_EXPIRE with
     /// another; EBUSY while a file is open in it, a directory of it is somebody's, or
     /// something is mounted in it; EAGAIN for MNT_EXPIRE the first time.
+    #[cold]
     pub fn umount2(&self, target: &[u8], flags: i32) -> Result<()> {
         check_umount_flags(flags)?;
         let privileged = self.identity.read().is_privileged();
@@ -158,6 +160,7 @@ impl System {
     ///
     /// # Errors
     /// Those of the path; ENOTDIR; EACCES without search permission; EPERM without privilege.
+    #[cold]
     pub fn chroot(&self, path: &[u8]) -> Result<()> {
         let privileged = self.identity.read().is_privileged();
         self.as_caller(|caller| {
@@ -179,19 +182,21 @@ impl System {
     ///
     /// # Errors
     /// ENOMEM.
+    #[cold]
     pub fn mounts_text(&self) -> Result<Vec<u8>> {
         let mut text = Vec::new();
         let further = self.mounts.read().all()?;
         let first = MountRef::First;
         self.put_mount(&mut text, &first, self.mount_of(&first).root.clone())?;
-        for mount in further {
+        for (_, mount) in further {
             let root = mount.root.clone();
-            self.put_mount(&mut text, &MountRef::Further(mount), root)?;
+            self.put_mount(&mut text, &MountRef::from(&mount), root)?;
         }
         Ok(text)
     }
 
     /// Adds a mount's line, if it is below the root directory.
+    #[cold]
     fn put_mount(&self, text: &mut Vec<u8>, mount: &MountRef, node: Node) -> Result<()> {
         let mut path = BackwardPath::new();
         let place = Place { mount: mount.clone(), node };
@@ -208,6 +213,7 @@ impl System {
         put(text, b" 0 0\n")
     }
 
+    #[cold]
     fn bind(
         &self,
         caller: &Caller<'_>,
@@ -234,47 +240,40 @@ impl System {
             if is_of_directory != is_directory(&over.node)? {
                 return Err(Errno::ENOTDIR);
             }
+            let first = copy(&from.mount, &from.node)?;
             let mut planned: Vec<Planned> = Vec::new();
-            let mut add = |mount, over| {
-                planned.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                planned.push((mount, over));
-                Ok(())
-            };
-            let top = copy(&from.mount, &from.node)?;
-            add(top.clone(), over)?;
             if !is_recursive {
+                planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
+                planned.push((first, over));
                 return Ok(planned);
             }
-            // Each mount of which what is mounted in it is to be copied, and its copy.
-            let mut copied = Vec::new();
-            copied.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            copied.push((from.mount.clone(), top));
-            let mut next = 0;
-            while next < copied.len() {
-                let (mount, its_copy) = copied[next].clone();
-                next += 1;
-                let mut inside = Vec::new();
-                self.mounts.read().mounted_in(&mount, &mut |mount, over| {
-                    inside.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                    inside.push((mount.clone(), over.node));
-                    Ok(())
-                })?;
-                for (mount, node) in inside {
-                    // Of the first, only what is below what is bound.
-                    if next == 1 && !is_below(&node, &from.node) {
-                        continue;
+            // Of what is mounted in this mount, only what is below what is bound. That is not
+            // looked at while the table is held: a directory would be locked after it.
+            let all = self.mounts.read().below(from.mount.clone())?;
+            planned.try_reserve_exact(all.len()).map_err(|_| Errno::ENOMEM)?;
+            planned.push((first, over));
+            // Where the copy of each is among those that are planned; none if it has none.
+            let mut copies: Vec<Option<usize>> = Vec::new();
+            copies.try_reserve_exact(all.len()).map_err(|_| Errno::ENOMEM)?;
+            copies.push(Some(0));
+            for Below { mount, parent, over } in &all[1..] {
+                let is_in = |over: &Node| *parent > 0 || is_below(over, &from.node);
+                let its_copy = match (over, copies[*parent]) {
+                    (Some(over), Some(parent)) if is_in(over) => {
+                        let copied = copy(mount, &self.mount_of(mount).root)?;
+                        let parent = MountRef::from(&planned[parent].0);
+                        planned.push((copied, Place { mount: parent, node: over.clone() }));
+                        Some(planned.len() - 1)
                     }
-                    let mount = MountRef::Further(mount);
-                    let copy = copy(&mount, &self.mount_of(&mount).root)?;
-                    add(copy.clone(), Place { mount: MountRef::Further(its_copy.clone()), node })?;
-                    copied.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                    copied.push((mount, copy));
-                }
+                    _ => None,
+                };
+                copies.push(its_copy);
             }
             Ok(planned)
         })
     }
 
+    #[cold]
     fn move_mount(&self, caller: &Caller<'_>, source: Option<&[u8]>, at: Place) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
         let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
@@ -296,6 +295,7 @@ impl System {
         }
     }
 
+    #[cold]
     fn remount(&self, at: &Place, flags: u64, data: Data<'_>) -> Result<()> {
         if !is_mounted(at) || !at.mount.is_attached() {
             return Err(Errno::EINVAL);
@@ -331,6 +331,7 @@ impl System {
     ///
     /// # Errors
     /// EBUSY while a file in it is open to be written, or without a name.
+    #[cold]
     fn set_read_only(&self, mount: &MountRef, read_only: bool) -> Result<()> {
         let file_system = &self.mount_of(mount).file_system;
         // First, so that nobody opens another while those that are open are looked at.
@@ -382,6 +383,7 @@ impl System {
     }
 
     /// Lets open files know what their mount says about access times now.
+    #[cold]
     fn note_access_times(&self, mount: &MountRef) -> Result<()> {
         self.descriptors.each(|file| {
             if let Some(place) = file.place.as_ref().filter(|place| place.mount.is(mount)) {

@@ -142,6 +142,7 @@ impl FileSystem {
     ///
     /// # Errors
     /// ENODEV for an unknown kind; EINVAL for unknown options or wrong values; ENOMEM.
+    #[cold]
     pub(crate) fn make(
         name: &[u8],
         making: &Making<'_>,
@@ -188,6 +189,7 @@ impl FileSystem {
     ///
     /// # Errors
     /// ENOSYS for what the host does not tell.
+    #[cold]
     pub(crate) fn statfs(&self, mut flags: MountFlags) -> Result<libc::statfs64> {
         const ST_VALID: i64 = 0x20;
         if core::ptr::eq(self.kind, HOST) {
@@ -209,6 +211,7 @@ impl FileSystem {
 ///
 /// # Errors
 /// ENOMEM; ENOSPC if the limits allow no inode.
+#[cold]
 pub(crate) fn ramdisk(
     making: &Making<'_>,
     options: RamdiskOptions,
@@ -233,6 +236,7 @@ pub(crate) fn ramdisk(
 
 /// Limits can be changed, but not to less than is used, nor where there was none. What belongs
 /// to the root directory is as it is.
+#[cold]
 fn change_ramdisk(system: &System, file_system: &FileSystem, data: Data<'_>) -> Result<()> {
     let options = RamdiskOptions::parse(data, system.memory_bytes())?;
     let Some(ramdisk) = file_system.ramdisk() else { return Err(Errno::EINVAL) };
