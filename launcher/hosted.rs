@@ -75,15 +75,13 @@ pub fn main(parent: &str, order: &str) -> ! {
         preload(sys, archive, order.damaged);
     }
     for forward in &order.forwards {
-        let mounted = HostDir::open(forward)
-            .and_then(|host| sys.mount_host(forward.guest.as_bytes(), Arc::new(host)))
-            .and_then(|()| match forward.access {
-                Access::ReadWrite => Ok(()),
-                Access::ReadOnly => {
-                    let flags = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
-                    sys.mount(None, forward.guest.as_bytes(), None, flags, None)
-                }
-            });
+        let mounted = HostDir::open(forward).and_then(|host| {
+            let (dir, host) = (forward.guest.as_bytes(), Arc::new(host));
+            match forward.access {
+                Access::ReadWrite => sys.mount_host(dir, host),
+                Access::ReadOnly => sys.mount_host_read_only(dir, host),
+            }
+        });
         if let Err(errno) = mounted {
             fail(&format!(
                 "{} cannot be forwarded to {} ({errno}): see whether it can be read",

@@ -104,16 +104,13 @@ fn mount(system: &System, line: &CommandLine) {
     }
 }
 
-/// Makes one mount read-only.
-const MS_READ_ONLY: u64 = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
-
 /// Mounts the host's files wherever the command line asks for them.
 fn forward(system: &System, line: &CommandLine, files: &Arc<UhyveFiles>) {
     for Forward { dir, is_read_only } in &line.forward {
-        let mounted = system.mount_host(dir, files.clone()).and_then(|()| match is_read_only {
-            true => system.mount(None, dir, None, MS_READ_ONLY, None),
-            false => Ok(()),
-        });
+        let mounted = match is_read_only {
+            true => system.mount_host_read_only(dir, files.clone()),
+            false => system.mount_host(dir, files.clone()),
+        };
         if let Err(error) = mounted {
             fail(format_args!(
                 "{FORWARD}={}: the host's files cannot be mounted there: {}",

@@ -5,10 +5,10 @@ use core::fmt::{self, Display, Formatter};
 
 use anchorite_fs::mem::try_bytes;
 
+use crate::Result;
 use crate::mounts::file_system;
-use crate::mounts::options::{Data, RamdiskOptions};
+use crate::mounts::options::{Data, MountFlags, RamdiskOptions};
 use crate::system::System;
-use crate::{Errno, Result};
 
 /// What is to be mounted where: `tmpfs:DIR[:OPTIONS]`, for a new ramdisk, or
 /// `bind:SOURCE:DIR[:OPTIONS]`, for a directory to be seen at another place too, with what is
@@ -138,33 +138,19 @@ impl System {
     /// Those of [`mount`](System::mount) and of `mkdir(2)`.
     #[cold]
     pub fn mount_as(&self, spec: &MountSpec<'_>) -> Result<()> {
-        let make = |path: &[u8]| {
-            self.as_caller(|caller| {
-                match self.make_directory_at(caller, path) {
-                    // A file can be mounted over, too; whether it can here, the mount says.
-                    Ok(_) | Err(Errno::EEXIST | Errno::ENOTDIR) => Ok(()),
-                    Err(errno) => Err(errno),
+        self.as_caller(|caller| {
+            let at = self.make_directory_at(caller, spec.target)?;
+            match spec.what {
+                What::New(kind) => {
+                    self.mount_new(caller, Some(kind), at, kind, spec.flags, Data(&spec.data))
                 }
-            })
-        };
-        make(spec.target)?;
-        match spec.what {
-            What::New(kind) => {
-                self.mount(Some(kind), spec.target, Some(kind), spec.flags, Some(&spec.data))
-            }
-            What::Bound(source) => {
-                make(source)?;
-                let bind = libc::MS_BIND | libc::MS_REC;
-                self.mount(Some(source), spec.target, None, bind, None)?;
-                match spec.flags {
-                    0 => Ok(()),
-                    flags => {
-                        let flags = flags | libc::MS_REMOUNT | libc::MS_BIND;
-                        self.mount(None, spec.target, None, flags, None)
-                    }
+                What::Bound(source) => {
+                    self.make_directory_at(caller, source)?;
+                    let flags = (spec.flags != 0).then(|| MountFlags::of(spec.flags));
+                    self.bind(caller, Some(source), at, true, flags)
                 }
             }
-        }
+        })
     }
 }
 

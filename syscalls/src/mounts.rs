@@ -15,6 +15,7 @@
 pub(crate) mod file_system;
 pub(crate) mod options;
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
 use anchorite_fs::mem::{Arc, Seldom};
@@ -230,6 +231,32 @@ pub(crate) type Planned = (Arc<Mount>, Place);
 /// What was taken out of the table: to be dropped when the table is not held any more.
 pub(crate) type Detached = Vec<(Arc<Mount>, Option<Place>)>;
 
+/// A mount with a number to sort by.
+pub(crate) struct Numbered {
+    number: u64,
+    pub(crate) mount: Arc<Mount>,
+}
+
+impl PartialEq for Numbered {
+    fn eq(&self, other: &Numbered) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Numbered {}
+
+impl PartialOrd for Numbered {
+    fn partial_cmp(&self, other: &Numbered) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Numbered {
+    fn cmp(&self, other: &Numbered) -> core::cmp::Ordering {
+        self.number.cmp(&other.number)
+    }
+}
+
 /// One of the mounts that [`Mounts::below`] finds.
 pub(crate) struct Below {
     pub(crate) mount: MountRef,
@@ -382,8 +409,9 @@ impl Mounts {
         let mut next = 0;
         while next < found.len() {
             let parent = found[next].mount.address() as u64;
-            let first = by_parent.partition_point(|(other, _)| *other < parent);
-            for (_, mount) in by_parent[first..].iter().take_while(|(other, _)| *other == parent) {
+            let first = by_parent.partition_point(|other| other.number < parent);
+            let inside = by_parent[first..].iter().take_while(|other| other.number == parent);
+            for Numbered { mount, .. } in inside {
                 let over = mount.covers().map(|place| place.node);
                 found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 let mount = MountRef::from(mount);
@@ -398,19 +426,22 @@ impl Mounts {
     ///
     /// # Errors
     /// ENOMEM.
-    pub(crate) fn all(&self) -> Result<Vec<(u64, Arc<Mount>)>> {
+    pub(crate) fn all(&self) -> Result<Vec<Numbered>> {
         self.sorted(|_, entry| entry.number)
     }
 
     /// All mounts but the first, by a number that each has.
     #[cold]
-    fn sorted(&self, number: fn(&Point, &Entry) -> u64) -> Result<Vec<(u64, Arc<Mount>)>> {
+    fn sorted(&self, number: fn(&Point, &Entry) -> u64) -> Result<Vec<Numbered>> {
         let mut all = Vec::new();
         all.try_reserve_exact(self.by_point.len()).map_err(|_| Errno::ENOMEM)?;
         let entries = self.by_point.iter();
-        all.extend(entries.map(|(point, entry)| (number(point, entry), entry.mount.clone())));
-        all.sort_unstable_by_key(|(number, _)| *number);
-        Ok(all)
+        all.extend(entries.map(|(point, entry)| Numbered {
+            number: number(point, entry),
+            mount: entry.mount.clone(),
+        }));
+        // A heap is less code than the sort of slices, which is made to be fast.
+        Ok(BinaryHeap::from(all).into_sorted_vec())
     }
 
     /// Mounts where there is room for it and nothing is mounted.

@@ -20,7 +20,7 @@ use crate::identity::Identity;
 use crate::limits::ResourceLimits;
 use crate::mounts::file_system::{Content, FIRST, FileSystem, HOST, PIPES};
 use crate::mounts::options::MountFlags;
-use crate::mounts::{Attached, Mount, MountRef, Mounts, Planned};
+use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned};
 use crate::node::{Files, Node};
 use crate::pipe::Pipes;
 use crate::platform::Stream;
@@ -131,6 +131,24 @@ impl System {
     /// EINVAL unless `dir` is absolute and not `/`, and if it lies in a mount that is no
     /// ramdisk; ENOTDIR if it is a file; those of `mkdir(2)`; ENOSPC for too many mounts; ENOMEM.
     pub fn mount_host(&self, dir: &[u8], host: StdArc<dyn HostFiles>) -> Result<()> {
+        self.mount_host_with(dir, host, MountFlags::DEFAULT)
+    }
+
+    /// As [`mount_host`](System::mount_host), and nothing can be changed there.
+    ///
+    /// # Errors
+    /// Those of [`mount_host`](System::mount_host).
+    pub fn mount_host_read_only(&self, dir: &[u8], host: StdArc<dyn HostFiles>) -> Result<()> {
+        self.mount_host_with(dir, host, MountFlags::DEFAULT | MountFlags::READ_ONLY)
+    }
+
+    #[cold]
+    fn mount_host_with(
+        &self,
+        dir: &[u8],
+        host: StdArc<dyn HostFiles>,
+        flags: MountFlags,
+    ) -> Result<()> {
         let dir = trim_slashes(dir);
         if dir.is_empty() {
             return Err(Errno::EINVAL);
@@ -139,13 +157,11 @@ impl System {
             let over = self.make_directory_at(caller, dir)?;
             let root = Node::Host(HostNode::root(host, dir)?);
             let file_system = FileSystem::new(HOST, Content::Nothing, false);
-            let (source, flags) = (try_bytes(HOST.name.as_bytes())?, MountFlags::DEFAULT);
+            let source = try_bytes(HOST.name.as_bytes())?;
             let mount = Arc::try_new(Mount::new(Arc::try_new(file_system)?, root, source, flags))?;
-            self.attach(over, |over| {
-                if over.node.is_not_directory() {
-                    return Err(Errno::ENOTDIR);
-                }
-                Ok([(mount.clone(), over)])
+            self.attach(over, &mut |over| match over.node.is_not_directory() {
+                true => Err(Errno::ENOTDIR),
+                false => one(&mount, over),
             })
         })
     }
@@ -156,16 +172,17 @@ impl System {
     /// # Errors
     /// EINVAL for a place in another file system than a ramdisk; ENOENT for one in no tree, or
     /// without a name any more; what `plan` says; ENOSPC for too many mounts; ENOMEM.
-    pub(crate) fn attach<P: AsRef<[Planned]>>(
+    #[cold]
+    pub(crate) fn attach(
         &self,
         over: Place,
-        mut plan: impl FnMut(Place) -> Result<P>,
+        plan: &mut dyn FnMut(Place) -> Result<Vec<Planned>>,
     ) -> Result<()> {
         loop {
             let over = self.top(over.clone());
             let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
             let planned = plan(over.clone())?;
-            match inode.cover(|| self.mounts.write().attach(planned.as_ref()))? {
+            match inode.cover(|| self.mounts.write().attach(&planned))? {
                 Attached::Yes => return Ok(()),
                 Attached::Covered => {}
             }
@@ -229,7 +246,7 @@ impl System {
         self.descriptors
             .each(|file| file.place.as_ref().map_or(Ok(()), |place| hold(&place.node)))?;
         let mounts = self.mounts.read().all()?;
-        for (_, mount) in &mounts {
+        for Numbered { mount, .. } in &mounts {
             hold(&mount.root)?;
             if let Some(over) = mount.covers() {
                 hold(&over.node)?;
@@ -239,10 +256,9 @@ impl System {
             Some(ramdisk) => ramdisk.check(Held::These(&held))?,
             None => Report::default(),
         };
-        for (at, (_, mount)) in mounts.iter().enumerate() {
-            let is_same = |(_, other): &(u64, Arc<Mount>)| {
-                Arc::ptr_eq(&other.file_system, &mount.file_system)
-            };
+        for (at, Numbered { mount, .. }) in mounts.iter().enumerate() {
+            let is_same =
+                |other: &Numbered| Arc::ptr_eq(&other.mount.file_system, &mount.file_system);
             let is_done = Arc::ptr_eq(&mount.file_system, &self.first.file_system)
                 || mounts[..at].iter().any(is_same);
             if !is_done && let Some(ramdisk) = mount.file_system.ramdisk() {
@@ -519,6 +535,17 @@ impl Clock for System {
         }
         Timestamp::new(recent.seconds.load(Ordering::Relaxed), 0)
     }
+}
+
+/// One mount that is planned.
+///
+/// # Errors
+/// ENOMEM.
+pub(crate) fn one(mount: &Arc<Mount>, over: Place) -> Result<Vec<Planned>> {
+    let mut planned = Vec::new();
+    planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
+    planned.push((mount.clone(), over));
+    Ok(planned)
 }
 
 /// `path` without the slashes at its end.

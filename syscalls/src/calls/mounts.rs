@@ -8,9 +8,9 @@ use anchorite_fs::{Access, Caller, FileType, Inode};
 use crate::calls::working_directory::{BackwardPath, Reached};
 use crate::mounts::file_system::{FileSystem, Making};
 use crate::mounts::options::{Data, MountFlags};
-use crate::mounts::{Attached, Below, Detached, Mount, MountRef, Planned};
+use crate::mounts::{Attached, Below, Detached, Mount, MountRef, Numbered};
 use crate::node::{Files, Node};
-use crate::system::System;
+use crate::system::{System, one};
 use crate::walk::{LastLink, Path, Place};
 use crate::{Errno, Result};
 
@@ -66,7 +66,7 @@ impl System {
             if flags & libc::MS_REMOUNT != 0 {
                 self.remount(&at, flags, data)
             } else if flags & libc::MS_BIND != 0 {
-                self.bind(caller, source, at, flags & libc::MS_REC != 0)
+                self.bind(caller, source, at, flags & libc::MS_REC != 0, None)
             } else if flags & PROPAGATION != 0 {
                 let told = flags & (PROPAGATION | !(libc::MS_REC | libc::MS_SILENT));
                 match told {
@@ -76,14 +76,7 @@ impl System {
             } else if flags & libc::MS_MOVE != 0 {
                 self.move_mount(caller, source, at)
             } else {
-                let kind = kind.ok_or(Errno::EINVAL)?;
-                let making = Making { system: self, caller, data };
-                let (file_system, root) =
-                    FileSystem::make(kind, &making, flags & libc::MS_RDONLY != 0)?;
-                let source = try_bytes(source.unwrap_or(b"none"))?;
-                let flags = MountFlags::of(flags);
-                let mount = Arc::try_new(Mount::new(file_system, root, source, flags))?;
-                self.attach(at, |over| Ok([(mount.clone(), plan(&mount, over)?)]))
+                self.mount_new(caller, source, at, kind.ok_or(Errno::EINVAL)?, flags, data)
             }
         })
     }
@@ -188,7 +181,7 @@ impl System {
         let further = self.mounts.read().all()?;
         let first = MountRef::First;
         self.put_mount(&mut text, &first, self.mount_of(&first).root.clone())?;
-        for (_, mount) in further {
+        for Numbered { mount, .. } in further {
             let root = mount.root.clone();
             self.put_mount(&mut text, &MountRef::from(&mount), root)?;
         }
@@ -213,13 +206,37 @@ impl System {
         put(text, b" 0 0\n")
     }
 
+    /// Mounts a new file system of the kind `kind` at `at`.
     #[cold]
-    fn bind(
+    pub(crate) fn mount_new(
+        &self,
+        caller: &Caller<'_>,
+        source: Option<&[u8]>,
+        at: Place,
+        kind: &[u8],
+        flags: u64,
+        data: Data<'_>,
+    ) -> Result<()> {
+        let making = Making { system: self, caller, data };
+        let (file_system, root) = FileSystem::make(kind, &making, flags & libc::MS_RDONLY != 0)?;
+        let source = try_bytes(source.unwrap_or(b"none"))?;
+        let mount = Mount::new(file_system, root, source, MountFlags::of(flags));
+        let mount = Arc::try_new(mount)?;
+        self.attach(at, &mut |over| match is_directory(&mount.root)? == is_directory(&over.node)? {
+            true => one(&mount, over),
+            false => Err(Errno::ENOTDIR),
+        })
+    }
+
+    /// Lets `at` be what is at `source`, with the flags that this has unless others are given.
+    #[cold]
+    pub(crate) fn bind(
         &self,
         caller: &Caller<'_>,
         source: Option<&[u8]>,
         at: Place,
         is_recursive: bool,
+        flags: Option<MountFlags>,
     ) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
         let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
@@ -236,22 +253,22 @@ impl System {
             let (file_system, source) = (mount.file_system.clone(), try_bytes(&mount.source)?);
             Arc::try_new(Mount::new(file_system, root.clone(), source, mount.flags()))
         };
-        self.attach(at, |over| {
+        self.attach(at, &mut |over| {
             if is_of_directory != is_directory(&over.node)? {
                 return Err(Errno::ENOTDIR);
             }
             let first = copy(&from.mount, &from.node)?;
-            let mut planned: Vec<Planned> = Vec::new();
+            if let Some(flags) = flags {
+                first.set_flags(flags);
+            }
+            let mut planned = one(&first, over)?;
             if !is_recursive {
-                planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
-                planned.push((first, over));
                 return Ok(planned);
             }
             // Of what is mounted in this mount, only what is below what is bound. That is not
             // looked at while the table is held: a directory would be locked after it.
             let all = self.mounts.read().below(from.mount.clone())?;
             planned.try_reserve_exact(all.len()).map_err(|_| Errno::ENOMEM)?;
-            planned.push((first, over));
             // Where the copy of each is among those that are planned; none if it has none.
             let mut copies: Vec<Option<usize>> = Vec::new();
             copies.try_reserve_exact(all.len()).map_err(|_| Errno::ENOMEM)?;
@@ -420,18 +437,6 @@ fn put_escaped(text: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Where a new file system is to be mounted.
-///
-/// # Errors
-/// ENOTDIR unless both are directories, or neither is.
-fn plan(mount: &Arc<Mount>, over: Place) -> Result<Place> {
-    if is_directory(&mount.root)? == is_directory(&over.node)? {
-        Ok(over)
-    } else {
-        Err(Errno::ENOTDIR)
-    }
 }
 
 /// Whether it is where a mount begins.
