@@ -24,6 +24,7 @@ mod image;
 mod isle;
 mod machine;
 mod make;
+mod mount;
 mod new;
 mod order;
 mod pack;

@@ -51,10 +51,14 @@ pub fn become_hosted(order: &Order, isle: Isle) -> Result<()> {
     if isle != Isle::Hosted || !is_path(&order.program) || !named.is_dir() {
         return Ok(());
     }
-    if !(order.forwards.is_empty() && order.preloads.is_empty() && order.exports.is_empty()) {
+    if !(order.forwards.is_empty()
+        && order.mounts.is_empty()
+        && order.preloads.is_empty()
+        && order.exports.is_empty())
+    {
         return Err(Failure::usage(format!(
             "{}: hosted, a program of one's own begins and ends with an empty ramdisk: leave out \
-             --forward, --preload and --export, or take --isle uhyve",
+             --forward, --mount, --preload and --export, or take --isle uhyve",
             order.program
         )));
     }

@@ -8,7 +8,8 @@
 //!
 //! It is written in pieces of up to 64 KiB, and takes memory for one such piece, for the
 //! directories from the top to where it is, for the holes of one file, and for the path of
-//! each file with several names. What is mounted below is not descended into. tar has no
+//! each file with several names. What is mounted below is not descended into: the
+//! directory that it covers is there, without entries. tar has no
 //! sockets: they are left out and counted.
 //!
 //! Other threads may go on: an entry is as it was when its turn came, and a file that becomes

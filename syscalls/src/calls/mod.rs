@@ -9,6 +9,7 @@ mod descriptors;
 mod identity;
 mod locks;
 mod metadata;
+mod mounts;
 mod names;
 mod pipes;
 mod poll;
@@ -21,6 +22,7 @@ mod xattrs;
 
 pub(crate) use data::position;
 pub(crate) use descriptors::check_flags;
+pub(crate) use mounts::check_umount_flags;
 pub(crate) use names::new_node;
 pub(crate) use process::check_random_flags;
 pub(crate) use vectors::position_or_offset;
