@@ -39,7 +39,7 @@ impl System {
     /// `kind`; ENODEV for an unknown one; EINVAL for unknown options; ENOSPC for no inode, ENOMEM; ENOTDIR
     /// unless both are directories, or neither is; EBUSY for what is mounted there already;
     /// ENOENT for a `target` that was removed; EINVAL for one in another file system than a
-    /// ramdisk, or in what was detached; ENOSPC for more than 100,000 mounts. MS_REMOUNT: EINVAL
+    /// ramdisk, or in what was detached; ENOSPC for more than 10,000 mounts. MS_REMOUNT: EINVAL
     /// unless something is mounted at `target`, and for limits below what is used; EBUSY to
     /// make read-only what a file is open in to be written. MS_BIND: EINVAL without `source`,
     /// those of that path. MS_MOVE: ELOOP to below itself.
