@@ -359,7 +359,7 @@ impl System {
         let is_here =
             |other: &MountRef| Arc::ptr_eq(&self.mount_of(other).file_system, file_system);
         let is_removed = |inode: &Inode| inode.attributes().nlink == 0;
-        let told = self.check_unwritten(&is_here, is_removed).and_then(|()| {
+        let told = self.check_unwritten(is_here, is_removed).and_then(|()| {
             let directories = [Some(self.working_directory()), self.other_root()];
             let mut directories = directories.into_iter().flatten();
             let keeps = |place: Place| {
