@@ -159,8 +159,8 @@ impl Judge {
         let met = match &*statement.name {
             "mount" => {
                 let covered = stat(ours, &statement.arguments[1..2]);
-                let has_names =
-                    covered.is_some_and(|stat| stat.st_mode & S_IFMT != S_IFDIR && stat.st_nlink > 1);
+                let has_names = covered
+                    .is_some_and(|stat| stat.st_mode & S_IFMT != S_IFDIR && stat.st_nlink > 1);
                 (has_names, deviations::MOUNTS_COVER_FILES)
             }
             // Looking marks links that are followed: only what the call follows, too.
