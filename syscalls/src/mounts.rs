@@ -30,8 +30,8 @@ use crate::node::{Files, Node};
 use crate::walk::Place;
 use crate::{Errno, Result};
 
-/// How many mounts there may be: `fs.mount-max` of Linux, as it is there from the start.
-pub(crate) const MOUNTS_MAX: usize = 100_000;
+/// How many mounts there may be: `fs.mount-max` of Linux, where it begins as 100,000.
+pub(crate) const MOUNTS_MAX: usize = 10_000;
 
 /// A reference to a mount.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl MountRef {
     fn address(&self) -> usize {
         match self {
             MountRef::First => 0,
-            MountRef::Further(mount) => core::ptr::from_ref(&**mount).addr(),
+            MountRef::Further(mount) => core::ptr::from_ref::<Mount>(mount).addr(),
         }
     }
 

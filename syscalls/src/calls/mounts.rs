@@ -39,7 +39,7 @@ impl System {
     /// `kind`; ENODEV for an unknown one; EINVAL for unknown options; ENOSPC for no inode, ENOMEM; ENOTDIR
     /// unless both are directories, or neither is; EBUSY for what is mounted there already;
     /// ENOENT for a `target` that was removed; EINVAL for one in another file system than a
-    /// ramdisk, or in what was detached; ENOSPC for more than 100,000 mounts. MS_REMOUNT: EINVAL
+    /// ramdisk, or in what was detached; ENOSPC for more than 10,000 mounts. MS_REMOUNT: EINVAL
     /// unless something is mounted at `target`, and for limits below what is used; EBUSY to
     /// make read-only what a file is open in to be written. MS_BIND: EINVAL without `source`,
     /// those of that path. MS_MOVE: ELOOP to below itself.
@@ -359,7 +359,7 @@ impl System {
         let is_here =
             |other: &MountRef| Arc::ptr_eq(&self.mount_of(other).file_system, file_system);
         let is_removed = |inode: &Inode| inode.attributes().nlink == 0;
-        let told = self.check_unwritten(&is_here, is_removed).and_then(|()| {
+        let told = self.check_unwritten(is_here, is_removed).and_then(|()| {
             let directories = [Some(self.working_directory()), self.other_root()];
             let mut directories = directories.into_iter().flatten();
             let keeps = |place: Place| {
