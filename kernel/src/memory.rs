@@ -50,8 +50,9 @@ pub struct Heap {
     recent: [Recent; STACKS],
     claimed_bytes: usize,
     used_bytes: usize,
-    /// Caches that blocks are given to.
-    caches: usize,
+    /// Caches that blocks are given to, but for the first: a heap without memory is all zeros
+    /// then, and takes no room in an image.
+    more_caches: usize,
 }
 
 /// The blocks of one size that were freed last, linked through their first
@@ -76,19 +77,19 @@ impl Heap {
             recent: [empty; STACKS],
             claimed_bytes: 0,
             used_bytes: 0,
-            caches: 1,
+            more_caches: 0,
         }
     }
 
     /// Tells how many caches share this heap.
     pub fn set_caches(&mut self, caches: usize) {
-        self.caches = caches.max(1);
+        self.more_caches = caches.saturating_sub(1);
     }
 
     /// How many bytes each of a cache's stacks may hold: all stacks of all caches hold
     /// [`CACHED_SHARE`] of the heap at most, where that leaves each more than the least.
     pub fn cached_bytes_max(&self) -> usize {
-        let stacks = cache::STACKS * self.caches;
+        let stacks = cache::STACKS * (1 + self.more_caches);
         let share = self.claimed_bytes / CACHED_SHARE / stacks;
         share.clamp(CACHED_BYTES.start, CACHED_BYTES.end)
     }
