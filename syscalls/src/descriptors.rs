@@ -441,10 +441,10 @@ fn below(fd: usize) -> u64 {
 #[cfg(all(test, not(anchorite_model)))]
 mod tests {
     use super::*;
-    use crate::console::Console;
+    use crate::device::Device;
 
     fn file() -> Arc<OpenFile> {
-        Arc::try_new(OpenFile::new(Object::Console(Console::Input), None, 0)).unwrap()
+        Arc::try_new(OpenFile::new(Object::Device(Device::Null), None, 0)).unwrap()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anchorite_fs::{
 };
 
 use crate::abi::{Dirent, put_dirent};
-use crate::console::Console;
+use crate::device::{Device, console_attributes};
 use crate::forward::HostFile;
 use crate::node::Files;
 use crate::pipe::{End, Form, Waits};
@@ -19,7 +19,7 @@ use crate::{Errno, Result};
 pub(crate) struct OpenFile {
     /// What is open. Immutable.
     pub(crate) object: Object,
-    /// Where it was found; none for the console. Immutable.
+    /// Where it was found; none for a console that has no node. Immutable.
     pub(crate) place: Option<Place>,
     /// Access mode and status flags, as F_GETFL has them.
     flags: AtomicU32,
@@ -37,8 +37,8 @@ pub(crate) enum Object {
     Pipe(End),
     /// A file of the host.
     Host(HostFile),
-    /// The console.
-    Console(Console),
+    /// A character device.
+    Device(Device),
     /// A place in the tree and nothing more: O_PATH. It can be neither read nor written.
     Path,
 }
@@ -152,7 +152,10 @@ impl OpenFile {
     #[inline]
     pub(crate) fn check_position(&self, at: At) -> Result<()> {
         match (at, &self.object) {
-            (At::Position(_), Object::Pipe(_) | Object::Console(_)) => Err(Errno::ESPIPE),
+            (At::Position(_), Object::Pipe(_)) => Err(Errno::ESPIPE),
+            (At::Position(_), Object::Device(device)) if !device.has_positions() => {
+                Err(Errno::ESPIPE)
+            }
             _ => Ok(()),
         }
     }
@@ -171,6 +174,11 @@ impl OpenFile {
     #[inline]
     pub(crate) fn is_fifo(&self) -> bool {
         matches!(&self.object, Object::Inode(inode) if Inode::file_type(inode) == FileType::Fifo)
+    }
+
+    /// Whether O_DIRECT can be set, as far as this side knows.
+    pub(crate) fn can_be_direct(&self) -> bool {
+        !self.is_directory() && !matches!(self.object, Object::Device(_))
     }
 
     /// Whether it is a directory of a ramdisk.
@@ -194,7 +202,9 @@ impl OpenFile {
     /// EINVAL.
     pub(crate) fn check_transfer(&self, at: At, len: usize) -> Result<()> {
         match (&self.object, at) {
-            (Object::Inode(_), At::Position(position)) => check_end(position, len),
+            (Object::Inode(_) | Object::Device(_), At::Position(position)) => {
+                check_end(position, len)
+            }
             (Object::Inode(_), At::Offset) => check_end(*self.offset.lock(), len),
             _ => Ok(()),
         }
@@ -238,8 +248,11 @@ impl OpenFile {
             }
             (Object::Host(file), at) => file.read(at, sink),
             (Object::Pipe(end), At::Offset) => end.read(Waits::No, sink),
-            (Object::Console(console), At::Offset) => console.read(system, sink),
-            (Object::Pipe(_) | Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Device(device), at) => {
+                self.check_transfer(at, sink.remaining())?;
+                device.read(system, sink)
+            }
+            (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
     }
@@ -296,8 +309,11 @@ impl OpenFile {
             }
             (Object::Host(file), at) => file.write(at, source),
             (Object::Pipe(end), At::Offset) => end.write(Waits::No, Form::Pages, source),
-            (Object::Console(console), At::Offset) => console.write(system, source),
-            (Object::Pipe(_) | Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Device(device), at) => {
+                self.check_transfer(at, source.remaining())?;
+                device.write(system, source)
+            }
+            (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
     }
@@ -315,14 +331,15 @@ impl OpenFile {
     /// `lseek(2)`.
     ///
     /// # Errors
-    /// EINVAL for a `whence` that no file knows; ESPIPE for a pipe and the console; ENXIO for SEEK_DATA and SEEK_HOLE from the end on, or with no
+    /// EINVAL for a `whence` that no file knows; ESPIPE for a pipe and the console (other devices are at 0 always); ENXIO for SEEK_DATA and SEEK_HOLE from the end on, or with no
     /// more data; EINVAL for an unknown `whence` or a result below zero or
     /// above what an offset can hold; the host's.
     pub(crate) fn seek(&self, delta: i64, whence: i32) -> Result<u64> {
         let inode = match &self.object {
             Object::Inode(inode) => inode,
             Object::Host(file) => return file.seek(delta, whence),
-            Object::Pipe(_) | Object::Console(_) => {
+            Object::Device(device) => return device.seek(whence),
+            Object::Pipe(_) => {
                 let is_known = (libc::SEEK_SET..=libc::SEEK_HOLE).contains(&whence);
                 return Err(if is_known { Errno::ESPIPE } else { Errno::EINVAL });
             }
@@ -395,7 +412,7 @@ impl OpenFile {
             // The right to write was checked when it was opened.
             Object::Inode(inode) => Inode::truncate(inode, caller, size),
             Object::Host(_) => Err(Errno::ENOSYS),
-            Object::Pipe(_) | Object::Console(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Device(_) => Err(Errno::EINVAL),
             Object::Path => Err(Errno::EBADF),
         }
     }
@@ -414,8 +431,10 @@ impl OpenFile {
                 let nlink = if end.is_anonymous() { 1 } else { attributes.nlink };
                 Ok(Attributes { nlink, ..attributes })
             }
-            Object::Console(console) => Ok(console.attributes()),
-            Object::Path => Files::attributes(&self.place()?.node, LastLink::Stay),
+            Object::Device(_) if self.place.is_none() => Ok(console_attributes()),
+            Object::Device(_) | Object::Path => {
+                Files::attributes(&self.place()?.node, LastLink::Stay)
+            }
         }
     }
 
@@ -427,6 +446,7 @@ impl OpenFile {
         const READY: i16 = libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLLWRNORM;
         match &self.object {
             Object::Pipe(end) => end.poll(wanted, watch),
+            Object::Device(device) => Ok(device.poll()),
             _ => Ok(READY),
         }
     }
@@ -438,7 +458,7 @@ impl OpenFile {
     pub(crate) fn close(self) -> Result<()> {
         match self.object {
             Object::Host(file) => file.close(),
-            Object::Inode(_) | Object::Pipe(_) | Object::Console(_) | Object::Path => Ok(()),
+            Object::Inode(_) | Object::Pipe(_) | Object::Device(_) | Object::Path => Ok(()),
         }
     }
 }

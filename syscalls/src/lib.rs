@@ -14,7 +14,7 @@
 //! * `node`: a file of any mounted file system. `ramdisk` and `forward` are the two
 //!   that there are; `mounts` says which is where.
 //! * `walk`: from a path to a file.
-//! * `file`, `console`, `pipe`: open file descriptions; `descriptors`: the table of them.
+//! * `file`, `device`, `pipe`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
 //! * [`preload`], [`export`]: the tree filled from an archive, and written out as one.
@@ -60,8 +60,8 @@ pub mod api;
 pub mod c;
 #[allow(unsafe_code)]
 mod calls;
-mod console;
 mod descriptors;
+mod device;
 mod dispatch;
 pub mod export;
 mod file;

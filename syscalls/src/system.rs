@@ -12,8 +12,8 @@ use anchorite_fs::{
     Caller, Clock, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
 };
 
-use crate::console::Console;
 use crate::descriptors::{Descriptors, OnExec};
+use crate::device::Device;
 use crate::file::{Object, OpenFile};
 use crate::forward::HostNode;
 use crate::identity::Identity;
@@ -73,12 +73,13 @@ impl System {
         let ramdisk = Ramdisk::new(&caller, ROOT_MODE, limits, ROOT_DEVICE, seed)?;
         let mounts = Mounts::new(ramdisk)?;
         let descriptors = Descriptors::new();
-        for (console, flags) in [
-            (Console::Input, libc::O_RDONLY),
-            (Console::Output(Stream::Stdout), libc::O_WRONLY),
-            (Console::Output(Stream::Stderr), libc::O_WRONLY),
+        for (stream, flags) in [
+            (Stream::Stdout, libc::O_RDONLY),
+            (Stream::Stdout, libc::O_WRONLY),
+            (Stream::Stderr, libc::O_WRONLY),
         ] {
-            let file = Arc::try_new(OpenFile::new(Object::Console(console), None, flags))?;
+            let console = Object::Device(Device::Console(stream));
+            let file = Arc::try_new(OpenFile::new(console, None, flags))?;
             let fd = descriptors.reserve(usize::MAX)?;
             descriptors.install(fd, file, OnExec::Keep);
         }

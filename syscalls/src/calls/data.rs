@@ -97,10 +97,10 @@ impl System {
     /// forwarded is with the host.
     ///
     /// # Errors
-    /// EBADF; EINVAL for a pipe and the console.
+    /// EBADF; EINVAL for a pipe and a device.
     pub fn fsync(&self, fd: i32) -> Result<()> {
         match self.file(fd)?.object {
-            Object::Pipe(_) | Object::Console(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Device(_) => Err(Errno::EINVAL),
             _ => Ok(()),
         }
     }

@@ -29,7 +29,8 @@ impl System {
     /// O_TMPFILE with O_CREAT or not for writing; ENOENT for an empty path, ENAMETOOLONG for a
     /// long one; EMFILE; ENOMEM; those of the walk (ENOENT, ENOTDIR, EACCES, ENAMETOOLONG,
     /// ELOOP); EISDIR for O_CREAT with a slash at the end; EEXIST; EISDIR; ENOTDIR; ELOOP
-    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; EINVAL for O_DIRECT on a directory or a fifo; ENXIO for a socket, a device,
+    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; EINVAL for O_DIRECT on a directory, a device or a fifo; ENXIO for a socket, a device that has no
+    /// driver (those of `null(4)`, `full(4)`, `random(4)`, `tty(4)` and `console(4)` have),
     /// or a fifo to be written with O_NONBLOCK while nobody reads it; ENOSPC;
     /// EOPNOTSUPP for O_TMPFILE on the host.
     pub fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
@@ -146,7 +147,7 @@ impl System {
     /// # Errors
     /// EBADF, also for what O_PATH does not allow; EINVAL for another command, or to
     /// F_DUPFD for a number that no descriptor can have; EMFILE; EPERM to set O_NOATIME
-    /// on somebody else's file; EINVAL to set O_DIRECT on a directory. Of F_SETPIPE_SZ and
+    /// on somebody else's file; EINVAL to set O_DIRECT on a directory or a device. Of F_SETPIPE_SZ and
     /// F_GETPIPE_SZ: EBADF for what is no pipe; EINVAL above 1 GiB; EPERM above 1 MiB without
     /// privilege; EBUSY if more is in the pipe.
     pub fn fcntl(&self, fd: i32, command: i32, argument: u64) -> Result<i32> {
@@ -179,7 +180,7 @@ impl System {
                 if flags & !file.flags() & libc::O_NOATIME != 0 {
                     self.as_caller(|caller| file.check_owner(caller))?;
                 }
-                if flags & libc::O_DIRECT != 0 && file.is_directory() {
+                if flags & libc::O_DIRECT != 0 && !file.can_be_direct() {
                     return Err(Errno::EINVAL);
                 }
                 file.set_flags(flags);

@@ -32,8 +32,8 @@ impl System {
     /// says (none means a file), with the permissions there, masked. `device` is the number
     /// of a device, packed as `makedev(3)` does.
     ///
-    /// A socket or a device is a name and attributes: to open it is ENXIO, as where Linux has
-    /// no driver.
+    /// A socket is a name and attributes, and so is a device that has no driver: to open it is
+    /// ENXIO. [`open`](System::open) tells of which devices there are.
     ///
     /// # Errors
     /// EPERM for a directory, EINVAL for another type; those of the path; EEXIST; ENOENT for a

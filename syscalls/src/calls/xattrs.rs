@@ -187,11 +187,18 @@ impl System {
                     Node::Host(_) => Err(Errno::EOPNOTSUPP),
                 }
             }),
-            XattrsOf::Descriptor(fd) => match &self.file(fd)?.object {
-                Object::Inode(inode) => self.as_caller(|caller| call(inode, caller)),
-                Object::Pipe(end) => self.as_caller(|caller| call(end.inode(), caller)),
-                Object::Host(_) | Object::Console(_) | Object::Path => Err(Errno::EOPNOTSUPP),
-            },
+            XattrsOf::Descriptor(fd) => {
+                let file = self.file(fd)?;
+                match &file.object {
+                    Object::Inode(inode) => self.as_caller(|caller| call(inode, caller)),
+                    Object::Pipe(end) => self.as_caller(|caller| call(end.inode(), caller)),
+                    Object::Device(_) => match file.place.as_ref().map(|place| &place.node) {
+                        Some(Node::Ramdisk(inode)) => self.as_caller(|caller| call(inode, caller)),
+                        _ => Err(Errno::EOPNOTSUPP),
+                    },
+                    Object::Host(_) | Object::Path => Err(Errno::EOPNOTSUPP),
+                }
+            }
         }
     }
 }
