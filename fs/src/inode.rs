@@ -18,7 +18,7 @@ use crate::mem::Arc;
 use crate::namespace::Owner;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
-use crate::sync::{AtomicBool, Class, Noted, Ordering, RwLock, RwLockWriteGuard};
+use crate::sync::{AtomicBool, AtomicU16, Class, Noted, Ordering, RwLock, RwLockWriteGuard};
 use crate::xattr::Xattrs;
 use crate::{
     Access, AccessTime, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink,
@@ -132,9 +132,9 @@ pub struct Inode {
     number: InodeNo,
     /// Immutable.
     file_type: FileType,
-    /// Whether something is mounted here. Set by the call layer; a walk reads it
+    /// How many mounts are here. Counted by the call layer; a walk reads it
     /// without the lock, and then asks the table of mounts.
-    mount_point: AtomicBool,
+    mounts: AtomicU16,
     /// Whether a file that never had a name may get one: O_TMPFILE. Protected by `state`.
     linkable: AtomicBool,
     pub(crate) state: RwLock<State>,
@@ -202,7 +202,10 @@ impl Meta {
             return false;
         }
         let atime = self.atime.key();
-        if atime <= self.mtime.key() || atime <= self.ctime.key() {
+        if caller.access_time == AccessTime::Always
+            || atime <= self.mtime.key()
+            || atime <= self.ctime.key()
+        {
             return atime != caller.now().key();
         }
         let age = caller.recently().seconds().saturating_sub(atime.0);
@@ -277,7 +280,7 @@ impl Inode {
             superblock: Home::of(superblock),
             number,
             file_type,
-            mount_point: AtomicBool::new(false),
+            mounts: AtomicU16::new(0),
             linkable: AtomicBool::new(false),
             state: RwLock::new(Class::Inode, State { meta, body, xattrs: Xattrs::default() }),
         })
@@ -325,13 +328,58 @@ impl Inode {
 
     /// Whether something is mounted here.
     pub fn is_mount_point(&self) -> bool {
-        self.mount_point.load(Ordering::Acquire)
+        self.mounts.load(Ordering::Acquire) != 0
     }
 
-    /// Notes whether something is mounted here. While it is, the name can be neither
-    /// removed nor renamed.
-    pub fn set_mount_point(&self, mounted: bool) {
-        self.mount_point.store(mounted, Ordering::Release);
+    /// Counts something that is mounted here, in this mount of the ramdisk or another. While
+    /// there is any, the name can be neither removed nor renamed. Who counts up or down
+    /// excludes all others who do.
+    ///
+    /// # Errors
+    /// ENOSPC for more than 65535.
+    pub fn count_mount(&self) -> Result<()> {
+        let count = self.mounts.load(Ordering::Relaxed).checked_add(1).ok_or(Errno::ENOSPC)?;
+        self.mounts.store(count, Ordering::Release);
+        Ok(())
+    }
+
+    /// Counts a mount less.
+    pub fn uncount_mount(&self) {
+        let count = self.mounts.load(Ordering::Relaxed);
+        self.mounts.store(count.saturating_sub(1), Ordering::Release);
+    }
+
+    /// Lets `mount` mount something here, which [counts](Inode::count_mount) it. The last
+    /// name is not removed meanwhile.
+    ///
+    /// # Errors
+    /// ENOENT for what has no name any more; what `mount` says.
+    pub fn cover<T>(&self, mount: impl FnOnce() -> Result<T>) -> Result<T> {
+        let state = self.state.write();
+        if state.meta.nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        mount()
+    }
+
+    /// Whether both are of one ramdisk.
+    pub fn is_beside(&self, other: &Inode) -> bool {
+        Arc::ptr_eq(&self.superblock, &other.superblock)
+    }
+
+    /// Whether it is `top` or below; already old when it returns, unless nobody moves
+    /// directories.
+    pub fn is_below(this: &InodeRef, top: &InodeRef) -> bool {
+        let mut current = this.clone();
+        loop {
+            if Arc::ptr_eq(&current, top) {
+                return true;
+            }
+            match current.parent() {
+                Some(parent) => current = parent,
+                None => return false,
+            }
+        }
     }
 
     /// `stat(2)`.

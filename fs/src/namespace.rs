@@ -275,7 +275,7 @@ impl Inode {
             if child.is_mount_point() {
                 return Err(Errno::EBUSY);
             }
-            drop_link(&child, caller);
+            drop_link(&child, caller)?;
             let removed = state.directory_mut()?.remove(slot);
             state.meta.touch(caller.now());
             (removed, child) // dropped after the lock: the last reference frees the data
@@ -542,7 +542,7 @@ fn rename_locked(
                 kill_empty_directory(&target, caller)?;
                 parents.new_dir().meta.nlink -= 1;
             } else if !planted!("replaced_file_keeps_its_link") {
-                drop_link(&target, caller);
+                drop_link(&target, caller)?;
             }
             let replaced = parents.new_dir().directory_mut()?.replace(new_slot, source.clone());
             let cookie = parents.new_dir().directory()?.cookie(new_slot);
@@ -727,19 +727,29 @@ fn may_delete(
 }
 
 /// Counts a name of a file that is no directory down.
-pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
+///
+/// # Errors
+/// EBUSY if something was mounted over it by now.
+pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
     let meta = &mut child.write_child().meta;
+    if child.is_mount_point() {
+        return Err(Errno::EBUSY);
+    }
     meta.nlink -= 1;
     meta.touch_status(caller.now());
+    Ok(())
 }
 
 /// Marks an empty directory as removed: from now on nothing can be created in it.
 ///
 /// # Errors
-/// ENOTEMPTY.
+/// ENOTEMPTY; EBUSY if something was mounted over it by now.
 pub(crate) fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
     let mut state = child.write_child();
     check_empty(&state)?;
+    if child.is_mount_point() {
+        return Err(Errno::EBUSY);
+    }
     if !planted!("removed_directory_takes_files") {
         state.meta.nlink = 0;
     }

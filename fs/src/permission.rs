@@ -50,7 +50,9 @@ pub struct Caller<'a> {
 pub enum AccessTime {
     /// Updates it where that is news: `mount(8)`, relatime.
     Update,
-    /// Leaves it: O_NOATIME.
+    /// Updates it: `mount(8)`, strictatime.
+    Always,
+    /// Leaves it: O_NOATIME; `mount(8)`, noatime.
     Keep,
 }
 

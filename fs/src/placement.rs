@@ -242,7 +242,7 @@ impl Found {
                     kill_empty_directory(old, caller)?;
                     meta.nlink -= 1;
                 } else {
-                    drop_link(old, caller);
+                    drop_link(old, caller)?;
                 }
                 let replaced = directory.replace(*slot, new.clone());
                 (directory.cookie(*slot), Some(replaced))

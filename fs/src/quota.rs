@@ -1,6 +1,6 @@
 //! [`Quota`]: how much of something there is, and may be.
 
-use crate::sync::{BATCH, Class, Counter, MOST_OF_ALL, Mutex, Spares, alone};
+use crate::sync::{AtomicU64, BATCH, Class, Counter, MOST_OF_ALL, Mutex, Ordering, Spares, alone};
 use crate::{Errno, Result, planted};
 
 /// What is used of something that is limited.
@@ -15,15 +15,37 @@ pub(crate) struct Quota {
     /// What is used, the spares included.
     taken: Counter,
     spares: Spares,
-    limit: u64,
-    /// Held to let cores keep spares, or to call them back.
+    /// Changed by who has the turn.
+    limit: AtomicU64,
+    /// Held to let cores keep spares, to call them back, or to change the limit.
     turn: Mutex<()>,
 }
 
 impl Quota {
     pub(crate) fn new(limit: u64) -> Quota {
         let turn = Mutex::new(Class::Last, ());
+        let limit = AtomicU64::new(limit);
         Quota { taken: Counter::new(0), spares: Spares::new(), limit, turn }
+    }
+
+    /// How much there may be.
+    #[inline]
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Changes the limit. Who charges at this very moment may still do so by the former one.
+    ///
+    /// # Errors
+    /// EINVAL if more than that is used; then nothing has changed.
+    pub(crate) fn set_limit(&self, limit: u64) -> Result<()> {
+        let _turn = self.turn.lock();
+        self.taken.subtract(self.spares.close());
+        if self.taken.get() > limit {
+            return Err(Errno::EINVAL);
+        }
+        self.limit.store(limit, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes so many.
@@ -33,12 +55,15 @@ impl Quota {
     #[inline]
     pub(crate) fn charge(&self, count: u64) -> Result<()> {
         if planted!("limit_is_checked_apart") {
-            let room = self.used().checked_add(count).is_some_and(|sum| sum <= self.limit);
+            let room = self.used().checked_add(count).is_some_and(|sum| sum <= self.limit());
             self.taken.add(if room { count } else { 0 });
             return if room { Ok(()) } else { Err(Errno::ENOSPC) };
         }
-        let is_done =
-            if alone() { self.taken.add_below(count, self.limit) } else { self.spares.take(count) };
+        let is_done = if alone() {
+            self.taken.add_below(count, self.limit())
+        } else {
+            self.spares.take(count)
+        };
         if is_done { Ok(()) } else { self.charge_all(count) }
     }
 
@@ -65,13 +90,13 @@ impl Quota {
     #[cold]
     fn charge_all(&self, count: u64) -> Result<()> {
         let _turn = self.turn.lock();
-        let roomy = self.limit.saturating_sub(MOST_OF_ALL);
+        let roomy = self.limit().saturating_sub(MOST_OF_ALL);
         if count <= roomy && self.taken.add_below(count + BATCH, roomy) {
             self.spares.refill();
             return Ok(());
         }
         // Who finds no spares waits for the turn, so nobody misses those that are on the way.
         self.taken.subtract(self.spares.close());
-        if self.taken.add_below(count, self.limit) { Ok(()) } else { Err(Errno::ENOSPC) }
+        if self.taken.add_below(count, self.limit()) { Ok(()) } else { Err(Errno::ENOSPC) }
     }
 }

@@ -17,13 +17,17 @@ use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
 /// How large a ramdisk may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of file data, in whole pages.
+    /// Bytes of file data, in whole pages; [`Limits::NONE`] for as many as there is memory for.
     pub size_bytes: u64,
-    /// Number of inodes, the root's included; extended attributes count too.
+    /// Number of inodes, the root's included; extended attributes count too. As many as there
+    /// is memory for: [`Limits::NONE`].
     pub inodes: u64,
 }
 
 impl Limits {
+    /// No limit.
+    pub const NONE: u64 = u64::MAX;
+
     /// The limits of a ramdisk on a machine with `memory_bytes`: half of it for file data,
     /// as tmpfs has it, and an inode for each KiB, since an empty file takes 256 bytes.
     pub const fn of_memory(memory_bytes: u64) -> Limits {
@@ -41,6 +45,14 @@ pub struct Usage {
     /// Inodes, those included that are open but have no name, and one for each 1024 bytes of
     /// extended attributes.
     pub inodes: u64,
+}
+
+/// What a quota has for a limit where there is none: more than a count comes to, and so much
+/// below the largest number that sums do not overflow.
+const NO_LIMIT: u64 = u64::MAX / PAGE_BYTES as u64;
+
+fn pages_of(size_bytes: u64) -> u64 {
+    size_bytes / PAGE_BYTES as u64
 }
 
 /// The number of a root directory, which is made first: servers of file systems, FUSE's among
@@ -61,8 +73,6 @@ pub(crate) struct Superblock {
     pub(crate) device: u64,
     /// Held by a rename from one directory to another: while it is, no directory moves.
     pub(crate) rename: Mutex<()>,
-    /// Immutable.
-    limits: Limits,
     /// Immutable.
     hasher: FixedState,
     pub(crate) homes: Homes,
@@ -113,7 +123,16 @@ impl Superblock {
 
     /// What is used now.
     pub(crate) fn usage(&self) -> Usage {
-        Usage { limits: self.limits, pages: self.pages.used(), inodes: self.inodes.used() }
+        let size_bytes = match self.pages.limit() {
+            NO_LIMIT => Limits::NONE,
+            pages => pages * PAGE_BYTES as u64,
+        };
+        let inodes = match self.inodes.limit() {
+            NO_LIMIT => Limits::NONE,
+            inodes => inodes,
+        };
+        let limits = Limits { size_bytes, inodes };
+        Usage { limits, pages: self.pages.used(), inodes: self.inodes.used() }
     }
 
     /// Pages that the quota was charged for.
@@ -194,12 +213,11 @@ impl Ramdisk {
         let superblock = Arc::try_new(Superblock {
             device,
             rename: Mutex::new(Class::Rename, ()),
-            limits,
             hasher: FixedState::with_seed(seed),
             homes: Homes::new(),
             loans: Loans::new(),
-            pages: Quota::new(limits.size_bytes / PAGE_BYTES as u64),
-            inodes: Quota::new(limits.inodes),
+            pages: Quota::new(pages_of(limits.size_bytes)),
+            inodes: Quota::new(limits.inodes.min(NO_LIMIT)),
             xattr_bytes: Mutex::new(Class::Lookup, 0),
             next_number: Counter::new(ROOT_NUMBER),
             numbers: Ranges::new(),
@@ -220,6 +238,20 @@ impl Ramdisk {
     /// What is used now.
     pub fn usage(&self) -> Usage {
         self.superblock.usage()
+    }
+
+    /// Changes the limits.
+    ///
+    /// # Errors
+    /// EINVAL if more than that is used; then nothing has changed.
+    pub fn set_limits(&self, limits: Limits) -> Result<()> {
+        let Superblock { pages, inodes, .. } = &*self.superblock;
+        let former = pages.limit();
+        pages.set_limit(pages_of(limits.size_bytes))?;
+        inodes.set_limit(limits.inodes.min(NO_LIMIT)).inspect_err(|_| {
+            // What was allowed before may be used again by now: it stays allowed.
+            let _ = pages.set_limit(former);
+        })
     }
 }
 

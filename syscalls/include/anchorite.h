@@ -112,6 +112,10 @@ long anchorite_getdents(int fd, void *records, unsigned int len);
 long anchorite_getdents64(int fd, void *records, unsigned int len);
 long anchorite_chdir(const char *path);
 long anchorite_fchdir(int fd);
+long anchorite_chroot(const char *path);
+long anchorite_mount(const char *source, const char *target, const char *kind,
+                     unsigned long flags, const void *options);
+long anchorite_umount2(const char *target, int flags);
 long anchorite_getcwd(char *buf, unsigned long len);
 
 /* Attributes. */

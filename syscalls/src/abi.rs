@@ -1,6 +1,8 @@
 //! Linux's structures on x86-64, made from the ramdisk's.
 
-use anchorite_fs::{Attributes, FileType, Listed, NAME_MAX, PAGE_BYTES, Sink, Timestamp, Usage};
+use anchorite_fs::{
+    Attributes, FileType, Limits, Listed, NAME_MAX, PAGE_BYTES, Sink, Timestamp, Usage,
+};
 
 /// `struct stat`, as `stat(2)` describes it.
 pub(crate) fn stat(attributes: &Attributes) -> libc::stat {
@@ -54,34 +56,26 @@ pub(crate) fn attributes(stat: &libc::stat) -> Attributes {
     }
 }
 
-/// `struct statfs`, as `statfs(2)` describes it, in pages. The ramdisk says that it is a
-/// tmpfs: programs that look want to know whether files outlive the machine.
-pub(crate) fn statfs(usage: &Usage) -> libc::statfs64 {
-    const ST_VALID: i64 = 0x20;
+/// `struct statfs`, as `statfs(2)` describes it, in pages. Where there is no limit there is
+/// nothing to tell.
+pub(crate) fn statfs(magic: i64, flags: i64, usage: Option<&Usage>) -> libc::statfs64 {
     // SAFETY: all fields are integers, for which zero is a value.
     let mut statfs: libc::statfs64 = unsafe { core::mem::zeroed() };
-    statfs.f_type = libc::TMPFS_MAGIC;
-    statfs.f_bsize = PAGE_BYTES as i64;
-    statfs.f_frsize = PAGE_BYTES as i64;
-    statfs.f_blocks = usage.limits.size_bytes / PAGE_BYTES as u64;
-    statfs.f_bfree = statfs.f_blocks.saturating_sub(usage.pages);
-    statfs.f_bavail = statfs.f_bfree;
-    statfs.f_files = usage.limits.inodes;
-    statfs.f_ffree = statfs.f_files.saturating_sub(usage.inodes);
-    statfs.f_namelen = NAME_MAX as i64;
-    statfs.f_flags = ST_VALID | libc::ST_RELATIME as i64;
-    statfs
-}
-
-/// `struct statfs` of the file system that pipes are in: it has no size.
-pub(crate) fn statfs_of_pipes() -> libc::statfs64 {
-    const PIPEFS_MAGIC: i64 = 0x5049_5045; // the C library does not have it
-    // SAFETY: all fields are integers, for which zero is a value.
-    let mut statfs: libc::statfs64 = unsafe { core::mem::zeroed() };
-    statfs.f_type = PIPEFS_MAGIC;
+    statfs.f_type = magic;
     statfs.f_bsize = PAGE_BYTES as i64;
     statfs.f_frsize = PAGE_BYTES as i64;
     statfs.f_namelen = NAME_MAX as i64;
+    statfs.f_flags = flags;
+    let Some(Usage { limits, pages, inodes }) = usage else { return statfs };
+    if limits.size_bytes != Limits::NONE {
+        statfs.f_blocks = limits.size_bytes / PAGE_BYTES as u64;
+        statfs.f_bfree = statfs.f_blocks.saturating_sub(*pages);
+        statfs.f_bavail = statfs.f_bfree;
+    }
+    if limits.inodes != Limits::NONE {
+        statfs.f_files = limits.inodes;
+        statfs.f_ffree = statfs.f_files.saturating_sub(*inodes);
+    }
     statfs
 }
 

@@ -260,6 +260,12 @@ functions! {
     anchorite_getdents64 = SYS_getdents64(fd: c_int, records: *mut c_void, len: c_uint);
     anchorite_chdir = SYS_chdir(path: *const c_char);
     anchorite_fchdir = SYS_fchdir(fd: c_int);
+    anchorite_chroot = SYS_chroot(path: *const c_char);
+    anchorite_mount = SYS_mount(
+        source: *const c_char, target: *const c_char, kind: *const c_char, flags: c_ulong,
+        options: *const c_void
+    );
+    anchorite_umount2 = SYS_umount2(target: *const c_char, flags: c_int);
     anchorite_getcwd = SYS_getcwd(buf: *mut c_char, len: c_ulong);
 
     anchorite_stat = SYS_stat(path: *const c_char, stat: *mut libc::stat);

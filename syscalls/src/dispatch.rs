@@ -7,8 +7,8 @@ use anchorite_fs::{XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrName};
 use arrayvec::ArrayVec;
 
 use crate::calls::{
-    XattrsOf, check_flags, check_random_flags, check_value_len, new_node, position,
-    position_or_offset, set_xattr,
+    XattrsOf, check_flags, check_random_flags, check_umount_flags, check_value_len, new_node,
+    position, position_or_offset, set_xattr,
 };
 use crate::file::{Append, At};
 use crate::system::System;
@@ -188,6 +188,12 @@ impl System {
                 let mut sink = memory.sink(address(a), address(b))?;
                 self.getcwd_into(&mut sink).map(length)
             }
+            libc::SYS_chroot => self.chroot(&string(a)?).map(|()| 0),
+            libc::SYS_mount => self.mount_raw([a, b, c, d, e]).map(|()| 0),
+            libc::SYS_umount2 => {
+                check_umount_flags(int(b))?;
+                self.umount2(&string(a)?, int(b)).map(|()| 0)
+            }
             libc::SYS_chdir => self.chdir(&string(a)?).map(|()| 0),
             libc::SYS_truncate => {
                 position(b as i64)?;
@@ -268,6 +274,20 @@ impl System {
             }
             _ => self.dispatch_identity(number, [a, b, c]),
         }
+    }
+
+    /// `mount(2)`. Strings that are none are only looked at where they are wanted; of the
+    /// options at most a page is read, and as much of it as there is.
+    fn mount_raw(&self, [source, target, kind, flags, data]: [u64; 5]) -> Result<()> {
+        let memory = self.user_memory();
+        let string = |address: u64| match address {
+            0 => Ok(None),
+            address => memory.bounded_string::<PATH_MAX>(address as usize, Errno::EINVAL).map(Some),
+        };
+        let (kind, source) = (string(kind)?, string(source)?);
+        let data = if data == 0 { None } else { Some(memory.page(data as usize)?) };
+        let target = memory.string(target as usize)?;
+        self.mount(source.as_deref(), &target, kind.as_deref(), flags, data.as_deref())
     }
 
     /// Copies the name of an extended attribute to `room`.

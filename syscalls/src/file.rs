@@ -43,6 +43,16 @@ pub(crate) enum Object {
     Path,
 }
 
+impl Object {
+    /// Whether both may be in one file system: they are not in two ramdisks.
+    pub(crate) fn is_beside(&self, other: &Object) -> bool {
+        match (self, other) {
+            (Object::Inode(inode), Object::Inode(other)) => inode.is_beside(other),
+            _ => true,
+        }
+    }
+}
+
 /// Where a transfer starts.
 #[derive(Clone, Copy)]
 pub(crate) enum At {
@@ -54,6 +64,14 @@ pub(crate) enum At {
 
 /// What F_GETFL tells of every file on a machine of 64 bits. The C library's constant is 0.
 const O_LARGEFILE: i32 = 0o100_000;
+
+/// What the mount says about access times, beside the flags of an open file: a read then looks
+/// at one word for all that there is to know. Programs do not see them.
+const KEEP_ACCESS_TIME: u32 = 1 << 30;
+/// As above: each read changes it.
+const ALWAYS_ACCESS_TIME: u32 = 1 << 29;
+/// Both.
+const OF_MOUNT: u32 = KEEP_ACCESS_TIME | ALWAYS_ACCESS_TIME;
 
 /// Whether a write goes to the end of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +104,23 @@ impl OpenFile {
     }
 
     pub(crate) fn flags(&self) -> i32 {
-        self.flags.load(Ordering::Relaxed) as i32
+        (self.flags.load(Ordering::Relaxed) & !OF_MOUNT) as i32
+    }
+
+    /// Another object in this one's place, with the same flags.
+    pub(crate) fn become_object(self, object: Object) -> OpenFile {
+        OpenFile { object, ..self }
+    }
+
+    /// Notes what the file's mount says about access times.
+    pub(crate) fn set_access_time(&self, access_time: AccessTime) {
+        let told = match access_time {
+            AccessTime::Update => 0,
+            AccessTime::Always => ALWAYS_ACCESS_TIME,
+            AccessTime::Keep => KEEP_ACCESS_TIME,
+        };
+        let kept = self.flags.load(Ordering::Relaxed) & !OF_MOUNT;
+        self.flags.store(kept | told, Ordering::Relaxed);
     }
 
     /// Where in the tree the file is.
@@ -101,17 +135,20 @@ impl OpenFile {
     pub(crate) fn set_flags(&self, flags: i32) {
         let settable = libc::O_APPEND | libc::O_NONBLOCK | libc::O_DIRECT | libc::O_NOATIME;
         // Two at once mix as if one had come first: each bit is set by one of them.
-        let kept = self.flags() & !settable;
-        self.flags.store((kept | flags & settable) as u32, Ordering::Relaxed);
+        let kept = self.flags.load(Ordering::Relaxed) & !(settable as u32);
+        self.flags.store(kept | (flags & settable) as u32, Ordering::Relaxed);
     }
 
-    /// The caller of a read with O_NOATIME; none for a file opened without it.
+    /// The caller of a read that does not change the access time as usual; none for others.
     #[inline]
-    fn without_access<'a>(&self, caller: &Caller<'a>) -> Option<Caller<'a>> {
-        if self.flags() & libc::O_NOATIME == 0 {
+    fn with_access_time<'a>(&self, caller: &Caller<'a>) -> Option<Caller<'a>> {
+        const KEEP: u32 = libc::O_NOATIME as u32 | KEEP_ACCESS_TIME;
+        let flags = self.flags.load(Ordering::Relaxed);
+        if flags & (KEEP | ALWAYS_ACCESS_TIME) == 0 {
             return None;
         }
-        Some(Caller { access_time: AccessTime::Keep, ..*caller })
+        let access_time = if flags & KEEP != 0 { AccessTime::Keep } else { AccessTime::Always };
+        Some(Caller { access_time, ..*caller })
     }
 
     /// # Errors
@@ -217,7 +254,7 @@ impl OpenFile {
             Object::Pipe(end) => end.inode(),
             _ => return,
         };
-        inode.mark_access(self.without_access(caller).as_ref().unwrap_or(caller));
+        inode.mark_access(self.with_access_time(caller).as_ref().unwrap_or(caller));
     }
 
     /// Fills `sink`; returns how many bytes there were. Never waits for a pipe.
@@ -232,8 +269,8 @@ impl OpenFile {
         at: At,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
-        let without_access = self.without_access(caller);
-        let caller = without_access.as_ref().unwrap_or(caller);
+        let with_access_time = self.with_access_time(caller);
+        let caller = with_access_time.as_ref().unwrap_or(caller);
         match (&self.object, at) {
             (Object::Inode(inode), At::Position(position)) => {
                 check_end(position, sink.remaining())?;
@@ -271,8 +308,8 @@ impl OpenFile {
         sink: &mut Sink<'_>,
     ) -> Result<Option<usize>> {
         let Object::Inode(inode) = &self.object else { return Ok(None) };
-        let without_access = self.without_access(caller);
-        let caller = without_access.as_ref().unwrap_or(caller);
+        let with_access_time = self.with_access_time(caller);
+        let caller = with_access_time.as_ref().unwrap_or(caller);
         check_end(position, sink.remaining())?;
         Ok(inode.read_noted(noted, caller, position, sink))
     }
@@ -379,8 +416,8 @@ impl OpenFile {
         layout: Dirent,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
-        let without_access = self.without_access(caller);
-        let caller = without_access.as_ref().unwrap_or(caller);
+        let with_access_time = self.with_access_time(caller);
+        let caller = with_access_time.as_ref().unwrap_or(caller);
         let inode = match &self.object {
             Object::Inode(inode) if inode.is_directory() => inode,
             Object::Host(file) if layout == Dirent::Dirent64 => return file.list(sink),

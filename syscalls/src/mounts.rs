@@ -1,91 +1,430 @@
 //! [`Mounts`]: which file system is mounted where.
+//!
+//! A [`FileSystem`] is there by one [`Mount`] or by several: each bind mount is one more, of
+//! the whole or of a part. A file is named by a mount and a node ([`Place`]), so what a mount
+//! says (read-only, and the like) is known wherever a file is.
+//!
+//! A mount lives as long as anybody has a [`MountRef`] to it: the table, a mount that covers a
+//! place in it, an open file, the working directory, a walk. So it is busy while somebody but
+//! the table has one; and what was detached (MNT_DETACH) goes, with its file system, when the
+//! last has let go. The first mount, the ramdisk at `/`, is there for ever, and nobody counts
+//! references to it.
+//!
+//! [`FileSystem`]s, and how another kind is added: [`file_system`].
+
+pub(crate) mod file_system;
+pub(crate) mod options;
 
 use alloc::vec::Vec;
 
-use anchorite_fs::{InodeRef, Ramdisk, mem::Arc};
+use anchorite_fs::mem::Arc;
+use anchorite_fs::sync::{AtomicU8, AtomicU32, AtomicUsize, Class, Mutex, Ordering};
+use anchorite_fs::{AccessTime, FileType, Inode, InodeRef};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
-use crate::node::Node;
+use crate::mounts::file_system::FileSystem;
+use crate::mounts::options::MountFlags;
+use crate::node::{Files, Node};
 use crate::walk::Place;
 use crate::{Errno, Result};
 
-/// A mount, by its place in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MountId(usize);
+/// How many mounts there may be: `fs.mount-max` of Linux, as it is there from the start.
+pub(crate) const MOUNTS_MAX: usize = 100_000;
 
-impl MountId {
-    /// The mount at `/`.
-    pub(crate) const ROOT: MountId = MountId(0);
-    /// None: where pipes are.
-    pub(crate) const NOWHERE: MountId = MountId(usize::MAX);
+/// A reference to a mount.
+#[derive(Clone)]
+pub(crate) enum MountRef {
+    /// The ramdisk at `/`. [`System::mount_of`](crate::System) has it.
+    First,
+    /// Any other.
+    Further(Arc<Mount>),
 }
 
-struct Mount {
-    root: Node,
-    /// The directory that the mount covers; none at `/`.
-    covers: Option<(MountId, InodeRef)>,
-}
-
-/// The table of mounts. Protected by the system's lock of the same name.
-pub(crate) struct Mounts {
-    mounts: Vec<Mount>,
-    /// The ramdisk at `/`, kept as a whole for its quota and its teardown.
-    ramdisk: Ramdisk,
-}
-
-impl Mounts {
-    /// A table with `ramdisk` at `/`.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub(crate) fn new(ramdisk: Ramdisk) -> Result<Mounts> {
-        let mut mounts = Vec::new();
-        mounts.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        mounts.push(Mount { root: Node::Ramdisk(ramdisk.root().clone()), covers: None });
-        Ok(Mounts { mounts, ramdisk })
+impl MountRef {
+    /// Whether both are to the same mount.
+    pub(crate) fn is(&self, other: &MountRef) -> bool {
+        self.address() == other.address()
     }
 
-    /// The ramdisk at `/`.
-    pub(crate) fn ramdisk(&self) -> &Ramdisk {
-        &self.ramdisk
-    }
-
-    /// The root directory.
-    pub(crate) fn root(&self) -> Place {
-        Place { mount: MountId::ROOT, node: self.mounts[0].root.clone() }
-    }
-
-    /// Mounts a file system over a directory, by its own root.
-    ///
-    /// # Errors
-    /// ENOTDIR unless the directory is one of a ramdisk; ENOMEM.
-    pub(crate) fn add(&mut self, over: &Place, root: Node) -> Result<()> {
-        let inode = match &over.node {
-            Node::Ramdisk(inode) if inode.is_directory() => inode,
-            _ => return Err(Errno::ENOTDIR),
-        };
-        self.mounts.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        self.mounts.push(Mount { root, covers: Some((over.mount, inode.clone())) });
-        inode.set_mount_point(true);
-        Ok(())
-    }
-
-    /// What is mounted at `place`, or `place` itself.
-    pub(crate) fn top(&self, place: Place) -> Place {
-        let Node::Ramdisk(inode) = &place.node else { return place };
-        let covers = |mount: &Mount| {
-            mount.covers.as_ref().is_some_and(|(covered_mount, covered)| {
-                *covered_mount == place.mount && Arc::ptr_eq(covered, inode)
-            })
-        };
-        match self.mounts.iter().rposition(covers) {
-            Some(found) => Place { mount: MountId(found), node: self.mounts[found].root.clone() },
-            None => place,
+    /// Whether `node` is where this mount begins. Of the first mount nobody needs to ask: above
+    /// its root is nothing.
+    pub(crate) fn begins_at(&self, node: &Node) -> bool {
+        match self {
+            MountRef::First => false,
+            MountRef::Further(mount) => mount.root.is(node),
         }
     }
 
-    /// The directory that a mount covers; none for the mount at `/`.
-    pub(crate) fn mount_point(&self, MountId(id): MountId) -> Option<Place> {
-        let (mount, inode) = self.mounts.get(id)?.covers.as_ref()?;
-        Some(Place { mount: *mount, node: Node::Ramdisk(inode.clone()) })
+    /// What the mount covers; none for the first, and for one that was detached.
+    pub(crate) fn covers(&self) -> Option<Place> {
+        match self {
+            MountRef::First => None,
+            MountRef::Further(mount) => mount.covers(),
+        }
+    }
+
+    /// Whether it is in the tree.
+    pub(crate) fn is_attached(&self) -> bool {
+        match self {
+            MountRef::First => true,
+            MountRef::Further(mount) => mount.covers.lock().is_some(),
+        }
+    }
+
+    fn address(&self) -> usize {
+        match self {
+            MountRef::First => 0,
+            MountRef::Further(mount) => core::ptr::from_ref(&**mount).addr(),
+        }
+    }
+
+    fn further(&self) -> Option<&Mount> {
+        match self {
+            MountRef::First => None,
+            MountRef::Further(mount) => Some(mount),
+        }
+    }
+}
+
+/// A file system in the tree, or a part of it.
+pub(crate) struct Mount {
+    /// What is mounted. Immutable.
+    pub(crate) file_system: Arc<FileSystem>,
+    /// Where the mount begins: the file system's root, or what was bound. Immutable.
+    pub(crate) root: Node,
+    /// What `mount(2)` was told that it comes from; `/proc/mounts` tells it. Immutable.
+    pub(crate) source: Vec<u8>,
+    flags: AtomicU32,
+    /// What it covers; none while it is in no tree. Changed by who holds the table.
+    covers: Mutex<Option<Place>>,
+    /// Mounts that cover something in this one. Changed by who holds the table.
+    further: AtomicUsize,
+    /// Since the mount was marked by MNT_EXPIRE, one walk may pass: that of the next such call.
+    passes: AtomicU8,
+}
+
+/// What [`Mount::passes`] is when somebody has just marked the mount.
+const MARKED: u8 = 2;
+
+impl Mount {
+    /// A mount that is in no tree yet.
+    pub(crate) fn new(
+        file_system: Arc<FileSystem>,
+        root: Node,
+        source: Vec<u8>,
+        flags: MountFlags,
+    ) -> Mount {
+        Mount {
+            file_system,
+            root,
+            source,
+            flags: AtomicU32::new(flags.bits()),
+            covers: Mutex::new(Class::Last, None),
+            further: AtomicUsize::new(0),
+            passes: AtomicU8::new(0),
+        }
+    }
+
+    /// What holds for this mount of its file system.
+    #[inline]
+    pub(crate) fn flags(&self) -> MountFlags {
+        MountFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_flags(&self, flags: MountFlags) {
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    /// Whether nothing can be changed by way of it.
+    #[inline]
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.flags().contains(MountFlags::READ_ONLY) || self.file_system.is_read_only()
+    }
+
+    /// What reading a file does to its access time.
+    pub(crate) fn access_time(&self, node: &Node) -> AccessTime {
+        if self.file_system.is_read_only() {
+            return AccessTime::Keep;
+        }
+        self.flags().access_time(node.file_type() == Some(FileType::Directory))
+    }
+
+    pub(crate) fn covers(&self) -> Option<Place> {
+        self.covers.lock().clone()
+    }
+
+    /// Whether the directory `node`, which is no mount's root, is still in what is mounted:
+    /// what was bound may be a part of its file system, out of which a directory can be moved.
+    pub(crate) fn includes(&self, node: &Node) -> bool {
+        match (&self.root, node) {
+            (Node::Ramdisk(root), Node::Ramdisk(inode)) => {
+                // The root of a file system has all.
+                Inode::parent(root).is_none() || Inode::is_below(inode, root)
+            }
+            _ => true,
+        }
+    }
+
+    /// Marks it for MNT_EXPIRE; whether it was, and no walk has passed since.
+    pub(crate) fn expires(&self) -> bool {
+        if self.passes.load(Ordering::Relaxed) == MARKED - 1 {
+            return true;
+        }
+        self.passes.store(MARKED, Ordering::Relaxed);
+        false
+    }
+
+    /// A walk comes by.
+    fn pass(&self) {
+        let passes = self.passes.load(Ordering::Relaxed);
+        if passes > 0 {
+            self.passes.store(passes - 1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A place that can be covered, by the addresses of its mount and its inode: whoever is mounted
+/// there keeps both.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Point {
+    mount: usize,
+    inode: usize,
+}
+
+impl Point {
+    fn new(mount: &MountRef, inode: &InodeRef) -> Point {
+        Point { mount: mount.address(), inode: core::ptr::from_ref(&**inode).addr() }
+    }
+
+    /// None where nothing can be mounted.
+    fn of(place: &Place) -> Option<Point> {
+        match &place.node {
+            Node::Ramdisk(inode) => Some(Point::new(&place.mount, inode)),
+            _ => None,
+        }
+    }
+}
+
+struct Entry {
+    mount: Arc<Mount>,
+    /// Mounts that were made later have higher numbers.
+    number: u64,
+}
+
+/// The table of mounts, without the first. Protected by the system's lock of the same name.
+pub(crate) struct Mounts {
+    by_point: HashMap<Point, Entry, FixedState>,
+    next_number: u64,
+}
+
+/// A mount that is to be made, and what it is to cover.
+pub(crate) type Planned = (Arc<Mount>, Place);
+
+/// What was taken out of the table: to be dropped when the table is not held any more.
+pub(crate) type Detached = Vec<(Arc<Mount>, Option<Place>)>;
+
+/// Whether [`Mounts::attach`] did it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attached {
+    Yes,
+    /// Something is mounted there by now.
+    Covered,
+}
+
+impl Mounts {
+    pub(crate) fn new() -> Mounts {
+        Mounts { by_point: HashMap::with_hasher(FixedState::default()), next_number: 0 }
+    }
+
+    /// What is mounted at `place`, or `place` itself.
+    pub(crate) fn top(&self, mut place: Place) -> Place {
+        while place.is_covered()
+            && let Some(entry) = Point::of(&place).and_then(|point| self.by_point.get(&point))
+        {
+            entry.mount.pass();
+            let node = entry.mount.root.clone();
+            place = Place { mount: MountRef::Further(entry.mount.clone()), node };
+        }
+        place
+    }
+
+    /// Mounts all that is planned, or nothing. The first is what others are mounted in; who calls
+    /// has its place [covered](anchorite_fs::Inode::cover).
+    ///
+    /// # Errors
+    /// ENOENT if the place is in no tree; ENOSPC; ENOMEM.
+    pub(crate) fn attach(&mut self, planned: &[Planned]) -> Result<Attached> {
+        let Some((_, first)) = planned.first() else { return Ok(Attached::Yes) };
+        if !first.mount.is_attached() {
+            return Err(Errno::ENOENT);
+        }
+        if Point::of(first).is_some_and(|point| self.by_point.contains_key(&point)) {
+            return Ok(Attached::Covered);
+        }
+        if self.by_point.len() + 1 + planned.len() > MOUNTS_MAX {
+            return Err(Errno::ENOSPC);
+        }
+        self.by_point.try_reserve(planned.len()).map_err(|_| Errno::ENOMEM)?;
+        for (done, (mount, over)) in planned.iter().enumerate() {
+            if let Err(errno) = self.attach_one(mount, over) {
+                for (mount, over) in &planned[..done] {
+                    // The plan keeps what the mount gives up.
+                    drop(self.detach_one(mount, over));
+                }
+                return Err(errno);
+            }
+        }
+        Ok(Attached::Yes)
+    }
+
+    /// Moves a mount to another place, as [`attach`](Mounts::attach) puts a new one there. Also
+    /// returns what it covered before.
+    ///
+    /// # Errors
+    /// EINVAL if the mount is in no tree; ENOENT if the place is; ELOOP for a place in the mount itself;
+    /// ENOSPC, ENOMEM.
+    pub(crate) fn move_to(
+        &mut self,
+        mount: &Arc<Mount>,
+        over: &Place,
+    ) -> Result<(Attached, Option<Place>)> {
+        let former = mount.covers().ok_or(Errno::EINVAL)?;
+        if !over.mount.is_attached() {
+            return Err(Errno::ENOENT);
+        }
+        let mut above = over.mount.clone();
+        while let MountRef::Further(this) = &above {
+            if Arc::ptr_eq(this, mount) {
+                return Err(Errno::ELOOP);
+            }
+            above = this.covers().map_or(MountRef::First, |place| place.mount);
+        }
+        if Point::of(over).is_some_and(|point| self.by_point.contains_key(&point)) {
+            return Ok((Attached::Covered, Some(former)));
+        }
+        self.by_point.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let covered = self.detach_one(mount, &former);
+        if let Err(errno) = self.attach_one(mount, over) {
+            // There was room for it a moment ago.
+            let _ = self.attach_one(mount, &former);
+            return Err(errno);
+        }
+        Ok((Attached::Yes, covered))
+    }
+
+    /// Takes a mount out of the tree, if nobody but the caller has a reference to it: one, or
+    /// as many as `own` says.
+    ///
+    /// # Errors
+    /// EINVAL if it is in no tree; EBUSY; ENOMEM.
+    pub(crate) fn detach_idle(&mut self, mount: &Arc<Mount>, own: usize) -> Result<Detached> {
+        if self.is_busy(mount, own) {
+            return Err(Errno::EBUSY);
+        }
+        self.detach(mount)
+    }
+
+    /// Whether somebody uses a mount, beside the table and the caller's `own` references.
+    pub(crate) fn is_busy(&self, mount: &Arc<Mount>, own: usize) -> bool {
+        mount.further.load(Ordering::Relaxed) > 0 || Arc::count(mount) > own + 1
+    }
+
+    /// Takes a mount out of the tree, and all that is mounted in it.
+    ///
+    /// # Errors
+    /// EINVAL if it is in no tree; ENOMEM.
+    pub(crate) fn detach(&mut self, mount: &Arc<Mount>) -> Result<Detached> {
+        let below = self.below(mount)?;
+        let mut detached = Vec::new();
+        detached.try_reserve_exact(below.len()).map_err(|_| Errno::ENOMEM)?;
+        for mount in below {
+            let over = mount.covers().ok_or(Errno::EINVAL)?;
+            let covered = self.detach_one(&mount, &over);
+            detached.push((mount, covered));
+        }
+        Ok(detached)
+    }
+
+    /// A mount, and all that is mounted in it, each after what it is mounted in.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn below(&self, mount: &Arc<Mount>) -> Result<Vec<Arc<Mount>>> {
+        let mut found = Vec::new();
+        found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        found.push(mount.clone());
+        let mut next = 0;
+        while next < found.len() {
+            let parent = MountRef::Further(found[next].clone());
+            next += 1;
+            self.mounted_in(&parent, &mut |mount, _| {
+                found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                found.push(mount.clone());
+                Ok(())
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Calls `with` with each mount that covers something in `parent`, and what.
+    ///
+    /// # Errors
+    /// What `with` says.
+    pub(crate) fn mounted_in(
+        &self,
+        parent: &MountRef,
+        with: &mut dyn FnMut(&Arc<Mount>, Place) -> Result<()>,
+    ) -> Result<()> {
+        if parent.further().is_some_and(|mount| mount.further.load(Ordering::Relaxed) == 0) {
+            return Ok(());
+        }
+        for Entry { mount, .. } in self.by_point.values() {
+            if let Some(over) = mount.covers()
+                && over.mount.is(parent)
+            {
+                with(mount, over)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All mounts but the first, in the order in which they were made.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn all(&self) -> Result<Vec<Arc<Mount>>> {
+        let mut all = Vec::new();
+        all.try_reserve_exact(self.by_point.len()).map_err(|_| Errno::ENOMEM)?;
+        all.extend(self.by_point.values().map(|entry| (entry.number, entry.mount.clone())));
+        all.sort_unstable_by_key(|(number, _)| *number);
+        Ok(all.into_iter().map(|(_, mount)| mount).collect())
+    }
+
+    /// Mounts where there is room for it and nothing is mounted.
+    fn attach_one(&mut self, mount: &Arc<Mount>, over: &Place) -> Result<()> {
+        let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
+        inode.count_mount()?;
+        let number = self.next_number;
+        self.next_number += 1;
+        self.by_point
+            .insert(Point::new(&over.mount, inode), Entry { mount: mount.clone(), number });
+        if let Some(parent) = over.mount.further() {
+            parent.further.fetch_add(1, Ordering::Relaxed);
+        }
+        *mount.covers.lock() = Some(over.clone());
+        Ok(())
+    }
+
+    /// Takes a mount away from what it covers, which is returned.
+    fn detach_one(&mut self, mount: &Arc<Mount>, over: &Place) -> Option<Place> {
+        let Node::Ramdisk(inode) = &over.node else { return None };
+        // The caller has another reference.
+        drop(self.by_point.remove(&Point::new(&over.mount, inode)));
+        inode.uncount_mount();
+        if let Some(parent) = over.mount.further() {
+            parent.further.fetch_sub(1, Ordering::Relaxed);
+        }
+        mount.covers.lock().take()
     }
 }

@@ -6,6 +6,7 @@
 //! [`Files::child`] without looking (the forwarded one does), so that a path call
 //! there is one call of the host, whatever the path's length.
 
+use anchorite_fs::mem::Arc;
 use anchorite_fs::{
     Access, Attributes, Caller, Change, EntryName, FileType, InodeRef, Left, Linkable, New,
     RenameMode, Sink,
@@ -109,6 +110,8 @@ pub(crate) enum OpenedOrLink<N> {
     Opened(N, Object),
     /// A symbolic link, which the walk is to follow.
     Link(N),
+    /// A file that something is mounted over.
+    Covered(N),
 }
 
 /// A file of any mounted file system.
@@ -166,15 +169,17 @@ impl Files for Node {
         flags: i32,
         mode: u32,
     ) -> Result<OpenedOrLink<Node>> {
-        use OpenedOrLink::{Link, Opened};
+        use OpenedOrLink::{Covered, Link, Opened};
         Ok(match self {
             Node::Ramdisk(node) => match node.open_or_create(caller, name, flags, mode)? {
                 Opened(node, object) => Opened(Node::Ramdisk(node), object),
                 Link(node) => Link(Node::Ramdisk(node)),
+                Covered(node) => Covered(Node::Ramdisk(node)),
             },
             Node::Host(node) => match node.open_or_create(caller, name, flags, mode)? {
                 Opened(node, object) => Opened(Node::Host(node), object),
                 Link(node) => Link(Node::Host(node)),
+                Covered(node) => Covered(Node::Host(node)),
             },
         })
     }
@@ -205,6 +210,15 @@ impl Files for Node {
 }
 
 impl Node {
+    /// Whether both are the same file.
+    pub(crate) fn is(&self, other: &Node) -> bool {
+        match (self, other) {
+            (Node::Ramdisk(node), Node::Ramdisk(other)) => Arc::ptr_eq(node, other),
+            (Node::Host(node), Node::Host(other)) => node.below_root() == other.below_root(),
+            _ => false,
+        }
+    }
+
     /// Whether it is certainly no directory.
     pub(crate) fn is_not_directory(&self) -> bool {
         self.file_type().is_some_and(|file_type| file_type != FileType::Directory)

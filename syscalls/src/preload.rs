@@ -32,6 +32,7 @@ use anchorite_fs::{
     Owner, Piece, Placement, Sink, Timestamp, What as Placed,
 };
 
+use crate::mounts::MountRef;
 use crate::node::Node;
 use crate::system::System;
 use crate::user::PATH_MAX;
@@ -91,7 +92,7 @@ impl System {
     /// [module](crate::preload) has the rule about what is taken.
     ///
     /// # Errors
-    /// The directory cannot be made, or is none of the ramdisk at `/`; what
+    /// The directory cannot be made, or is none of a ramdisk; what
     /// [`OnDamage::Stop`] stops at; no more room. What was placed before stays.
     pub fn preload(
         &self,
@@ -102,17 +103,22 @@ impl System {
         let credentials = Credentials::default();
         let now = self.platform().realtime().into();
         let caller = Caller { access_time: AccessTime::Keep, ..Caller::new(&credentials, now) };
-        let target = self.ramdisk_directory(&caller, dir).map_err(PreloadError::Directory)?;
-        let loan = self.borrow(archive).map_err(PreloadError::Directory)?;
-        fill(&caller, target, &loan, on_damage)
+        let (mount, target) =
+            self.ramdisk_directory(&caller, dir).map_err(PreloadError::Directory)?;
+        let loan = self.borrow(&mount, archive).map_err(PreloadError::Directory)?;
+        // Of the tree as a whole nothing is outside; of another ramdisk all else is.
+        let is_root = matches!(mount, MountRef::First) && target.parent().is_none();
+        fill_from(&caller, (target, is_root), &loan, on_damage)
     }
 
-    /// The directory of the ramdisk at `/` that an absolute path names, made if missing.
-    fn ramdisk_directory(&self, caller: &Caller<'_>, path: &[u8]) -> Result<InodeRef> {
-        match self.make_directory_at(caller, path)?.node {
-            Node::Ramdisk(inode) if inode.is_directory() => Ok(inode),
+    /// The directory of a ramdisk that an absolute path names, made if missing, and its mount.
+    fn ramdisk_directory(&self, caller: &Caller<'_>, path: &[u8]) -> Result<(MountRef, InodeRef)> {
+        let place = self.make_directory_at(caller, path)?;
+        self.check_writable(&place)?;
+        match place.node {
+            Node::Ramdisk(inode) if inode.is_directory() => Ok((place.mount, inode)),
             Node::Ramdisk(_) => Err(Errno::ENOTDIR),
-            Node::Host(_) => Err(Errno::EXDEV),
+            _ => Err(Errno::EXDEV),
         }
     }
 }
@@ -128,8 +134,17 @@ pub fn fill(
     archive: &Loan,
     on_damage: OnDamage,
 ) -> core::result::Result<Preloaded, PreloadError> {
-    let mut filling =
-        Filling { caller, is_root: target.parent().is_none(), target, last_parent: None };
+    let is_root = target.parent().is_none();
+    fill_from(caller, (target, is_root), archive, on_damage)
+}
+
+fn fill_from(
+    caller: &Caller<'_>,
+    (target, is_root): (InodeRef, bool),
+    archive: &Loan,
+    on_damage: OnDamage,
+) -> core::result::Result<Preloaded, PreloadError> {
+    let mut filling = Filling { caller, is_root, target, last_parent: None };
     let mut done = Preloaded::default();
     let reader = Reader::new(archive.bytes()).map_err(PreloadError::Damage)?;
     for entry in reader {

@@ -84,6 +84,7 @@ impl Files for InodeRef {
         match Inode::file_type(&inode) {
             FileType::Symlink => Ok(OpenedOrLink::Link(inode)),
             FileType::Directory => Err(Errno::EISDIR),
+            _ if inode.is_mount_point() => Ok(OpenedOrLink::Covered(inode)),
             _ => {
                 let object = inode.open(caller, flags)?;
                 Ok(OpenedOrLink::Opened(inode, object))
@@ -124,7 +125,7 @@ impl Files for InodeRef {
 
 /// The access that open flags ask for. The fourth access mode, which Linux has for
 /// `ioctl(2)` alone, asks for both.
-fn wanted_access(flags: i32) -> Access {
+pub(crate) fn wanted_access(flags: i32) -> Access {
     let wanted = match flags & libc::O_ACCMODE {
         libc::O_RDONLY => Access::READ,
         libc::O_WRONLY => Access::WRITE,

@@ -5,12 +5,12 @@ use alloc::boxed::Box;
 use alloc::sync::Arc as StdArc;
 use alloc::vec::Vec;
 
-use anchorite_fs::check::{Held, Report, check};
-use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{AtomicI64, AtomicU32, Class, Once, Ordering, PerCore, RwLock, alone};
-use anchorite_fs::{
-    Caller, Clock, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
+use anchorite_fs::check::{Held, Report};
+use anchorite_fs::mem::{Arc, try_bytes};
+use anchorite_fs::sync::{
+    AtomicBool, AtomicI64, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
 };
+use anchorite_fs::{Caller, Clock, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage};
 
 use crate::descriptors::{Descriptors, OnExec};
 use crate::device::Device;
@@ -18,7 +18,9 @@ use crate::file::{Object, OpenFile};
 use crate::forward::HostNode;
 use crate::identity::Identity;
 use crate::limits::ResourceLimits;
-use crate::mounts::{MountId, Mounts};
+use crate::mounts::file_system::{Content, FIRST, FileSystem, HOST, PIPES};
+use crate::mounts::options::MountFlags;
+use crate::mounts::{Attached, Mount, MountRef, Mounts, Planned};
 use crate::node::{Files, Node};
 use crate::pipe::Pipes;
 use crate::platform::Stream;
@@ -30,6 +32,8 @@ use crate::{Errno, HostFiles, Platform, Result};
 const ROOT_DEVICE: u64 = 1;
 /// `st_dev` of pipes without a name.
 const PIPE_DEVICE: u64 = 2;
+/// `st_dev` of the ramdisk that is mounted first.
+const NEXT_DEVICE: u64 = 3;
 /// Permissions of a new root directory, as of a new tmpfs.
 const ROOT_MODE: u32 = 0o1777;
 /// The file mode creation mask that a process starts with.
@@ -43,9 +47,21 @@ const UMASK: u32 = 0o022;
 pub struct System {
     platform: StdArc<dyn Platform>,
     user_memory: UserMemory,
-    mounts: RwLock<Mounts>,
-    /// The root directory. Immutable.
+    /// The ramdisk at `/`. Immutable.
+    first: Mount,
+    /// All others.
+    pub(crate) mounts: RwLock<Mounts>,
+    /// The root of the first mount. Immutable.
     root: Place,
+    /// Whether the process has another root directory by now …
+    has_other_root: AtomicBool,
+    /// … and which.
+    other_root: RwLock<Option<Place>>,
+    /// What the ramdisk at `/` began with. Immutable.
+    limits_of_first: Limits,
+    next_device: AtomicU64,
+    /// Varies the hash of names. Immutable.
+    seed: u64,
     working_directory: RwLock<Place>,
     pub(crate) descriptors: Descriptors,
     pub(crate) identity: RwLock<Identity>,
@@ -54,7 +70,7 @@ pub struct System {
     pub(crate) limits: ResourceLimits,
     pipes: Arc<Pipes>,
     /// Where those are that have no name. Made with the first.
-    pipe_files: Once<Ramdisk>,
+    pipe_files: Once<Arc<Mount>>,
 }
 
 impl System {
@@ -71,7 +87,11 @@ impl System {
         let caller = Caller::new(&identity.files, platform.realtime().into());
         let seed = u64::from_ne_bytes(seed);
         let ramdisk = Ramdisk::new(&caller, ROOT_MODE, limits, ROOT_DEVICE, seed)?;
-        let mounts = Mounts::new(ramdisk)?;
+        let place = Place { mount: MountRef::First, node: Node::Ramdisk(ramdisk.root().clone()) };
+        let first = FileSystem::new(FIRST, Content::Ramdisk(ramdisk), false);
+        let source = try_bytes(FIRST.name.as_bytes())?;
+        let first =
+            Mount::new(Arc::try_new(first)?, place.node.clone(), source, MountFlags::DEFAULT);
         let descriptors = Descriptors::new();
         for (stream, flags) in [
             (Stream::Stdout, libc::O_RDONLY),
@@ -88,9 +108,15 @@ impl System {
             pipe_files: Once::new(),
             user_memory: UserMemory::new(platform.user_memory())?,
             platform,
-            working_directory: RwLock::new(Class::WorkingDirectory, mounts.root()),
-            root: mounts.root(),
-            mounts: RwLock::new(Class::Lookup, mounts),
+            working_directory: RwLock::new(Class::WorkingDirectory, place.clone()),
+            root: place,
+            first,
+            mounts: RwLock::new(Class::Lookup, Mounts::new()),
+            has_other_root: AtomicBool::new(false),
+            other_root: RwLock::new(Class::Lookup, None),
+            limits_of_first: limits,
+            next_device: AtomicU64::new(NEXT_DEVICE),
+            seed,
             descriptors,
             identity: RwLock::new(Class::Identity, identity),
             umask: AtomicU32::new(UMASK),
@@ -103,8 +129,8 @@ impl System {
     /// missing. The host knows its files by the same paths.
     ///
     /// # Errors
-    /// EINVAL unless `dir` is absolute and not `/`; ENOTDIR if it is a file or lies in
-    /// a mount that is no ramdisk; those of `mkdir(2)`; ENOMEM.
+    /// EINVAL unless `dir` is absolute and not `/`, and if it lies in a mount that is no
+    /// ramdisk; ENOTDIR if it is a file; those of `mkdir(2)`; ENOSPC for too many mounts; ENOMEM.
     pub fn mount_host(&self, dir: &[u8], host: StdArc<dyn HostFiles>) -> Result<()> {
         let dir = trim_slashes(dir);
         if dir.is_empty() {
@@ -112,8 +138,39 @@ impl System {
         }
         self.as_caller(|caller| {
             let over = self.make_directory_at(caller, dir)?;
-            self.mounts.write().add(&over, Node::Host(HostNode::root(host, dir)?))
+            let root = Node::Host(HostNode::root(host, dir)?);
+            let file_system = FileSystem::new(HOST, Content::Nothing, false);
+            let (source, flags) = (try_bytes(HOST.name.as_bytes())?, MountFlags::DEFAULT);
+            let mount = Arc::try_new(Mount::new(Arc::try_new(file_system)?, root, source, flags))?;
+            self.attach(over, |over| {
+                if over.node.is_not_directory() {
+                    return Err(Errno::ENOTDIR);
+                }
+                Ok([(mount.clone(), over)])
+            })
         })
+    }
+
+    /// Mounts what `plan` makes of the place where it is to be: `over`, or what covers that by
+    /// now. It is asked again if something else is mounted there meanwhile.
+    ///
+    /// # Errors
+    /// EINVAL for a place in another file system than a ramdisk; ENOENT for one in no tree, or
+    /// without a name any more; what `plan` says; ENOSPC for too many mounts; ENOMEM.
+    pub(crate) fn attach<P: AsRef<[Planned]>>(
+        &self,
+        over: Place,
+        mut plan: impl FnMut(Place) -> Result<P>,
+    ) -> Result<()> {
+        loop {
+            let over = self.top(over.clone());
+            let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
+            let planned = plan(over.clone())?;
+            match inode.cover(|| self.mounts.write().attach(planned.as_ref()))? {
+                Attached::Yes => return Ok(()),
+                Attached::Covered => {}
+            }
+        }
     }
 
     /// The file at the absolute path `path`, made a directory, with its parents, if missing.
@@ -126,28 +183,34 @@ impl System {
         }
         let path = trim_slashes(path);
         if path.is_empty() {
-            return Ok(self.root.clone());
+            return Ok(self.root().into_place());
         }
         self.make_directories(caller, path)?;
         self.walk_from_root(caller, path)?.finish(LastLink::Follow)
     }
 
-    /// Takes memory that files of the ramdisk at `/` can be made to refer to.
+    /// Takes memory that files of the ramdisk that `mount` is of can be made to refer to.
     ///
     /// # Errors
-    /// ENOMEM; the lender is dropped.
-    pub(crate) fn borrow(&self, lender: Box<dyn Lender>) -> Result<Loan> {
-        self.mounts.read().ramdisk().borrow(lender)
+    /// EXDEV if it is none; ENOMEM; the lender is dropped.
+    pub(crate) fn borrow(&self, mount: &MountRef, lender: Box<dyn Lender>) -> Result<Loan> {
+        let ramdisk = self.mount_of(mount).file_system.ramdisk().ok_or(Errno::EXDEV)?;
+        ramdisk.borrow(lender)
     }
 
     /// What the ramdisk at `/` holds, and its limits.
     pub fn usage(&self) -> Usage {
-        self.mounts.read().ramdisk().usage()
+        match self.first.file_system.ramdisk() {
+            Some(ramdisk) => ramdisk.usage(),
+            // It is one.
+            None => Usage { limits: self.limits_of_first, pages: 0, inodes: 0 },
+        }
     }
 
-    /// Checks that the ramdisk at `/` is whole: see [`anchorite_fs::check`]. What descriptors
-    /// and the working directory refer to may live without a name; nothing else may.
-    /// The report is exact while no other call is under way.
+    /// Checks that each ramdisk in the tree is whole: see [`anchorite_fs::check`]. What
+    /// descriptors, mounts, the root and the working directory refer to may live without a
+    /// name; nothing else may. The numbers in the report are of the ramdisk at `/`, the problems
+    /// of all. The report is exact while no other call is under way.
     ///
     /// # Errors
     /// ENOMEM: there is no memory to check with.
@@ -161,31 +224,96 @@ impl System {
             Ok(())
         };
         hold(&self.working_directory().node)?;
+        if let Some(root) = self.other_root() {
+            hold(&root.node)?;
+        }
         self.descriptors
             .each(|file| file.place.as_ref().map_or(Ok(()), |place| hold(&place.node)))?;
-        match &self.root.node {
-            Node::Ramdisk(root) => check(root, Held::These(&held)),
-            Node::Host(_) => Ok(Report::default()),
+        let mounts = self.mounts.read().all()?;
+        for mount in &mounts {
+            hold(&mount.root)?;
+            if let Some(over) = mount.covers() {
+                hold(&over.node)?;
+            }
+        }
+        let mut report = match self.first.file_system.ramdisk() {
+            Some(ramdisk) => ramdisk.check(Held::These(&held))?,
+            None => Report::default(),
+        };
+        for (at, mount) in mounts.iter().enumerate() {
+            let is_same = |other: &Arc<Mount>| Arc::ptr_eq(&other.file_system, &mount.file_system);
+            let is_done = Arc::ptr_eq(&mount.file_system, &self.first.file_system)
+                || mounts[..at].iter().any(is_same);
+            if !is_done && let Some(ramdisk) = mount.file_system.ramdisk() {
+                let mut problems = ramdisk.check(Held::These(&held))?.problems;
+                report.problems.try_reserve(problems.len()).map_err(|_| Errno::ENOMEM)?;
+                report.problems.append(&mut problems);
+            }
+        }
+        Ok(report)
+    }
+
+    /// The mount.
+    #[inline]
+    pub(crate) fn mount_of<'a>(&'a self, mount: &'a MountRef) -> &'a Mount {
+        match mount {
+            MountRef::First => &self.first,
+            MountRef::Further(mount) => mount,
         }
     }
 
-    /// What the ramdisk mounted as `mount` holds; none for what is no ramdisk.
-    pub(crate) fn usage_of(&self, mount: MountId) -> Option<Usage> {
-        (mount == MountId::ROOT).then(|| self.usage())
+    /// # Errors
+    /// EROFS if nothing can be changed by way of the place's mount.
+    #[inline]
+    pub(crate) fn check_writable(&self, place: &Place) -> Result<()> {
+        if self.mount_of(&place.mount).is_read_only() { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// Who calls, in the mount of `place`: that says what reading a file, or a symbolic link,
+    /// does to its access time.
+    pub(crate) fn caller_in<'a>(&self, caller: &Caller<'a>, place: &Place) -> Caller<'a> {
+        let access_time = self.mount_of(&place.mount).access_time(&place.node);
+        Caller { access_time, ..*caller }
+    }
+
+    /// Limits of a ramdisk that is mounted without saying any.
+    pub(crate) fn default_limits(&self) -> Limits {
+        self.limits_of_first
+    }
+
+    /// The memory that limits in per cent are parts of: a ramdisk may have half of it
+    /// ([`Limits::of_memory`]).
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.limits_of_first.size_bytes.saturating_mul(2)
+    }
+
+    /// An `st_dev` that nothing has yet.
+    pub(crate) fn new_device(&self) -> u64 {
+        self.next_device.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What varies the hash of names.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     pub(crate) fn pipes(&self) -> &Arc<Pipes> {
         &self.pipes
     }
 
-    /// The directory, mounted nowhere, that pipes without a name are made in.
+    /// The file system, mounted nowhere, that pipes without a name are in.
     ///
     /// # Errors
     /// ENOMEM.
-    pub(crate) fn root_of_pipes(&self, caller: &Caller<'_>) -> Result<&InodeRef> {
-        let limits = Limits { size_bytes: 0, inodes: 1 << 32 };
-        let make = || Ramdisk::new(caller, 0o777, limits, PIPE_DEVICE, 0);
-        self.pipe_files.try_call_once(make).map(Ramdisk::root)
+    pub(crate) fn pipe_files(&self, caller: &Caller<'_>) -> Result<&Arc<Mount>> {
+        self.pipe_files.try_call_once(|| {
+            let limits = Limits { size_bytes: 0, inodes: Limits::NONE };
+            let ramdisk = Ramdisk::new(caller, 0o777, limits, PIPE_DEVICE, 0)?;
+            let root = Node::Ramdisk(ramdisk.root().clone());
+            let file_system = FileSystem::new(PIPES, Content::Ramdisk(ramdisk), false);
+            let flags = MountFlags::DEFAULT;
+            Arc::try_new(Mount::new(Arc::try_new(file_system)?, root, Vec::new(), flags))
+        })
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {
@@ -231,8 +359,31 @@ impl System {
     }
 
     /// The root directory.
-    pub(crate) fn root(&self) -> &Place {
-        &self.root
+    #[inline]
+    pub(crate) fn root(&self) -> At<'_> {
+        match self.other_root() {
+            None => At::Root(&self.root),
+            Some(root) => At::Place(root),
+        }
+    }
+
+    /// The root directory, if it is not that of the first mount.
+    #[inline]
+    pub(crate) fn other_root(&self) -> Option<Place> {
+        if self.has_other_root.load(Ordering::Acquire) {
+            self.other_root.read().clone()
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn set_root(&self, place: Place) {
+        let place = if place.is(&self.root) { None } else { Some(place) };
+        let mut root = self.other_root.write();
+        self.has_other_root.store(place.is_some(), Ordering::Release);
+        let former = core::mem::replace(&mut *root, place);
+        drop(root);
+        drop(former); // outside the lock: it may be the last reference
     }
 
     pub(crate) fn working_directory(&self) -> Place {
@@ -250,11 +401,6 @@ impl System {
         if place.is_covered() { self.mounts.read().top(place) } else { place }
     }
 
-    /// The directory that a mount covers; none for the mount at `/`.
-    pub(crate) fn mount_point(&self, mount: MountId) -> Option<Place> {
-        self.mounts.read().mount_point(mount)
-    }
-
     /// A walk of `path`, a relative one from `at`: `openat(2)`.
     ///
     /// # Errors
@@ -265,7 +411,7 @@ impl System {
         at: i32,
         path: Path<'a>,
     ) -> Result<Walk<'a>> {
-        let from = if path.is_absolute() { At::Root(self.root()) } else { self.start(at)? };
+        let from = if path.is_absolute() { self.root() } else { self.start(at)? };
         Ok(Walk::new(self, caller, from, path))
     }
 
@@ -314,7 +460,7 @@ impl System {
 
     /// A walk of the absolute path `path`.
     fn walk_from_root<'a>(&'a self, caller: &'a Caller<'a>, path: &'a [u8]) -> Result<Walk<'a>> {
-        Ok(Walk::new(self, caller, At::Root(self.root()), Path::new(path)?))
+        Ok(Walk::new(self, caller, self.root(), Path::new(path)?))
     }
 
     /// Makes each directory of the absolute path `path` that is missing.

@@ -94,19 +94,40 @@ impl UserMemory {
         too_long: Errno,
     ) -> Result<ArrayVec<u8, ROOM>> {
         let reach = self.reach(address);
+        let string = self.copied(address, reach);
+        if string.len() < reach.min(ROOM) {
+            return Ok(string);
+        }
+        Err(if reach < ROOM { Errno::EFAULT } else { too_long })
+    }
+
+    /// Copies what is at `address` up to a NUL, or to the end of mapped memory, but at most as
+    /// much as a page can have before a NUL.
+    ///
+    /// # Errors
+    /// EFAULT if nothing is mapped there.
+    pub(crate) fn page(&self, address: usize) -> Result<ArrayVec<u8, PATH_MAX>> {
+        match self.reach(address).min(PATH_MAX - 1) {
+            0 => Err(Errno::EFAULT),
+            reach => Ok(self.copied(address, reach)),
+        }
+    }
+
+    /// Copies `len` bytes, which are mapped, but only up to a NUL.
+    fn copied<const ROOM: usize>(&self, address: usize, len: usize) -> ArrayVec<u8, ROOM> {
         let mut string = ArrayVec::new();
-        for at in 0..reach.min(ROOM) {
+        for at in 0..len.min(ROOM) {
             // SAFETY: inside the mapped range. Another core may write it meanwhile: the
             // volatile read takes whatever byte is there, once.
             let byte = unsafe {
                 core::ptr::with_exposed_provenance::<u8>(address).add(at).read_volatile()
             };
             if byte == 0 {
-                return Ok(string);
+                break;
             }
             string.push(byte);
         }
-        Err(if reach < ROOM { Errno::EFAULT } else { too_long })
+        string
     }
 
     /// Reads words at `address`.

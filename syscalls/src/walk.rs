@@ -11,7 +11,7 @@ use core::ops::Deref;
 use anchorite_fs::sync::RwLockReadGuard;
 use anchorite_fs::{Access, Caller, EntryName, InodeRef, Sink};
 
-use crate::mounts::MountId;
+use crate::mounts::MountRef;
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::user::PATH_MAX;
@@ -23,7 +23,7 @@ const LINKS_MAX: u32 = 40;
 /// A file and the mount it was reached through.
 #[derive(Clone)]
 pub(crate) struct Place {
-    pub(crate) mount: MountId,
+    pub(crate) mount: MountRef,
     pub(crate) node: Node,
 }
 
@@ -31,6 +31,11 @@ impl Place {
     /// Whether something is mounted here.
     pub(crate) fn is_covered(&self) -> bool {
         matches!(&self.node, Node::Ramdisk(inode) if inode.is_mount_point())
+    }
+
+    /// Whether both are the same file in the same mount.
+    pub(crate) fn is(&self, other: &Place) -> bool {
+        self.mount.is(&other.mount) && self.node.is(&other.node)
     }
 }
 
@@ -225,7 +230,7 @@ impl<'a> Walk<'a> {
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ENOMEM.
     pub(crate) fn child(&self, name: EntryName<'_>) -> Result<Place> {
         let node = self.place.node.child(self.caller, name)?;
-        Ok(self.system.top(Place { mount: self.place.mount, node }))
+        Ok(self.system.top(Place { mount: self.place.mount.clone(), node }))
     }
 
     /// Lets the walk go on where a symbolic link in last place points to.
@@ -271,7 +276,7 @@ impl<'a> Walk<'a> {
     fn go_to(&mut self, inode: InodeRef) {
         match &mut self.place {
             At::Place(Place { node: Node::Ramdisk(former), .. }) => *former = inode,
-            at => *at = At::Place(Place { mount: at.mount, node: Node::Ramdisk(inode) }),
+            at => *at = At::Place(Place { mount: at.mount.clone(), node: Node::Ramdisk(inode) }),
         }
     }
 
@@ -291,11 +296,12 @@ impl<'a> Walk<'a> {
         let room = PATH_MAX + after.len();
         spliced.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
         spliced.resize(PATH_MAX, 0);
-        let target_len = link.read_link(self.caller, &mut Sink::from(spliced.as_mut_slice()))?;
+        let caller = self.system.caller_in(self.caller, &self.place);
+        let target_len = link.read_link(&caller, &mut Sink::from(spliced.as_mut_slice()))?;
         spliced.truncate(target_len);
         spliced.extend_from_slice(after);
         if spliced.first() == Some(&b'/') {
-            self.place = At::Root(self.system.root());
+            self.place = self.system.root();
         }
         self.rest = Rest::Spliced(spliced, 0);
         Ok(())
@@ -344,22 +350,31 @@ impl<'a> Walk<'a> {
 }
 
 impl System {
-    /// The parent directory of `place`, over the edge of its mount; the root is its own.
+    /// The parent directory of `place`, over the edge of its mount, or what covers that; the
+    /// root directory is its own, and so is the root of what was detached.
     ///
     /// # Errors
-    /// ENOMEM.
+    /// ENOENT if `place` was moved out of what is mounted; ENOMEM.
     pub(crate) fn parent(&self, place: &Place) -> Result<Place> {
-        let mut place = place.clone();
-        loop {
-            if let Some(node) = place.node.parent()? {
-                let parent = Place { mount: place.mount, node };
-                return Ok(self.top(parent));
-            }
-            match self.mount_point(place.mount) {
-                Some(mount_point) => place = mount_point,
-                None => return Ok(place),
-            }
+        let root = self.other_root();
+        let is_root = |place: &Place| root.as_ref().is_some_and(|root| root.is(place));
+        if is_root(place) {
+            return Ok(self.top(place.clone()));
         }
+        let mut at = place.clone();
+        while at.mount.begins_at(&at.node) {
+            at = match at.mount.covers() {
+                Some(covered) if !is_root(&covered) => covered,
+                _ => return Ok(self.top(place.clone())),
+            };
+        }
+        let Some(node) = at.node.parent()? else { return Ok(self.top(at)) };
+        if let MountRef::Further(mount) = &at.mount
+            && !mount.includes(&node)
+        {
+            return Err(Errno::ENOENT);
+        }
+        Ok(self.top(Place { node, ..at }))
     }
 }
 

@@ -36,6 +36,7 @@ enum Out {
     Stat,
     Statx,
     Statfs,
+    Space,
     Numbers,
     Ids,
     Pair,
@@ -52,7 +53,8 @@ enum Out {
 #[rustfmt::skip]
 const CALLS: &[(&str, i64, &str, Out)] = {
     use Out::{
-        Bytes, Ends, Ids, Names, New, Nothing, Old, Pair, Polled, Stat, Statfs, Statx, Value,
+        Bytes, Ends, Ids, Names, New, Nothing, Old, Pair, Polled, Space, Stat, Statfs, Statx,
+        Value,
     };
     use libc::*;
     const NUMBERS: Out = Out::Numbers;
@@ -85,6 +87,8 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("readlink", SYS_readlink, "sr", Bytes), ("readlinkat", SYS_readlinkat, "wsr", Bytes),
         ("rename", SYS_rename, "ss", Nothing), ("renameat", SYS_renameat, "wsws", Nothing),
         ("renameat2", SYS_renameat2, "wswsw", Nothing), ("chdir", SYS_chdir, "s", Nothing),
+        ("mount", SYS_mount, "sssws", Nothing), ("umount2", SYS_umount2, "sw", Nothing),
+        ("chroot", SYS_chroot, "s", Nothing), ("statvfs", SYS_statfs, "so", Space),
         ("fchdir", SYS_fchdir, "w", Nothing), ("getcwd", SYS_getcwd, "r", Bytes),
         ("getdents", SYS_getdents, "wr", Old), ("getdents64", SYS_getdents64, "wr", New),
         ("stat", SYS_stat, "so", Stat), ("lstat", SYS_lstat, "so", Stat),
@@ -286,6 +290,8 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
         }
         // Type, size of a block, longest name.
         Out::Statfs => Reply::Numbers(value, vec![word(0), word(8), word(64)]),
+        // Flags; blocks and how many are free; inodes and how many are free.
+        Out::Space => Reply::Numbers(value, [80, 16, 24, 40, 48].map(word).to_vec()),
         Out::Numbers => Reply::Numbers(value, (0..all.len() / 8).map(|at| word(8 * at)).collect()),
         Out::Ids if rooms.len() == 3 => Reply::Numbers(value, ids(&mut [0, 512, 1024].into_iter())),
         Out::Ids => {

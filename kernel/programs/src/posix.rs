@@ -35,6 +35,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("pipes", include_str!("posix/pipes.txt")),
     ("attributes", include_str!("posix/attributes.txt")),
     ("devices", include_str!("posix/devices.txt")),
+    ("mounts", include_str!("posix/mounts.txt")),
 ];
 
 fn posix(context: &Context<'_>) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::alone;
-use anchorite_fs::{Sink, Source};
+use anchorite_fs::{Access, FileType, Sink, Source};
 
 use crate::file::{Append, At, Object, OpenFile};
 use crate::node::Files;
@@ -77,6 +77,15 @@ impl System {
         let size = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
         self.as_caller(|caller| {
             let place = self.place_at(caller, libc::AT_FDCWD, path, LastLink::Follow, 0)?;
+            // What is no regular file says so first.
+            let is_file = place.node.file_type().is_none_or(|known| known == FileType::Regular);
+            let mount = self.mount_of(&place.mount);
+            if is_file && mount.is_read_only() {
+                if !mount.file_system.is_read_only() {
+                    place.node.check(caller, Access::WRITE)?;
+                }
+                return Err(Errno::EROFS);
+            }
             place.node.truncate(caller, size)
         })
     }

@@ -2,11 +2,15 @@
 //! dup3; fcntl.
 
 use anchorite_fs::mem::{Arc, Room};
-use anchorite_fs::{Caller, Linkable};
+use anchorite_fs::{Caller, EntryName, FileType, Linkable};
 
+use crate::calls::metadata::is_special;
+use crate::calls::names::is_removed;
 use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
+use crate::mounts::options::MountFlags;
 use crate::node::{Files, Node, OpenedOrLink};
+use crate::ramdisk::wanted_access;
 use crate::system::System;
 use crate::walk::{Last, LastLink, Path, Place, Walk};
 use crate::{Errno, Result};
@@ -212,6 +216,44 @@ impl System {
         self.descriptors.duplicate(fd, least, on_exec, self.limits.descriptors())
     }
 
+    /// Whether the place's mount lets a file be opened so.
+    ///
+    /// # Errors
+    /// EACCES for a device; EROFS to write to what is in its file system, after EACCES where
+    /// the mount alone says so; but to empty a file is EROFS in any case.
+    #[inline]
+    fn check_open(&self, caller: &Caller<'_>, place: &Place, flags: i32) -> Result<()> {
+        let mount = self.mount_of(&place.mount);
+        let restricts = MountFlags::READ_ONLY | MountFlags::NO_DEVICES;
+        if !mount.flags().intersects(restricts) && !mount.file_system.is_read_only() {
+            return Ok(());
+        }
+        self.check_restricted_open(caller, place, flags)
+    }
+
+    #[cold]
+    fn check_restricted_open(&self, caller: &Caller<'_>, place: &Place, flags: i32) -> Result<()> {
+        let mount = self.mount_of(&place.mount);
+        let file_type = place.node.file_type();
+        match file_type {
+            Some(FileType::CharDevice | FileType::BlockDevice)
+                if mount.flags().contains(MountFlags::NO_DEVICES) =>
+            {
+                return Err(Errno::EACCES);
+            }
+            // What it is comes first.
+            Some(FileType::Symlink | FileType::Directory) => return Ok(()),
+            _ if is_special(file_type) || !mount.is_read_only() => return Ok(()),
+            _ => {}
+        }
+        let empties = flags & libc::O_TRUNC != 0;
+        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
+        if writes && !empties && !mount.file_system.is_read_only() {
+            place.node.check(caller, wanted_access(flags))?;
+        }
+        if writes || empties { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
     fn open_file(
         &self,
         caller: &Caller<'_>,
@@ -221,14 +263,26 @@ impl System {
     ) -> Result<OpenFile> {
         let create = flags & libc::O_CREAT != 0;
         let follow = flags & libc::O_NOFOLLOW == 0;
-        let file = |place: Place, object: Object| OpenFile::new(object, Some(place), flags);
+        let file = |place: Place, object: Object| {
+            let access_time = self.mount_of(&place.mount).access_time(&place.node);
+            let file = OpenFile::new(object, Some(place), flags);
+            file.set_access_time(access_time);
+            file
+        };
         let open = |place: Place| match flags & libc::O_PATH {
-            0 => place.node.open(caller, flags).map(|object| file(place, object)),
+            0 => {
+                self.check_open(caller, &place, flags)?;
+                place.node.open(caller, flags).map(|object| file(place, object))
+            }
             _ => Ok(file(place, Object::Path)),
         };
         if flags & TMPFILE != 0 {
             let last_link = if follow { LastLink::Follow } else { LastLink::Stay };
-            let Place { mount, node } = walk.finish(last_link)?;
+            let directory = walk.finish(last_link)?;
+            if !directory.node.is_not_directory() {
+                self.check_writable(&directory)?;
+            }
+            let Place { mount, node } = directory;
             let linkable = match flags & libc::O_EXCL {
                 0 => Linkable::Yes,
                 _ => Linkable::No,
@@ -252,13 +306,22 @@ impl System {
                     walk.check_search_permission()?;
                     return Err(Errno::EISDIR);
                 }
-                let mount = walk.place.mount;
-                match walk.place.node.open_or_create(caller, name, flags, mode)? {
+                let mount = walk.place.mount.clone();
+                let opened = match self.check_writable(&walk.place) {
+                    Ok(()) => walk.place.node.open_or_create(caller, name, flags, mode)?,
+                    Err(errno) => find_to_open(caller, &walk.place.node, name, flags, errno)?,
+                };
+                match opened {
                     OpenedOrLink::Opened(node, object) => {
                         return Ok(file(Place { mount, node }, object));
                     }
                     OpenedOrLink::Link(link) if follow => walk.follow(&link)?,
                     OpenedOrLink::Link(_) => return Err(Errno::ELOOP),
+                    OpenedOrLink::Covered(node) => {
+                        let place = self.top(Place { mount, node });
+                        let is_directory = place.node.file_type() == Some(FileType::Directory);
+                        return if is_directory { Err(Errno::EISDIR) } else { open(place) };
+                    }
                 }
                 continue;
             }
@@ -274,6 +337,27 @@ impl System {
             return open(child);
         }
     }
+}
+
+/// What [`Files::open_or_create`] finds in a read-only mount, where it must not make anything.
+///
+/// # Errors
+/// `errno` if there is nothing; those of the look-up; EEXIST.
+fn find_to_open(
+    caller: &Caller<'_>,
+    directory: &Node,
+    name: EntryName<'_>,
+    flags: i32,
+    errno: Errno,
+) -> Result<OpenedOrLink<Node>> {
+    let found = directory.child(caller, name).map_err(|told| match told {
+        Errno::ENOENT if !is_removed(directory) => errno,
+        told => told,
+    })?;
+    if flags & libc::O_EXCL != 0 {
+        return Err(Errno::EEXIST);
+    }
+    Ok(if found.is_symlink() { OpenedOrLink::Link(found) } else { OpenedOrLink::Covered(found) })
 }
 
 pub(crate) fn on_exec(flags: i32) -> OnExec {

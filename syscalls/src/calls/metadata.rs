@@ -1,10 +1,10 @@
 //! Attributes: stat, lstat, fstat, newfstatat, statx; access, faccessat, faccessat2; chmod,
 //! fchmod, fchmodat; chown, lchown, fchown, fchownat; umask; statfs, fstatfs.
 
-use anchorite_fs::{Access, Attributes, Caller, Change};
+use anchorite_fs::{Access, Attributes, Caller, Change, FileType};
 
 use crate::file::Object;
-use crate::mounts::MountId;
+use crate::mounts::options::MountFlags;
 use crate::node::Files;
 use crate::system::System;
 use crate::walk::{LastLink, Place};
@@ -90,7 +90,7 @@ impl System {
         }
         let check = |caller: &Caller<'_>| {
             let place = self.place_at(caller, at, path, last_link(flags), flags)?;
-            place.node.check(caller, wanted)
+            self.check_access(caller, &place, wanted)
         };
         if flags & libc::AT_EACCESS != 0 {
             self.as_caller(check)
@@ -184,6 +184,23 @@ impl System {
         self.statfs_of(file.place.as_ref().ok_or(Errno::ENOSYS)?)
     }
 
+    /// `access(2)` of a place: what its mount says too.
+    fn check_access(&self, caller: &Caller<'_>, place: &Place, wanted: Access) -> Result<()> {
+        let mount = self.mount_of(&place.mount);
+        let file_type = place.node.file_type();
+        let is_started = wanted.contains(Access::EXECUTE) && file_type == Some(FileType::Regular);
+        if is_started && mount.flags().contains(MountFlags::NO_PROGRAMS) {
+            return Err(Errno::EACCES);
+        }
+        // What is no file is not written to its file system.
+        let is_written = wanted.contains(Access::WRITE) && !is_special(file_type);
+        if is_written && mount.file_system.is_read_only() {
+            return Err(Errno::EROFS);
+        }
+        place.node.check(caller, wanted)?;
+        if is_written { self.check_writable(place) } else { Ok(()) }
+    }
+
     fn attributes_at(&self, at: i32, path: &[u8], flags: i32) -> Result<Attributes> {
         if flags & !STAT_FLAGS != 0 {
             return Err(Errno::EINVAL);
@@ -199,10 +216,8 @@ impl System {
     }
 
     fn statfs_of(&self, place: &Place) -> Result<libc::statfs64> {
-        if place.mount == MountId::NOWHERE {
-            return Ok(abi::statfs_of_pipes());
-        }
-        self.usage_of(place.mount).map(|usage| abi::statfs(&usage)).ok_or(Errno::ENOSYS)
+        let mount = self.mount_of(&place.mount);
+        mount.file_system.statfs(mount.flags())
     }
 
     /// Changes the file at `path`. What is wrong with the change itself comes after what is
@@ -220,6 +235,7 @@ impl System {
         self.as_caller(|caller| {
             let place = self.place_at(caller, at, path, last_link(flags), flags)?;
             let change = change?;
+            self.check_writable(&place)?;
             if matches!(change, Change::Mode(_)) && place.node.is_symlink() {
                 return Err(Errno::EOPNOTSUPP);
             }
@@ -231,6 +247,9 @@ impl System {
     pub(crate) fn change_open(&self, fd: i32, change: Result<Change>) -> Result<()> {
         let file = self.file(fd)?;
         let change = change?;
+        if let Some(place) = &file.place {
+            self.check_writable(place)?;
+        }
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),
             Object::Pipe(end) => self.as_caller(|caller| end.inode().change(caller, change)),
@@ -241,6 +260,12 @@ impl System {
             },
         }
     }
+}
+
+/// Whether what is written to a file of this type is not written to its file system.
+pub(crate) fn is_special(file_type: Option<FileType>) -> bool {
+    use FileType::{BlockDevice, CharDevice, Fifo, Socket};
+    matches!(file_type, Some(Fifo | Socket | CharDevice | BlockDevice))
 }
 
 fn last_link(flags: i32) -> LastLink {

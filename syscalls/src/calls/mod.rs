@@ -8,6 +8,7 @@ mod data;
 mod descriptors;
 mod identity;
 mod metadata;
+mod mounts;
 mod names;
 mod pipes;
 mod poll;
@@ -20,6 +21,7 @@ mod xattrs;
 
 pub(crate) use data::position;
 pub(crate) use descriptors::check_flags;
+pub(crate) use mounts::check_umount_flags;
 pub(crate) use names::new_node;
 pub(crate) use process::check_random_flags;
 pub(crate) use vectors::position_or_offset;

@@ -142,12 +142,9 @@ impl System {
             let target = self.place_at(caller, old_at, old, last_link, flags)?;
             let walk = self.walk_to_parent(caller, new_at, new)?;
             let name = new_name(&walk, Slash::OnlyIfDirectory)?;
-            if walk.place.mount != target.mount {
-                return match look(&walk, name) {
-                    Ok(()) => Err(Errno::EEXIST),
-                    Err(Errno::ENOENT) if !is_removed(&walk.place.node) => Err(Errno::EXDEV),
-                    Err(errno) => Err(errno),
-                };
+            self.check_creatable(&walk, name)?;
+            if !walk.place.mount.is(&target.mount) {
+                return Err(would_create(&walk, name, Errno::EXDEV));
             }
             walk.place.node.link(caller, name.bytes, &target.node)
         })
@@ -191,7 +188,8 @@ impl System {
             if place.node.file_type().is_some_and(|known| known != FileType::Symlink) {
                 return Err(Errno::EINVAL);
             }
-            place.node.read_link(caller, &mut sink()?)
+            let caller = self.caller_in(caller, &place);
+            place.node.read_link(&caller, &mut sink()?)
         })
     }
 
@@ -239,7 +237,7 @@ impl System {
             old.check_name_searchable()?;
             let new = self.walk_to_parent(caller, new_at, new)?;
             new.check_name_searchable()?;
-            if old.place.mount != new.place.mount {
+            if !old.place.mount.is(&new.place.mount) {
                 return Err(Errno::EXDEV);
             }
             let Last::Name(old_name) = old.last() else { return Err(Errno::EBUSY) };
@@ -247,6 +245,7 @@ impl System {
                 let exists = mode == RenameMode::NoReplace;
                 return Err(if exists { Errno::EEXIST } else { Errno::EBUSY });
             };
+            self.check_writable(&old.place)?;
             let (old_dir, new_dir) = (&old.place.node, &new.place.node);
             old_dir.rename(caller, old_name, new_dir, new_name, (mode, left))
         })
@@ -278,6 +277,7 @@ impl System {
         self.as_caller(|caller| {
             let walk = self.walk_to_parent(caller, at, path)?;
             let Last::Name(name) = walk.last() else { return Err(Errno::EISDIR) };
+            self.check_removable(&walk)?;
             if name.directory_only {
                 let child = walk.child(name)?.node;
                 return match child.attributes(LastLink::Stay)?.file_type {
@@ -293,7 +293,10 @@ impl System {
         self.as_caller(|caller| {
             let walk = self.walk_to_parent(caller, at, path)?;
             match walk.last() {
-                Last::Name(name) => walk.place.node.rmdir(caller, name.bytes),
+                Last::Name(name) => {
+                    self.check_removable(&walk)?;
+                    walk.place.node.rmdir(caller, name.bytes)
+                }
                 Last::DotDot => Err(Errno::ENOTEMPTY),
                 Last::Dot => Err(Errno::EINVAL),
                 Last::Root => Err(Errno::EBUSY),
@@ -306,8 +309,23 @@ impl System {
             let walk = self.walk_to_parent(caller, at, path)?;
             let slash = if new == New::Directory { Slash::Allowed } else { Slash::OnlyIfDirectory };
             let name = new_name(&walk, slash)?;
+            self.check_creatable(&walk, name)?;
             walk.place.node.create(caller, name.bytes, new, mode)
         })
+    }
+
+    /// # Errors
+    /// EROFS in a read-only mount; but what is wrong with the name comes first.
+    fn check_creatable(&self, walk: &Walk<'_>, name: EntryName<'_>) -> Result<()> {
+        let told = self.check_writable(&walk.place);
+        told.map_err(|errno| would_create(walk, name, errno))
+    }
+
+    /// # Errors
+    /// EROFS in a read-only mount; but EACCES comes first.
+    fn check_removable(&self, walk: &Walk<'_>) -> Result<()> {
+        let told = self.check_writable(&walk.place);
+        told.or_else(|errno| walk.check_name_searchable().and(Err(errno)))
     }
 
     fn walk_to_parent<'a>(
@@ -362,8 +380,17 @@ fn new_name<'a>(walk: &'a Walk<'_>, slash: Slash) -> Result<EntryName<'a>> {
 }
 
 /// Whether it is a directory of a ramdisk that was removed.
-fn is_removed(node: &Node) -> bool {
+pub(crate) fn is_removed(node: &Node) -> bool {
     matches!(node, Node::Ramdisk(inode) if Inode::attributes(inode).nlink == 0)
+}
+
+/// What a call says that would make something with this name, but for `errno`.
+fn would_create(walk: &Walk<'_>, name: EntryName<'_>, errno: Errno) -> Errno {
+    match look(walk, name) {
+        Ok(()) => Errno::EEXIST,
+        Err(Errno::ENOENT) if !is_removed(&walk.place.node) => errno,
+        Err(told) => told,
+    }
 }
 
 /// Whether there is something with this name. A host is asked: its children are named

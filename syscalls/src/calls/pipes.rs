@@ -1,11 +1,11 @@
 //! Pipes: pipe, pipe2; the opening of fifos; the size of both.
 
-use anchorite_fs::mem::Room;
+use anchorite_fs::mem::{Arc, Room};
 use anchorite_fs::{Access, Caller, FileType, Inode, InodeRef, Linkable, New};
 
 use crate::calls::descriptors::on_exec;
 use crate::file::{Object, OpenFile};
-use crate::mounts::MountId;
+use crate::mounts::{Mount, MountRef};
 use crate::node::Node;
 use crate::pipe::Pipes;
 use crate::system::System;
@@ -33,8 +33,11 @@ impl System {
             return Err(Errno::EINVAL);
         }
         let rooms = [Room::try_new()?, Room::try_new()?];
-        let inode = self.new_pipe_inode()?;
-        let place = || Some(Place { mount: MountId::NOWHERE, node: Node::Ramdisk(inode.clone()) });
+        let (mount, inode) = self.new_pipe_inode()?;
+        let place = || {
+            let mount = MountRef::Further(mount.clone());
+            Some(Place { mount, node: Node::Ramdisk(inode.clone()) })
+        };
         let [output, input] = Pipes::create(self.pipes(), inode.clone())?;
         let kept = [flags & libc::O_NONBLOCK, flags & (libc::O_NONBLOCK | libc::O_DIRECT)];
         let output = OpenFile::with_flags(Object::Pipe(output), place(), libc::O_RDONLY | kept[0]);
@@ -69,8 +72,7 @@ impl System {
         if file.flags() & libc::O_DIRECT != 0 {
             return Err(Errno::EINVAL);
         }
-        let flags = file.flags();
-        Ok(OpenFile::with_flags(Object::Pipe(end), file.place, flags))
+        Ok(file.become_object(Object::Pipe(end)))
     }
 
     /// `fcntl(2)` with F_GETPIPE_SZ or F_SETPIPE_SZ.
@@ -87,12 +89,14 @@ impl System {
     }
 
     /// A fifo without a name, the caller's own.
-    fn new_pipe_inode(&self) -> Result<InodeRef> {
+    fn new_pipe_inode(&self) -> Result<(&Arc<Mount>, InodeRef)> {
         self.as_caller(|caller| {
-            let root = self.root_of_pipes(caller)?;
+            let mount = self.pipe_files(caller)?;
+            let Node::Ramdisk(root) = &mount.root else { return Err(Errno::ENOMEM) };
             let caller = Caller { umask: 0, ..*caller };
             let new = New::Node(FileType::Fifo, 0);
-            Inode::create_unnamed(root, &caller, new, 0o600, Linkable::No)
+            let inode = Inode::create_unnamed(root, &caller, new, 0o600, Linkable::No)?;
+            Ok((mount, inode))
         })
     }
 }

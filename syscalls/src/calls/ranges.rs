@@ -67,7 +67,7 @@ impl System {
     ///
     /// # Errors
     /// EBADF, also for O_APPEND on the output; EINVAL for flags; EISDIR; EINVAL for what is
-    /// no regular file; EOVERFLOW for a range that no number can end; EFBIG for an output at
+    /// no regular file; EXDEV for files of two ramdisks; EOVERFLOW for a range that no number can end; EFBIG for an output at
     /// the limit of file sizes; EINVAL for ranges of one file that overlap, as far as there is
     /// something to copy, or for a position below zero; those of reading and writing.
     pub fn copy_file_range(
@@ -96,6 +96,9 @@ impl System {
         to.check_writable()?;
         if to.flags() & libc::O_APPEND != 0 {
             return Err(Errno::EBADF);
+        }
+        if !from.object.is_beside(&to.object) {
+            return Err(Errno::EXDEV);
         }
         let (first, second) = (start(&from, &input_at)?, start(&to, &output_at)?);
         // The order of `generic_copy_file_checks` in Linux, where these words have no sign.

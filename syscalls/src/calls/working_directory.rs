@@ -2,6 +2,8 @@
 
 use anchorite_fs::{Access, Caller, FileType, Sink};
 
+use crate::calls::names::is_removed;
+use crate::mounts::MountRef;
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::user::PATH_MAX;
@@ -42,28 +44,58 @@ impl System {
 
     pub(crate) fn getcwd_into(&self, sink: &mut Sink<'_>) -> Result<usize> {
         let mut path = BackwardPath::new();
-        let mut place = self.working_directory();
-        loop {
-            let parent = match &place.node {
-                Node::Ramdisk(inode) => inode.name_in_parent(&mut |name| path.prepend(name))?,
-                Node::Host(node) => {
-                    path.prepend_path(node.below_root())?;
-                    None
-                }
-            };
-            place = match parent {
-                Some(parent) => Place { mount: place.mount, node: Node::Ramdisk(parent) },
-                None => match self.mount_point(place.mount) {
-                    Some(mount_point) => mount_point,
-                    None => break,
-                },
-            };
+        let place = self.working_directory();
+        if is_removed(&place.node) {
+            return Err(Errno::ENOENT);
         }
-        let path = path.ended_by_nul();
+        let reached = self.path_of(place, &mut path)?;
+        let path = path.ended_by_nul(reached)?;
         if sink.remaining() < path.len() {
             return Err(Errno::ERANGE);
         }
         Ok(sink.put(path))
+    }
+
+    /// Writes the path of `place` from the root directory, without a slash for that itself; or,
+    /// if it is not below that, from the root of the tree.
+    ///
+    /// # Errors
+    /// ENOENT for what was removed; ENAMETOOLONG.
+    pub(crate) fn path_of(&self, mut place: Place, path: &mut BackwardPath) -> Result<Reached> {
+        let root = self.root().into_place();
+        loop {
+            if place.is(&root) {
+                return Ok(Reached::Root);
+            }
+            if place.mount.begins_at(&place.node) {
+                match place.mount.covers() {
+                    Some(covered) => place = covered,
+                    None => return Ok(Reached::Outside),
+                }
+                continue;
+            }
+            match &place.node {
+                Node::Ramdisk(inode) => {
+                    match inode.name_in_parent(&mut |name| path.prepend(name))? {
+                        Some(parent) => place.node = Node::Ramdisk(parent),
+                        None => {
+                            if let MountRef::Further(_) = place.mount {
+                                // It was moved out of what is mounted: it has no path.
+                                path.clear();
+                            }
+                            return Ok(Reached::Outside);
+                        }
+                    }
+                }
+                Node::Host(node) => {
+                    let root = self.mount_of(&place.mount).root.clone();
+                    let Node::Host(top) = &root else { return Ok(Reached::Outside) };
+                    let below = node.below_root();
+                    path.prepend_path(below.strip_prefix(top.below_root()).unwrap_or(below))?;
+                    place.node = root;
+                }
+            }
+        }
     }
 
     fn change_directory(&self, caller: &Caller<'_>, place: Place) -> Result<()> {
@@ -80,16 +112,29 @@ impl System {
     }
 }
 
+/// Where a path begins that was written from its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// At the root directory.
+    Root,
+    /// Elsewhere: the root directory is not above.
+    Outside,
+}
+
 /// A path that is written from its end.
-struct BackwardPath {
+pub(crate) struct BackwardPath {
     bytes: [u8; PATH_MAX],
     start: usize,
 }
 
 impl BackwardPath {
     /// Only the NUL at the end.
-    fn new() -> BackwardPath {
+    pub(crate) fn new() -> BackwardPath {
         BackwardPath { bytes: [0; PATH_MAX], start: PATH_MAX - 1 }
+    }
+
+    fn clear(&mut self) {
+        self.start = PATH_MAX - 1;
     }
 
     fn prepend(&mut self, name: &[u8]) -> Result<()> {
@@ -104,11 +149,18 @@ impl BackwardPath {
         Ok(())
     }
 
-    fn ended_by_nul(&mut self) -> &[u8] {
+    /// The path, and a NUL. As Linux does, one that does not begin at the root directory says
+    /// so first.
+    ///
+    /// # Errors
+    /// ENAMETOOLONG.
+    pub(crate) fn ended_by_nul(&mut self, reached: Reached) -> Result<&[u8]> {
         if self.start == PATH_MAX - 1 {
-            self.start -= 1;
-            self.bytes[self.start] = b'/';
+            self.prepend_path(b"/")?;
         }
-        &self.bytes[self.start..]
+        if reached == Reached::Outside {
+            self.prepend_path(b"(unreachable)")?;
+        }
+        Ok(&self.bytes[self.start..])
     }
 }

@@ -6,7 +6,7 @@ use anchorite_fs::{Caller, Inode, SetXattr, Sink, Source, XATTR_SIZE_MAX, XattrN
 use crate::file::Object;
 use crate::node::Node;
 use crate::system::System;
-use crate::walk::LastLink;
+use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
 
 /// Whose attributes a call is about.
@@ -16,6 +16,13 @@ pub(crate) enum XattrsOf<'a> {
     Path(&'a [u8], LastLink),
     /// The file's that a descriptor is of.
     Descriptor(i32),
+}
+
+/// What a call does to attributes.
+#[derive(Clone, Copy)]
+enum Wants {
+    Look,
+    Change,
 }
 
 impl System {
@@ -147,7 +154,9 @@ impl System {
         mut value: Source<'_>,
         set: SetXattr,
     ) -> Result<()> {
-        self.with_xattrs(of, |inode, caller| inode.set_xattr(caller, name, &mut value, set))
+        self.with_xattrs(of, Wants::Change, |inode, caller| {
+            inode.set_xattr(caller, name, &mut value, set)
+        })
     }
 
     /// Fills what `sink` gives, which is asked once the file is found.
@@ -157,7 +166,9 @@ impl System {
         name: XattrName<'_>,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
-        self.with_xattrs(of, |inode, caller| inode.get_xattr(caller, name, &mut sink()?))
+        self.with_xattrs(of, Wants::Look, |inode, caller| {
+            inode.get_xattr(caller, name, &mut sink()?)
+        })
     }
 
     /// Fills what `sink` gives, which is asked once the file is found.
@@ -166,29 +177,37 @@ impl System {
         of: XattrsOf<'_>,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
-        self.with_xattrs(of, |inode, caller| inode.list_xattrs(caller, &mut sink()?))
+        self.with_xattrs(of, Wants::Look, |inode, caller| inode.list_xattrs(caller, &mut sink()?))
     }
 
     pub(crate) fn remove_xattr(&self, of: XattrsOf<'_>, name: XattrName<'_>) -> Result<()> {
-        self.with_xattrs(of, |inode, caller| inode.remove_xattr(caller, name))
+        self.with_xattrs(of, Wants::Change, |inode, caller| inode.remove_xattr(caller, name))
     }
 
     /// # Errors
-    /// Those of the path, or EBADF; EOPNOTSUPP for what is in no ramdisk; what `call` says.
+    /// Those of the path, or EBADF; EROFS to change them in a read-only mount; EOPNOTSUPP for what is in no ramdisk; what `call` says.
     fn with_xattrs<T>(
         &self,
         of: XattrsOf<'_>,
+        wants: Wants,
         call: impl FnOnce(&Inode, &Caller<'_>) -> Result<T>,
     ) -> Result<T> {
+        let check = |place: &Place| match wants {
+            Wants::Look => Ok(()),
+            Wants::Change => self.check_writable(place),
+        };
         match of {
             XattrsOf::Path(path, last_link) => self.as_caller(|caller| {
-                match self.place_at(caller, libc::AT_FDCWD, path, last_link, 0)?.node {
+                let place = self.place_at(caller, libc::AT_FDCWD, path, last_link, 0)?;
+                check(&place)?;
+                match place.node {
                     Node::Ramdisk(inode) => call(&inode, caller),
                     Node::Host(_) => Err(Errno::EOPNOTSUPP),
                 }
             }),
             XattrsOf::Descriptor(fd) => {
                 let file = self.file(fd)?;
+                file.place.as_ref().map_or(Ok(()), check)?;
                 match &file.object {
                     Object::Inode(inode) => self.as_caller(|caller| call(inode, caller)),
                     Object::Pipe(end) => self.as_caller(|caller| call(end.inode(), caller)),

@@ -169,6 +169,7 @@ texts! {
     pipes from ROWS in portable;
     attributes from ROWS in portable;
     devices from ROWS in portable;
+    mounts from ROWS in portable;
     by_number from TEXTS in own;
     identity from TEXTS in own;
 }

@@ -42,6 +42,14 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// A text that may be missing.
+    fn path(&self, at: usize) -> Option<&'a [u8]> {
+        match self.0.get(at) {
+            Some(Value::Null) => None,
+            _ => Some(self.text(at)),
+        }
+    }
+
     fn room(&self, at: usize) -> Vec<u8> {
         match self.0.get(at) {
             Some(Value::Room(len)) => vec![0xaa; *len],
@@ -182,6 +190,11 @@ fn by_method(sys: &System, name: &str, given: Arguments<'_>) -> Option<Told> {
                 Reply::Numbers(count as i64, told.collect())
             })
         }
+        "statvfs" => sys.statfs(text(0)).map(|told| {
+            let blocks = [told.f_blocks, told.f_bfree, told.f_files, told.f_ffree];
+            let numbers = [told.f_flags].into_iter().chain(blocks.map(|count| count as i64));
+            Reply::Numbers(0, numbers.collect())
+        }),
         "stat" => stat(sys.stat(text(0))),
         "lstat" => stat(sys.lstat(text(0))),
         "fstat" => stat(sys.fstat(int(0))),
@@ -220,6 +233,12 @@ fn names(sys: &System, name: &str, given: &Arguments<'_>) -> Option<Told> {
         "symlinkat" => sys.symlinkat(text(0), int(1), text(2)),
         "rename" => sys.rename(text(0), text(1)),
         "renameat2" => sys.renameat2(int(0), text(1), int(2), text(3), word(4)),
+        "mount" => {
+            let (source, kind, data) = (given.path(0), given.path(2), given.path(4));
+            sys.mount(source, text(1), kind, given.long(3) as u64, data)
+        }
+        "umount2" => sys.umount2(text(0), int(1)),
+        "chroot" => sys.chroot(text(0)),
         "chdir" => sys.chdir(text(0)),
         "fchdir" => sys.fchdir(int(0)),
         "readlink" => return Some(filled(given.room(1), |room| sys.readlink(text(0), room))),
