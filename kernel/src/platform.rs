@@ -87,6 +87,10 @@ impl Platform for BareMetal {
         Ok(())
     }
 
+    fn processor_khz(&self) -> Option<u32> {
+        machine::get().map(|machine| machine.scale.khz())
+    }
+
     /// With nobody else to run, at once.
     fn yield_now(&self) {
         thread::yield_now();

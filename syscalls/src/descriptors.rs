@@ -284,6 +284,11 @@ impl Descriptors {
         Ok(())
     }
 
+    /// The lowest descriptor from `from` on.
+    pub(crate) fn next_open(&self, from: u32) -> Option<i32> {
+        self.first_open(&self.taken.lock(), from, u32::MAX).map(|(fd, ..)| fd)
+    }
+
     /// What happens to a descriptor when another program is started.
     ///
     /// # Errors

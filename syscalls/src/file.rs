@@ -3,7 +3,7 @@
 
 use anchorite_fs::sync::{AtomicU32, Class, Mutex, Noted, Ordering};
 use anchorite_fs::{
-    AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Region, Sink, Source,
+    AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Listed, Region, Sink, Source,
 };
 
 use crate::abi::{Dirent, put_dirent};
@@ -11,6 +11,7 @@ use crate::device::{Device, console_attributes};
 use crate::forward::HostFile;
 use crate::node::Files;
 use crate::pipe::{End, Form, Waits};
+use crate::proc::ProcFile;
 use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
@@ -39,6 +40,8 @@ pub(crate) enum Object {
     Host(HostFile),
     /// A character device.
     Device(Device),
+    /// A file of proc.
+    Proc(ProcFile),
     /// A place in the tree and nothing more: O_PATH. It can be neither read nor written.
     Path,
 }
@@ -215,12 +218,16 @@ impl OpenFile {
 
     /// Whether O_DIRECT can be set, as far as this side knows.
     pub(crate) fn can_be_direct(&self) -> bool {
-        !self.is_directory() && !matches!(self.object, Object::Device(_))
+        !self.is_directory() && !matches!(self.object, Object::Device(_) | Object::Proc(_))
     }
 
-    /// Whether it is a directory of a ramdisk.
+    /// Whether it is a directory of a ramdisk, or of proc.
     pub(crate) fn is_directory(&self) -> bool {
-        matches!(&self.object, Object::Inode(inode) if inode.is_directory())
+        match &self.object {
+            Object::Inode(inode) => inode.is_directory(),
+            Object::Proc(file) => file.is_directory(),
+            _ => false,
+        }
     }
 
     /// # Errors
@@ -228,6 +235,7 @@ impl OpenFile {
     pub(crate) fn check_listable(&self) -> Result<()> {
         match &self.object {
             Object::Inode(inode) if inode.is_directory() => Ok(()),
+            Object::Proc(file) if file.is_directory() => Ok(()),
             Object::Host(_) => Ok(()),
             _ => Err(Errno::ENOTDIR),
         }
@@ -288,6 +296,13 @@ impl OpenFile {
             (Object::Device(device), at) => {
                 self.check_transfer(at, sink.remaining())?;
                 device.read(system, sink)
+            }
+            (Object::Proc(file), At::Position(position)) => file.read(position, sink),
+            (Object::Proc(file), At::Offset) => {
+                let mut offset = self.offset.lock();
+                let done = file.read(*offset, sink)?;
+                *offset += done as u64;
+                Ok(done)
             }
             (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
@@ -350,6 +365,7 @@ impl OpenFile {
                 self.check_transfer(at, source.remaining())?;
                 device.write(system, source)
             }
+            (Object::Proc(file), _) => Err(file.refuse()),
             (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
@@ -376,6 +392,7 @@ impl OpenFile {
             Object::Inode(inode) => inode,
             Object::Host(file) => return file.seek(delta, whence),
             Object::Device(device) => return device.seek(whence),
+            Object::Proc(_) => return self.seek_text(delta, whence),
             Object::Pipe(_) => {
                 let is_known = (libc::SEEK_SET..=libc::SEEK_HOLE).contains(&whence);
                 return Err(if is_known { Errno::ESPIPE } else { Errno::EINVAL });
@@ -406,12 +423,29 @@ impl OpenFile {
         Ok(*offset)
     }
 
+    /// `lseek(2)` in a file of proc, which has no end until it is read.
+    ///
+    /// # Errors
+    /// EINVAL for any `whence` but SEEK_SET and SEEK_CUR, and for a result below zero.
+    fn seek_text(&self, delta: i64, whence: i32) -> Result<u64> {
+        let mut offset = self.offset.lock();
+        let base = match whence {
+            libc::SEEK_SET => 0,
+            libc::SEEK_CUR => i64::try_from(*offset).map_err(|_| Errno::EINVAL)?,
+            _ => return Err(Errno::EINVAL),
+        };
+        let sum = base.checked_add(delta).ok_or(Errno::EINVAL)?;
+        *offset = u64::try_from(sum).map_err(|_| Errno::EINVAL)?;
+        Ok(*offset)
+    }
+
     /// `getdents64(2)`, `getdents(2)`.
     ///
     /// # Errors
     /// ENOTDIR; ENOENT if the directory was removed; EINVAL if not one entry has room.
     pub(crate) fn list(
         &self,
+        system: &System,
         caller: &Caller<'_>,
         layout: Dirent,
         sink: &mut Sink<'_>,
@@ -419,21 +453,27 @@ impl OpenFile {
         let with_access_time = self.with_access_time(caller);
         let caller = with_access_time.as_ref().unwrap_or(caller);
         let inode = match &self.object {
-            Object::Inode(inode) if inode.is_directory() => inode,
+            Object::Inode(inode) if inode.is_directory() => Some(inode),
             Object::Host(file) if layout == Dirent::Dirent64 => return file.list(sink),
             Object::Host(_) => return Err(Errno::ENOSYS),
+            Object::Proc(_) => None,
             _ => return Err(Errno::ENOTDIR),
         };
         let mut cookie = self.offset.lock();
-        let room = sink.remaining();
+        let (room, start) = (sink.remaining(), *cookie);
         let mut refused = false;
-        inode.list(caller, *cookie, &mut |listed| {
+        let mut emit = |listed: Listed<'_>| {
             refused = !put_dirent(layout, &listed, sink);
             if !refused {
                 *cookie = listed.next;
             }
             !refused
-        })?;
+        };
+        match (inode, &self.object) {
+            (Some(inode), _) => inode.list(caller, start, &mut emit)?,
+            (None, Object::Proc(file)) => file.node.list(system, start, &mut emit)?,
+            _ => {}
+        }
         match room - sink.remaining() {
             0 if refused => Err(Errno::EINVAL),
             done => Ok(done),
@@ -449,6 +489,8 @@ impl OpenFile {
             // The right to write was checked when it was opened.
             Object::Inode(inode) => Inode::truncate(inode, caller, size),
             Object::Host(_) => Err(Errno::ENOSYS),
+            // There is nothing that could become shorter.
+            Object::Proc(_) => Ok(()),
             Object::Pipe(_) | Object::Device(_) => Err(Errno::EINVAL),
             Object::Path => Err(Errno::EBADF),
         }
@@ -468,6 +510,7 @@ impl OpenFile {
                 let nlink = if end.is_anonymous() { 1 } else { attributes.nlink };
                 Ok(Attributes { nlink, ..attributes })
             }
+            Object::Proc(file) => Files::attributes(&file.node, LastLink::Stay),
             Object::Device(_) if self.place.is_none() => Ok(console_attributes()),
             Object::Device(_) | Object::Path => {
                 Files::attributes(&self.place()?.node, LastLink::Stay)
@@ -495,7 +538,11 @@ impl OpenFile {
     pub(crate) fn close(self) -> Result<()> {
         match self.object {
             Object::Host(file) => file.close(),
-            Object::Inode(_) | Object::Pipe(_) | Object::Device(_) | Object::Path => Ok(()),
+            Object::Inode(_)
+            | Object::Pipe(_)
+            | Object::Device(_)
+            | Object::Proc(_)
+            | Object::Path => Ok(()),
         }
     }
 }

@@ -11,8 +11,8 @@
 //! * [`platform`], [`host`]: the two doors to the ground below, traits that the kernel
 //!   and the hosted isle implement.
 //! * `user`: the program's memory, checked.
-//! * `node`: a file of any mounted file system. `ramdisk` and `forward` are the two
-//!   that there are; `mounts` says which is where.
+//! * `node`: a file of any mounted file system. `ramdisk`, `forward` and `proc` are the
+//!   three that there are; `mounts` says which is where, `dev` what is there from the start.
 //! * `walk`: from a path to a file.
 //! * `file`, `device`, `pipe`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
@@ -61,6 +61,7 @@ pub mod c;
 #[allow(unsafe_code)]
 mod calls;
 mod descriptors;
+mod dev;
 mod device;
 mod dispatch;
 pub mod export;
@@ -79,6 +80,7 @@ mod node;
 mod pipe;
 pub mod platform;
 pub mod preload;
+mod proc;
 mod ramdisk;
 mod system;
 #[allow(unsafe_code)]

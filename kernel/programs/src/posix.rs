@@ -36,6 +36,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("attributes", include_str!("posix/attributes.txt")),
     ("devices", include_str!("posix/devices.txt")),
     ("mounts", include_str!("posix/mounts.txt")),
+    ("proc", include_str!("posix/proc.txt")),
 ];
 
 fn posix(context: &Context<'_>) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use anchorite_fs::mem::{Arc, Room};
 use anchorite_fs::{Caller, EntryName, FileType, Linkable};
 
 use crate::calls::metadata::is_special;
-use crate::calls::names::is_removed;
+use crate::calls::names::is_closed;
 use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
 use crate::mounts::options::MountFlags;
@@ -297,6 +297,13 @@ impl System {
             let name = match walk.last() {
                 Last::Name(name) => name,
                 Last::DotDot if !create => return open(self.parent(&walk.place)?),
+                // A link of proc led here.
+                Last::Root if walk.place.node.is_not_directory() => {
+                    return match flags & libc::O_DIRECTORY {
+                        0 => open(walk.place.into_place()),
+                        _ => Err(Errno::ENOTDIR),
+                    };
+                }
                 _ if !create => return open(walk.place.into_place()),
                 _ if flags & libc::O_EXCL != 0 => return Err(Errno::EEXIST),
                 _ => return Err(Errno::EISDIR),
@@ -306,6 +313,8 @@ impl System {
                     walk.check_search_permission()?;
                     return Err(Errno::EISDIR);
                 }
+            }
+            if create && !walk.place.node.is_made_up() {
                 let mount = walk.place.mount.clone();
                 let opened = match self.check_writable(&walk.place) {
                     Ok(()) => walk.place.node.open_or_create(caller, name, flags, mode)?,
@@ -326,6 +335,9 @@ impl System {
                 continue;
             }
             let child = walk.child(name)?;
+            if create && flags & libc::O_EXCL != 0 {
+                return Err(Errno::EEXIST);
+            }
             if child.node.is_symlink() && (follow || name.directory_only) {
                 walk.follow(&child.node)?;
                 continue;
@@ -333,6 +345,9 @@ impl System {
             let directory_only = name.directory_only || flags & libc::O_DIRECTORY != 0;
             if directory_only && child.node.is_not_directory() {
                 return Err(Errno::ENOTDIR);
+            }
+            if create && !child.node.is_not_directory() {
+                return Err(Errno::EISDIR);
             }
             return open(child);
         }
@@ -351,7 +366,7 @@ fn find_to_open(
     errno: Errno,
 ) -> Result<OpenedOrLink<Node>> {
     let found = directory.child(caller, name).map_err(|told| match told {
-        Errno::ENOENT if !is_removed(directory) => errno,
+        Errno::ENOENT if !is_closed(directory) => errno,
         told => told,
     })?;
     if flags & libc::O_EXCL != 0 {

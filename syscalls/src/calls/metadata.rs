@@ -254,6 +254,7 @@ impl System {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),
             Object::Pipe(end) => self.as_caller(|caller| end.inode().change(caller, change)),
             Object::Host(_) | Object::Path => Err(Errno::ENOSYS),
+            Object::Proc(_) => Err(Errno::EPERM),
             Object::Device(_) => match &file.place {
                 Some(place) => self.as_caller(|caller| place.node.change(caller, change)),
                 None => Err(Errno::EINVAL),

@@ -43,6 +43,7 @@ impl System {
         match &file.object {
             Object::Pipe(_) => return Err(Errno::ESPIPE),
             Object::Device(_) | Object::Path => return Err(Errno::ENODEV),
+            Object::Proc(_) => return Err(Errno::EOPNOTSUPP),
             Object::Inode(_) | Object::Host(_) => {}
         }
         let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
@@ -57,7 +58,9 @@ impl System {
                 inode.allocate_range(caller, offset as u64, end as u64, allocation)
             }),
             Object::Host(_) => Err(Errno::ENOSYS),
-            Object::Pipe(_) | Object::Device(_) | Object::Path => Err(Errno::ENODEV),
+            Object::Pipe(_) | Object::Device(_) | Object::Proc(_) | Object::Path => {
+                Err(Errno::ENODEV)
+            }
         }
     }
 
@@ -176,6 +179,9 @@ impl System {
                 Ok(())
             })?;
             return if len == 0 { Ok(0) } else { Err(Errno::EINVAL) };
+        }
+        if let Object::Proc(made_up) = &from.object {
+            self.refresh(&from, made_up, At::Position(start as u64))?;
         }
         let copy = || self.copy((&from, start as u64), (&to, None), len);
         let done = match &to.object {

@@ -202,7 +202,7 @@ impl System {
                 check(&place)?;
                 match place.node {
                     Node::Ramdisk(inode) => call(&inode, caller),
-                    Node::Host(_) => Err(Errno::EOPNOTSUPP),
+                    Node::Host(_) | Node::Proc(_) => Err(Errno::EOPNOTSUPP),
                 }
             }),
             XattrsOf::Descriptor(fd) => {
@@ -215,7 +215,7 @@ impl System {
                         Some(Node::Ramdisk(inode)) => self.as_caller(|caller| call(inode, caller)),
                         _ => Err(Errno::EOPNOTSUPP),
                     },
-                    Object::Host(_) | Object::Path => Err(Errno::EOPNOTSUPP),
+                    Object::Host(_) | Object::Proc(_) | Object::Path => Err(Errno::EOPNOTSUPP),
                 }
             }
         }

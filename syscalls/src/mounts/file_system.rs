@@ -27,8 +27,10 @@ use anchorite_fs::sync::{AtomicBool, Ordering};
 use anchorite_fs::{Caller, Credentials, Limits, Ramdisk};
 
 use crate::abi;
+use crate::dev::devtmpfs;
 use crate::mounts::options::{Data, MountFlags, RamdiskOptions, mode};
 use crate::node::Node;
+use crate::proc::ProcNode;
 use crate::system::System;
 use crate::{Errno, Result};
 
@@ -72,7 +74,27 @@ static KINDS: &[Kind] = &[
         },
         change: |_, _, _| Ok(()),
     },
+    Kind {
+        name: "devtmpfs",
+        magic: libc::TMPFS_MAGIC,
+        make: |making| devtmpfs(making).map(Made::of_ramdisk),
+        change: change_ramdisk,
+    },
+    Kind {
+        name: "proc",
+        magic: libc::PROC_SUPER_MAGIC,
+        make: |making| {
+            let root = Node::Proc(ProcNode::root(making.caller.now()));
+            Ok(Made { content: Content::Nothing, root })
+        },
+        change: |_, _, _| Ok(()),
+    },
 ];
+
+/// What `mount(2)` calls the kinds that there are.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
 
 /// The kind of the ramdisk at `/`.
 pub(crate) static FIRST: &Kind = &KINDS[0];
