@@ -3,15 +3,15 @@
 
 use alloc::vec::Vec;
 
-use anchorite_fs::mem::Room;
-use anchorite_fs::{
-    Caller, Credentials, FileType, Inode, InodeRef, Limits, New, Ramdisk, Timestamp,
-};
+use anchorite_fs::mem::{Arc, Room, try_bytes};
+use anchorite_fs::{Caller, Credentials, FileType, Inode, InodeRef, Limits, New, Ramdisk};
 
 use crate::descriptors::OnExec;
 use crate::device::{CONSOLE, FULL, NULL, RANDOM, TTY, URANDOM, ZERO};
 use crate::file::{Object, OpenFile};
-use crate::mounts::file_system::Making;
+use crate::mounts::Mount;
+use crate::mounts::file_system::{DEVTMPFS, FileSystem, Kind, Made, PROC};
+use crate::mounts::options::MountFlags;
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::walk::LastLink;
@@ -45,10 +45,10 @@ const LINKS: [(&[u8], &[u8]); 4] = [
 ///
 /// # Errors
 /// ENOMEM.
-pub(crate) fn devtmpfs(making: &Making<'_>) -> Result<Ramdisk> {
-    let Making { system, caller, .. } = making;
+#[cold]
+pub(crate) fn devtmpfs(system: &System, caller: &Caller<'_>) -> Result<Ramdisk> {
     let root = Credentials::default();
-    let caller = Caller { credentials: &root, umask: 0, ..**caller };
+    let caller = Caller { credentials: &root, umask: 0, ..*caller };
     let limits = Limits { size_bytes: SIZE_BYTES, inodes: INODES };
     let ramdisk =
         Ramdisk::new(&caller, DIRECTORY_MODE, limits, system.new_device(), system.seed())?;
@@ -63,8 +63,6 @@ pub(crate) fn devtmpfs(making: &Making<'_>) -> Result<Ramdisk> {
     Ok(ramdisk)
 }
 
-/// What is mounted where, of this kind.
-const MOUNTS: [(&[u8], &[u8]); 2] = [(b"dev", b"devtmpfs"), (b"proc", b"proc")];
 /// Permissions of directories that are made to be covered.
 const COVERED_MODE: u32 = 0o755;
 /// Descriptors of a new process.
@@ -82,31 +80,57 @@ impl System {
     ///
     /// # Errors
     /// ENOMEM; ENOSPC where the ramdisk at `/` may have no further inode.
+    #[cold]
     pub fn furnish(&self) -> Result<()> {
-        let Node::Ramdisk(root) = &self.first_mount().root else { return Ok(()) };
         let mut made = Vec::new();
-        made.try_reserve_exact(MOUNTS.len()).map_err(|_| Errno::ENOMEM)?;
-        let time = Inode::attributes(root).mtime;
-        for (name, kind) in MOUNTS {
-            made.extend(make_directory(root, name, time)?);
-            let mut path = [b'/'; 8];
-            path[1..=name.len()].copy_from_slice(name);
-            match self.mount(Some(kind), &path[..=name.len()], Some(kind), 0, None) {
-                Ok(()) | Err(Errno::ENOTDIR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
+        made.try_reserve_exact(2).map_err(|_| Errno::ENOMEM)?;
+        let root = Credentials::default();
+        let now = self.platform().realtime().into();
+        let caller = Caller { umask: 0, ..Caller::new(&root, now) };
+        let dev = devtmpfs(self, &caller).map(Made::of_ramdisk)?;
+        made.extend(self.mount_at_start(&caller, b"/dev", &DEVTMPFS, dev)?);
+        let proc = Made::of_proc(&caller);
+        made.extend(self.mount_at_start(&caller, b"/proc", &PROC, proc)?);
         self.note_made_to_be_covered(made);
-        STANDARD.into_iter().try_for_each(|fd| self.give_console_a_place(fd))
+        STANDARD.into_iter().try_for_each(|fd| self.give_console_a_place(&caller, fd))
+    }
+
+    /// Mounts a file system; returns the directory, if it was made for that.
+    #[inline(never)]
+    fn mount_at_start(
+        &self,
+        caller: &Caller<'_>,
+        path: &[u8],
+        kind: &'static Kind,
+        Made { content, root }: Made,
+    ) -> Result<Option<InodeRef>> {
+        let Node::Ramdisk(top) = &self.first_mount().root else { return Ok(None) };
+        // As old as its parent, which so does not become younger.
+        let then = Caller::new(caller.credentials, Inode::attributes(top).mtime);
+        let then = Caller { umask: 0, ..then };
+        let made = match Inode::create(top, &then, &path[1..], New::Directory, COVERED_MODE) {
+            Ok(directory) => Some(directory),
+            Err(Errno::EEXIST) => None,
+            Err(errno) => return Err(errno),
+        };
+        let over = self.place_at(caller, libc::AT_FDCWD, path, LastLink::Follow, 0)?;
+        if over.node.is_not_directory() {
+            return Ok(None);
+        }
+        let file_system = Arc::try_new(FileSystem::new(kind, content, false))?;
+        let source = try_bytes(kind.name.as_bytes())?;
+        let mount = Arc::try_new(Mount::new(file_system, root, source, MountFlags::DEFAULT))?;
+        self.attach(over, |over| Ok([(mount.clone(), over)]))?;
+        Ok(made)
     }
 
     /// Makes a descriptor of the console one of `/dev/console`, where that is.
-    fn give_console_a_place(&self, fd: i32) -> Result<()> {
+    #[inline(never)]
+    fn give_console_a_place(&self, caller: &Caller<'_>, fd: i32) -> Result<()> {
         let Ok(file) = self.descriptors.get(fd) else { return Ok(()) };
         let (None, Object::Device(device)) = (&file.place, &file.object) else { return Ok(()) };
         let path = b"/dev/console";
-        let place = self
-            .as_caller(|caller| self.place_at(caller, libc::AT_FDCWD, path, LastLink::Follow, 0));
+        let place = self.place_at(caller, libc::AT_FDCWD, path, LastLink::Follow, 0);
         let Ok(place) = place else { return Ok(()) };
         if place.node.file_type() != Some(FileType::CharDevice) {
             return Ok(());
@@ -118,16 +142,5 @@ impl System {
         let fd = self.descriptors.reserve(usize::MAX)?;
         self.descriptors.install(fd, room.fill(placed), OnExec::Keep);
         Ok(())
-    }
-}
-
-/// A directory that was made, as old as its parent; none where the name is taken.
-fn make_directory(root: &InodeRef, name: &[u8], time: Timestamp) -> Result<Option<InodeRef>> {
-    let credentials = Credentials::default();
-    let caller = Caller { umask: 0, ..Caller::new(&credentials, time) };
-    match Inode::create(root, &caller, name, New::Directory, COVERED_MODE) {
-        Ok(directory) => Ok(Some(directory)),
-        Err(Errno::EEXIST) => Ok(None),
-        Err(errno) => Err(errno),
     }
 }

@@ -36,6 +36,7 @@
 //! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` | `oracle/metadata.rs`, rows in `posix/metadata.txt` and `posix/permissions.txt` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` | rows in `posix/metadata.txt` |
 //! | setxattr, getxattr, listxattr, removexattr, and with `l` and `f` | `xattr(7)`, each its own | `calls::xattrs` | rows in `posix/attributes.txt` |
+//! | calls on devices, `/dev` and `/proc` | `null(4)`, `full(4)`, `random(4)`, `proc(5)` | `device`, `dev`, `proc` | rows in `posix/devices.txt` and `posix/proc.txt`, `tests/devices.rs`, `tests/proc.rs` |
 //! | getuid, setuid, and all their kin; getgroups, setgroups | `credentials(7)` | `calls::identity` | rows in `oracle/rows/identity.txt`, `oracle/grids.rs` |
 //! | getrlimit, setrlimit, prlimit64 | `getrlimit(2)` | `calls::process` | `tests/limits.rs` |
 //! | getpid, gettid, sched_yield, clock_gettime, getrandom, sysinfo, uname, exit, exit_group | each its own | `calls::process` | `calls_that_are_not_about_files` |

@@ -150,6 +150,8 @@ impl ProcNode {
     ///
     /// # Errors
     /// ENOTDIR, ENAMETOOLONG, ENOENT.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn find(
         self,
         system: &System,
@@ -175,6 +177,8 @@ impl ProcNode {
     ///
     /// # Errors
     /// ENOTDIR.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn list(
         self,
         system: &System,
@@ -221,6 +225,8 @@ impl ProcNode {
     }
 
     /// The directory that this is in; none for the root.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn above(self) -> Option<ProcNode> {
         let entry = match self.entry {
             Entry::Root => return None,
@@ -232,6 +238,8 @@ impl ProcNode {
     }
 
     /// Its name there.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn name(self, digits: &mut [u8; DIGITS]) -> &[u8] {
         if let Entry::Descriptor(mut fd, _) = self.entry {
             let mut start = DIGITS;
@@ -257,6 +265,8 @@ impl ProcNode {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn number(self) -> u64 {
         match self.entry {
             Entry::Root => ROOT_NUMBER,
@@ -293,6 +303,8 @@ impl ProcNode {
     /// # Errors
     /// What a change of a name in this directory says: EPERM, but ENOENT for a name that there is
     /// not.
+    #[cold]
+    #[inline(never)]
     fn refuse(self, caller: &Caller<'_>, name: &[u8]) -> Errno {
         let is_there = match self.entry {
             Entry::Descriptors => descriptor(name).is_some(),
@@ -323,6 +335,8 @@ impl Files for ProcNode {
     }
 
     /// Descriptors are [found](ProcNode::find) by who knows the process.
+    #[cold]
+    #[inline(never)]
     fn child(&self, caller: &Caller<'_>, name: EntryName<'_>) -> Result<ProcNode> {
         if self.type_of() != FileType::Directory {
             return Err(Errno::ENOTDIR);
@@ -340,6 +354,8 @@ impl Files for ProcNode {
         Ok(self.above())
     }
 
+    #[cold]
+    #[inline(never)]
     fn attributes(&self, _: LastLink) -> Result<Attributes> {
         const DESCRIPTOR_SIZE: u64 = 64; // as Linux has it, whatever the path
         let time = Timestamp::new(
@@ -375,6 +391,8 @@ impl Files for ProcNode {
         })
     }
 
+    #[cold]
+    #[inline(never)]
     fn check(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
         // A process may always look at its own descriptors, whoever it is.
         let mode = if self.entry == Entry::Descriptors { 0o777 } else { self.mode() };
@@ -385,6 +403,8 @@ impl Files for ProcNode {
         if allowed.contains(wanted) { Ok(()) } else { Err(Errno::EACCES) }
     }
 
+    #[cold]
+    #[inline(never)]
     fn open(&self, caller: &Caller<'_>, flags: i32) -> Result<Object> {
         let wanted = wanted_access(flags);
         match self.type_of() {
@@ -414,6 +434,8 @@ impl Files for ProcNode {
         Err(self.refuse(caller, name.bytes))
     }
 
+    #[cold]
+    #[inline(never)]
     fn create(&self, caller: &Caller<'_>, name: &[u8], _: New<'_>, _: u32) -> Result<()> {
         match self.refuse(caller, name) {
             Errno::ENOENT => Err(Errno::ENOENT),
@@ -425,6 +447,8 @@ impl Files for ProcNode {
         Err(self.refuse(caller, name))
     }
 
+    #[cold]
+    #[inline(never)]
     fn rmdir(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         let found = self.child(caller, EntryName { bytes: name, directory_only: false });
         let is_file = found.is_ok_and(|child| child.type_of() == FileType::Regular);
@@ -444,6 +468,8 @@ impl Files for ProcNode {
     }
 
     /// Does nothing, as on Linux: there is nothing that could become shorter.
+    #[cold]
+    #[inline(never)]
     fn truncate(&self, caller: &Caller<'_>, _: u64) -> Result<()> {
         match self.type_of() {
             FileType::Directory => Err(Errno::EISDIR),
@@ -465,6 +491,8 @@ impl ProcFile {
     ///
     /// # Errors
     /// EISDIR; ENOMEM.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn refresh(&self, system: &System, position: u64) -> Result<()> {
         let Entry::File(text) = self.node.entry else { return Err(Errno::EISDIR) };
         if position == 0 || self.text.lock().is_none() {
@@ -479,6 +507,8 @@ impl ProcFile {
     ///
     /// # Errors
     /// EISDIR.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn read(&self, position: u64, sink: &mut Sink<'_>) -> Result<usize> {
         let Entry::File(_) = self.node.entry else { return Err(Errno::EISDIR) };
         let text = self.text.lock();

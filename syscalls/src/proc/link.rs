@@ -24,6 +24,8 @@ impl ProcNode {
     ///
     /// # Errors
     /// ENOENT if there is none, or the descriptor was closed; ENOMEM.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn jump(self, system: &System) -> Result<Option<Place>> {
         Ok(Some(match self.entry {
             Entry::Descriptor(fd, _) => {
@@ -44,6 +46,8 @@ impl ProcNode {
     ///
     /// # Errors
     /// EINVAL if it is no link; ENOENT if the descriptor was closed; ENAMETOOLONG; ENOMEM.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn target(
         self,
         system: &System,
@@ -91,6 +95,8 @@ impl System {
 
     /// Tells the path of a file; what has none any more is told by its number, as Linux tells of
     /// what never had any.
+    #[cold]
+    #[inline(never)]
     fn tell_place(&self, caller: &Caller<'_>, place: Place, sink: &mut Sink<'_>) -> Result<usize> {
         let mut path = BackwardPath::new();
         let directory = match &place.node {

@@ -8,13 +8,9 @@ use core::fmt::{self, Write};
 use anchorite_fs::PAGE_BYTES;
 use anchorite_fs::mem::try_bytes;
 
-use crate::calls::{BackwardPath, Reached};
 use crate::mounts::file_system::names;
-use crate::mounts::options::MountFlags;
-use crate::mounts::{Mount, MountRef};
 use crate::platform::Memory;
 use crate::system::System;
-use crate::walk::Place;
 use crate::{Errno, Result};
 
 /// A file.
@@ -45,6 +41,7 @@ impl Text {
     ///
     /// # Errors
     /// ENOMEM.
+    #[inline(never)]
     pub(super) fn made_up(self, system: &System) -> Result<Vec<u8>> {
         let mut out = Lines::new();
         let told = match self {
@@ -54,7 +51,7 @@ impl Text {
             Text::Filesystems => names().try_for_each(|name| writeln!(out, "nodev\t{name}")),
             Text::Loadavg => out.write_str("0.00 0.00 0.00 1/1 1\n"),
             Text::Meminfo => meminfo(system, &mut out),
-            Text::Mounts => mounts(system, &mut out)?,
+            Text::Mounts => return system.mounts_text(),
             Text::ProcessStat => process_stat(system, &mut out),
             Text::Stat => stat(system, &mut out),
             Text::Statm => statm(system, &mut out),
@@ -71,23 +68,27 @@ impl Text {
 }
 
 /// The name of the program.
+#[inline(never)]
 fn comm(system: &System) -> &[u8] {
     let name = system.program_name();
     &name[..name.len().min(COMM_MAX)]
 }
 
 /// The time since the start.
+#[inline(never)]
 fn ticks(system: &System) -> u64 {
     let now = system.platform().monotonic();
     now.tv_sec as u64 * HZ + now.tv_nsec as u64 / (1_000_000_000 / HZ)
 }
 
 /// The machine's memory, or what the ramdisk at `/` was made for where nobody counts it.
+#[inline(never)]
 fn memory(system: &System) -> Memory {
     let total_bytes = system.memory_bytes();
     system.platform().memory().unwrap_or(Memory { total_bytes, free_bytes: total_bytes })
 }
 
+#[inline(never)]
 fn cpuinfo(system: &System, out: &mut Lines) -> fmt::Result {
     for core in 0..system.platform().cores() {
         writeln!(out, "processor\t: {core}")?;
@@ -100,6 +101,7 @@ fn cpuinfo(system: &System, out: &mut Lines) -> fmt::Result {
     Ok(())
 }
 
+#[inline(never)]
 fn meminfo(system: &System, out: &mut Lines) -> fmt::Result {
     let Memory { total_bytes, free_bytes } = memory(system);
     let files = system.usage().pages * PAGE_BYTES as u64;
@@ -130,6 +132,7 @@ fn meminfo(system: &System, out: &mut Lines) -> fmt::Result {
 }
 
 /// All time is the program's: nobody else has any, and who waits looks.
+#[inline(never)]
 fn stat(system: &System, out: &mut Lines) -> fmt::Result {
     let (ticks, cores) = (ticks(system), system.platform().cores());
     writeln!(out, "cpu  {} 0 0 0 0 0 0 0 0 0", ticks * u64::from(cores))?;
@@ -148,11 +151,13 @@ fn sizes(system: &System) -> [u64; 2] {
     [total_bytes, total_bytes.saturating_sub(free_bytes)]
 }
 
+#[inline(never)]
 fn statm(system: &System, out: &mut Lines) -> fmt::Result {
     let [total, used] = sizes(system).map(|bytes| bytes / PAGE_BYTES as u64);
     writeln!(out, "{total} {used} 0 0 0 {used} 0")
 }
 
+#[inline(never)]
 fn process_stat(system: &System, out: &mut Lines) -> fmt::Result {
     let [total, used] = sizes(system);
     let (ticks, used) = (ticks(system), used / PAGE_BYTES as u64);
@@ -165,6 +170,7 @@ fn process_stat(system: &System, out: &mut Lines) -> fmt::Result {
     out.write_str("\n")
 }
 
+#[inline(never)]
 fn status(system: &System, out: &mut Lines) -> fmt::Result {
     out.write_str("Name:\t")?;
     out.put(comm(system))?;
@@ -197,46 +203,6 @@ fn status(system: &System, out: &mut Lines) -> fmt::Result {
     Ok(())
 }
 
-/// A line for each mount that the root directory has below it.
-///
-/// # Errors
-/// ENOMEM.
-fn mounts(system: &System, out: &mut Lines) -> Result<fmt::Result> {
-    let mut told = mount(out, system.first_mount(), b"/\0");
-    let all = system.mounts.read().all()?; // looked at when the table is not held any more
-    for further in all {
-        let mut path = BackwardPath::new();
-        let node = further.root.clone();
-        let place = Place { mount: MountRef::Further(further.clone()), node };
-        if let Ok(Reached::Root) = system.path_of(place, &mut path)
-            && let Ok(path) = path.ended_by_nul(Reached::Root)
-        {
-            told = told.and_then(|()| mount(out, &further, path));
-        }
-    }
-    Ok(told)
-}
-
-fn mount(out: &mut Lines, mount: &Mount, path: &[u8]) -> fmt::Result {
-    out.put_escaped(&mount.source)?;
-    out.write_str(" ")?;
-    out.put_escaped(path.strip_suffix(b"\0").unwrap_or(path))?;
-    let flags = mount.flags();
-    write!(out, " {} ", mount.file_system.kind().name)?;
-    out.write_str(if mount.is_read_only() { "ro" } else { "rw" })?;
-    for (flag, name) in [
-        (MountFlags::NO_SET_ID, ",nosuid"),
-        (MountFlags::NO_DEVICES, ",nodev"),
-        (MountFlags::NO_PROGRAMS, ",noexec"),
-        (MountFlags::NO_ACCESS_TIME, ",noatime"),
-        (MountFlags::NO_DIRECTORY_ACCESS_TIME, ",nodiratime"),
-        (MountFlags::RELATIVE_ACCESS_TIME, ",relatime"),
-    ] {
-        out.write_str(if flags.contains(flag) { name } else { "" })?;
-    }
-    out.write_str(" 0 0\n")
-}
-
 /// Text that is being made. An error is that there is no memory for it.
 pub(super) struct Lines {
     bytes: Vec<u8>,
@@ -248,23 +214,13 @@ impl Lines {
         Lines { bytes: Vec::new(), is_whole: true }
     }
 
+    #[inline(never)]
     fn put(&mut self, bytes: &[u8]) -> fmt::Result {
         if self.bytes.try_reserve(bytes.len()).is_err() {
             self.is_whole = false;
             return Err(fmt::Error);
         }
         self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// As a field of a table: what would end it is told by three octal digits.
-    fn put_escaped(&mut self, bytes: &[u8]) -> fmt::Result {
-        for byte in bytes {
-            match byte {
-                b' ' | b'\t' | b'\n' | b'\\' | b'#' => write!(self, "\\{byte:03o}")?,
-                _ => self.put(&[*byte])?,
-            }
-        }
         Ok(())
     }
 
@@ -276,6 +232,7 @@ impl Lines {
 }
 
 impl Write for Lines {
+    #[inline(never)]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.put(text.as_bytes())
     }
