@@ -24,22 +24,24 @@ const INODES: u64 = 1 << 16;
 /// Bytes of their content.
 const SIZE_BYTES: u64 = 1 << 20;
 
-const DEVICES: [(&[u8], u64, u32); 7] = [
-    (b"console", CONSOLE, 0o600),
-    (b"full", FULL, 0o666),
-    (b"null", NULL, 0o666),
-    (b"random", RANDOM, 0o666),
-    (b"tty", TTY, 0o666),
-    (b"urandom", URANDOM, 0o666),
-    (b"zero", ZERO, 0o666),
+/// What is there, and its permissions.
+static NODES: [(&[u8], New<'static>, u32); 11] = [
+    (b"console", device(CONSOLE), 0o600),
+    (b"fd", New::Symlink(b"/proc/self/fd"), 0o777),
+    (b"full", device(FULL), 0o666),
+    (b"null", device(NULL), 0o666),
+    (b"random", device(RANDOM), 0o666),
+    (b"stderr", New::Symlink(b"/proc/self/fd/2"), 0o777),
+    (b"stdin", New::Symlink(b"/proc/self/fd/0"), 0o777),
+    (b"stdout", New::Symlink(b"/proc/self/fd/1"), 0o777),
+    (b"tty", device(TTY), 0o666),
+    (b"urandom", device(URANDOM), 0o666),
+    (b"zero", device(ZERO), 0o666),
 ];
 
-const LINKS: [(&[u8], &[u8]); 4] = [
-    (b"fd", b"/proc/self/fd"),
-    (b"stdin", b"/proc/self/fd/0"),
-    (b"stdout", b"/proc/self/fd/1"),
-    (b"stderr", b"/proc/self/fd/2"),
-];
+const fn device(number: u64) -> New<'static> {
+    New::Node(FileType::CharDevice, number)
+}
 
 /// A ramdisk with the devices and links of `/dev`.
 ///
@@ -53,12 +55,8 @@ pub(crate) fn devtmpfs(system: &System, caller: &Caller<'_>) -> Result<Ramdisk> 
     let ramdisk =
         Ramdisk::new(&caller, DIRECTORY_MODE, limits, system.new_device(), system.seed())?;
     let directory = ramdisk.root();
-    for (name, number, mode) in DEVICES {
-        let device = New::Node(FileType::CharDevice, number);
-        Inode::create(directory, &caller, name, device, mode)?;
-    }
-    for (name, target) in LINKS {
-        Inode::create(directory, &caller, name, New::Symlink(target), 0o777)?;
+    for (name, new, mode) in &NODES {
+        Inode::create(directory, &caller, name, *new, *mode)?;
     }
     Ok(ramdisk)
 }

@@ -81,13 +81,15 @@ impl Path {
     }
 }
 
-/// A directory's entries, and the number of the first of them as an inode.
+/// A directory, the number of its first entry as an inode, and its entries.
 struct Table {
+    directory: Entry,
     first: u64,
     entries: &'static [(&'static str, Entry)],
 }
 
 static ROOT: Table = Table {
+    directory: Entry::Root,
     first: 2,
     entries: &[
         ("1", Entry::Process),
@@ -104,6 +106,7 @@ static ROOT: Table = Table {
 };
 
 static PROCESS: Table = Table {
+    directory: Entry::Process,
     first: 100,
     entries: &[
         ("cmdline", Entry::File(Text::Cmdline)),
@@ -225,36 +228,38 @@ impl ProcNode {
     }
 
     /// The directory that this is in; none for the root.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn above(self) -> Option<ProcNode> {
         let entry = match self.entry {
             Entry::Root => return None,
             Entry::Descriptor(..) => Entry::Descriptors,
-            entry if PROCESS.entries.iter().any(|(_, known)| *known == entry) => Entry::Process,
-            _ => Entry::Root,
+            _ => self.listed()?.0.directory,
         };
         Some(ProcNode { entry, ..self })
     }
 
     /// Its name there.
+    pub(crate) fn name(self, digits: &mut [u8; DIGITS]) -> &[u8] {
+        if let Entry::Descriptor(fd, _) = self.entry {
+            let (mut rest, mut start) = (fd as u32, DIGITS);
+            while start == DIGITS || rest > 0 {
+                start -= 1;
+                digits[start] = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+            return &digits[start..];
+        }
+        self.listed().map_or(b"", |(table, at)| table.entries[at].0.as_bytes())
+    }
+
+    /// The table that it is in, and where.
     #[cold]
     #[inline(never)]
-    pub(crate) fn name(self, digits: &mut [u8; DIGITS]) -> &[u8] {
-        if let Entry::Descriptor(mut fd, _) = self.entry {
-            let mut start = DIGITS;
-            loop {
-                start -= 1;
-                digits[start] = b'0' + (fd % 10) as u8;
-                fd /= 10;
-                if fd == 0 {
-                    return &digits[start..];
-                }
-            }
-        }
-        let mut entries = TABLES.iter().flat_map(|table| table.entries);
-        let found = entries.find(|(_, entry)| *entry == self.entry);
-        found.map_or(b"", |(name, _)| name.as_bytes())
+    fn listed(self) -> Option<(&'static Table, usize)> {
+        let at = |table: &&'static Table| {
+            let at = table.entries.iter().position(|(_, known)| *known == self.entry)?;
+            Some((*table, at))
+        };
+        TABLES.iter().find_map(at)
     }
 
     fn table(self) -> Option<&'static Table> {
@@ -271,13 +276,7 @@ impl ProcNode {
         match self.entry {
             Entry::Root => ROOT_NUMBER,
             Entry::Descriptor(fd, _) => FIRST_DESCRIPTOR + fd as u64,
-            entry => {
-                let number = |table: &&Table| {
-                    let at = table.entries.iter().position(|(_, known)| *known == entry)?;
-                    Some(table.first + at as u64)
-                };
-                TABLES.iter().find_map(number).unwrap_or(0)
-            }
+            _ => self.listed().map_or(0, |(table, at)| table.first + at as u64),
         }
     }
 

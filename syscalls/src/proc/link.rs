@@ -1,7 +1,6 @@
 //! Links of proc that lead to a file: where to, and what `readlink(2)` tells of it.
 
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 use anchorite_fs::mem::{Arc, try_bytes};
 use anchorite_fs::{Caller, FileType, Inode, InodeRef, Sink};
@@ -85,7 +84,7 @@ impl System {
         match (&file.object, &file.place) {
             (Object::Pipe(end), _) if end.is_anonymous() => {
                 let mut name = Lines::new();
-                let _ = write!(name, "pipe:[{}]", end.inode().number().0);
+                name.fill("pipe:[%]", &[end.inode().number().0]);
                 Ok(sink.put(&name.finish()?))
             }
             (_, Some(place)) => self.tell_place(caller, place.clone(), sink),
@@ -115,7 +114,7 @@ impl System {
             (Some(Err(errno)), _) if errno != Errno::ENOENT => Err(errno),
             (_, Node::Ramdisk(inode)) => {
                 let mut name = Lines::new();
-                let _ = write!(name, "/#{}", inode.number().0);
+                name.fill("/#%", &[inode.number().0]);
                 let told = sink.put(&name.finish()?);
                 Ok(told + sink.put(LOST))
             }

@@ -1,6 +1,8 @@
 //! What files of proc tell: `proc(5)`. All that a program reads there to find out about the
 //! machine, as far as it is known here; what is not there, such as swap space or other processes, is
 //! told as nothing.
+//!
+//! Each is a template, into which numbers are put: so the code that makes it is small.
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -36,174 +38,153 @@ const HZ: u64 = 100;
 /// Bytes that Linux keeps of a program's name.
 const COMM_MAX: usize = 15;
 
+/// Total and free memory; what is available; files, and files again; what was promised.
+const MEMINFO: &str = "MemTotal: % kB\nMemFree: % kB\nMemAvailable: % kB\nBuffers: 0 kB\n\
+    Cached: % kB\nSwapCached: 0 kB\nActive: 0 kB\nInactive: 0 kB\nSwapTotal: 0 kB\n\
+    SwapFree: 0 kB\nDirty: 0 kB\nWriteback: 0 kB\nMapped: 0 kB\nShmem: % kB\nSlab: 0 kB\n\
+    Committed_AS: % kB\nVmallocTotal: 0 kB\nVmallocUsed: 0 kB\nVmallocChunk: 0 kB\n";
+
+/// The core; the cores; it again; and them.
+const CPUINFO: &str = "processor\t: %\nsiblings\t: %\ncore id\t\t: %\ncpu cores\t: %\n\n";
+
+/// When the machine started.
+const STAT: &str = "intr 0\nctxt 0\nbtime %\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n";
+
+/// State, parent, group, session, terminal and its group, flags, faults; times; priority; one
+/// thread, started at 0; sizes, and the limit of one; 27 of which nothing is known.
+const PROCESS_STAT: &str = ") R 0 1 1 0 -1 0 0 0 0 0 % 0 0 0 20 0 1 0 0 % % % 0 0 0 0 0 0 0 0 0 \
+    0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+
+/// Users; groups.
+const STATUS_OWNER: &str = "State:\tR (running)\nTgid:\t1\nNgid:\t0\nPid:\t1\nPPid:\t0\n\
+    TracerPid:\t0\nUid:\t%\t%\t%\t%\nGid:\t%\t%\t%\t%\nFDSize:\t%\nGroups:\t";
+
+/// All memory, twice; that which is used, twice.
+const STATUS_SIZES: &str = "\nVmPeak:\t% kB\nVmSize:\t% kB\nVmHWM:\t% kB\nVmRSS:\t% kB\n\
+    Threads:\t1\nSigQ:\t0/0\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\n\
+    SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000\n\
+    CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n";
+
 impl Text {
     /// All of it, as it is now.
     ///
     /// # Errors
     /// ENOMEM.
+    #[cold]
     #[inline(never)]
     pub(super) fn made_up(self, system: &System) -> Result<Vec<u8>> {
         let mut out = Lines::new();
-        let told = match self {
+        let [total, free] = memory(system);
+        let used = total.saturating_sub(free);
+        let ticks = ticks(system);
+        match self {
             Text::Cmdline => return try_bytes(system.program()),
-            Text::Comm => out.put(comm(system)).and_then(|()| out.write_str("\n")),
-            Text::Cpuinfo => cpuinfo(system, &mut out),
-            Text::Filesystems => names().try_for_each(|name| writeln!(out, "nodev\t{name}")),
-            Text::Loadavg => out.write_str("0.00 0.00 0.00 1/1 1\n"),
-            Text::Meminfo => meminfo(system, &mut out),
             Text::Mounts => return system.mounts_text(),
-            Text::ProcessStat => process_stat(system, &mut out),
-            Text::Stat => stat(system, &mut out),
-            Text::Statm => statm(system, &mut out),
-            Text::Status => status(system, &mut out),
-            Text::Uptime => {
-                let ticks = ticks(system);
-                writeln!(out, "{}.{:02} 0.00", ticks / HZ, ticks % HZ)
+            Text::Comm => {
+                out.put(comm(system));
+                out.put(b"\n");
             }
-            Text::Version => writeln!(out, "anchorite version {}", env!("CARGO_PKG_VERSION")),
-        };
-        told.map_err(|_| Errno::ENOMEM)?;
+            Text::Cpuinfo => {
+                let cores = u64::from(system.platform().cores());
+                for core in 0..cores {
+                    out.fill(CPUINFO, &[core, cores, core, cores]);
+                    if let Some(khz) = system.platform().processor_khz() {
+                        // Before the empty line that ends the core.
+                        out.bytes.pop();
+                        out.fill("cpu MHz\t\t: %.000\n\n", &[u64::from(khz / 1000)]);
+                    }
+                }
+            }
+            Text::Filesystems => {
+                for name in names() {
+                    out.put(b"nodev\t");
+                    out.put(name.as_bytes());
+                    out.put(b"\n");
+                }
+            }
+            Text::Loadavg => out.put(b"0.00 0.00 0.00 1/1 1\n"),
+            Text::Meminfo => {
+                let files = system.usage().pages * PAGE_BYTES as u64;
+                let sizes = [total, free, free, files, files, used];
+                out.fill(MEMINFO, &sizes.map(|bytes| bytes / 1024));
+            }
+            Text::Stat => {
+                // All time is the program's: nobody else has any, and who waits looks.
+                let cores = u64::from(system.platform().cores());
+                out.fill("cpu  % 0 0 0 0 0 0 0 0 0\n", &[ticks * cores]);
+                for core in 0..cores {
+                    out.fill("cpu% % 0 0 0 0 0 0 0 0 0\n", &[core, ticks]);
+                }
+                let now = system.platform().realtime().tv_sec;
+                out.fill(STAT, &[now.saturating_sub((ticks / HZ) as i64) as u64]);
+            }
+            Text::Statm => {
+                let [total, used] = [total, used].map(|bytes| bytes / PAGE_BYTES as u64);
+                out.fill("% % 0 0 0 % 0\n", &[total, used, used]);
+            }
+            Text::ProcessStat => {
+                out.put(b"1 (");
+                out.put(comm(system));
+                out.fill(PROCESS_STAT, &[ticks, total, used / PAGE_BYTES as u64, u64::MAX]);
+            }
+            Text::Status => status(system, [total, used], &mut out),
+            Text::Uptime => {
+                // Hundredths of a second in two digits.
+                let [tens, ones] = [ticks % HZ / 10, ticks % 10];
+                out.fill("%.%% 0.00\n", &[ticks / HZ, tens, ones]);
+            }
+            Text::Version => {
+                out.put(concat!("anchorite version ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
+            }
+        }
         out.finish()
     }
 }
 
-/// The name of the program.
 #[inline(never)]
+fn status(system: &System, [total, used]: [u64; 2], out: &mut Lines) {
+    out.put(b"Name:\t");
+    out.put(comm(system));
+    let mask = u64::from(system.mask());
+    // Three digits, octal.
+    out.fill("\nUmask:\t0%%%\n", &[mask >> 6, mask >> 3 & 7, mask & 7]);
+    let ([user, euser, suser], [group, egroup, sgroup]) = (system.getresuid(), system.getresgid());
+    let identity = system.identity.read();
+    let files = &identity.files;
+    let owner = [user, euser, suser, files.uid, group, egroup, sgroup, files.gid];
+    let descriptors = system.limits.descriptors() as u64;
+    let mut numbers = [descriptors; 9];
+    numbers.iter_mut().zip(owner).for_each(|(number, id)| *number = id.into());
+    out.fill(STATUS_OWNER, &numbers);
+    for group in &files.groups {
+        out.fill("% ", &[u64::from(*group)]);
+    }
+    drop(identity);
+    out.fill(STATUS_SIZES, &[total, total, used, used].map(|bytes| bytes / 1024));
+}
+
+/// The name of the program.
 fn comm(system: &System) -> &[u8] {
     let name = system.program_name();
     &name[..name.len().min(COMM_MAX)]
 }
 
 /// The time since the start.
-#[inline(never)]
 fn ticks(system: &System) -> u64 {
     let now = system.platform().monotonic();
     now.tv_sec as u64 * HZ + now.tv_nsec as u64 / (1_000_000_000 / HZ)
 }
 
-/// The machine's memory, or what the ramdisk at `/` was made for where nobody counts it.
-#[inline(never)]
-fn memory(system: &System) -> Memory {
-    let total_bytes = system.memory_bytes();
-    system.platform().memory().unwrap_or(Memory { total_bytes, free_bytes: total_bytes })
-}
-
-#[inline(never)]
-fn cpuinfo(system: &System, out: &mut Lines) -> fmt::Result {
-    for core in 0..system.platform().cores() {
-        writeln!(out, "processor\t: {core}")?;
-        if let Some(khz) = system.platform().processor_khz() {
-            writeln!(out, "cpu MHz\t\t: {}.{:03}", khz / 1000, khz % 1000)?;
-        }
-        let cores = system.platform().cores();
-        writeln!(out, "siblings\t: {cores}\ncore id\t\t: {core}\ncpu cores\t: {cores}\n")?;
+/// The machine's memory and what of it is free, in bytes; or what the ramdisk at `/` was made
+/// for, where nobody counts it.
+fn memory(system: &System) -> [u64; 2] {
+    match system.platform().memory() {
+        Ok(Memory { total_bytes, free_bytes }) => [total_bytes, free_bytes],
+        Err(_) => [system.memory_bytes(); 2],
     }
-    Ok(())
 }
 
-#[inline(never)]
-fn meminfo(system: &System, out: &mut Lines) -> fmt::Result {
-    let Memory { total_bytes, free_bytes } = memory(system);
-    let files = system.usage().pages * PAGE_BYTES as u64;
-    for (name, bytes) in [
-        ("MemTotal", total_bytes),
-        ("MemFree", free_bytes),
-        ("MemAvailable", free_bytes),
-        ("Buffers", 0),
-        ("Cached", files),
-        ("SwapCached", 0),
-        ("Active", 0),
-        ("Inactive", 0),
-        ("SwapTotal", 0),
-        ("SwapFree", 0),
-        ("Dirty", 0),
-        ("Writeback", 0),
-        ("Mapped", 0),
-        ("Shmem", files),
-        ("Slab", 0),
-        ("Committed_AS", total_bytes.saturating_sub(free_bytes)),
-        ("VmallocTotal", 0),
-        ("VmallocUsed", 0),
-        ("VmallocChunk", 0),
-    ] {
-        writeln!(out, "{name}: {} kB", bytes / 1024)?;
-    }
-    Ok(())
-}
-
-/// All time is the program's: nobody else has any, and who waits looks.
-#[inline(never)]
-fn stat(system: &System, out: &mut Lines) -> fmt::Result {
-    let (ticks, cores) = (ticks(system), system.platform().cores());
-    writeln!(out, "cpu  {} 0 0 0 0 0 0 0 0 0", ticks * u64::from(cores))?;
-    for core in 0..cores {
-        writeln!(out, "cpu{core} {ticks} 0 0 0 0 0 0 0 0 0")?;
-    }
-    let now = system.platform().realtime().tv_sec;
-    let since = system.platform().monotonic().tv_sec;
-    let start = now.saturating_sub(since);
-    writeln!(out, "intr 0\nctxt 0\nbtime {start}\nprocesses 1\nprocs_running 1\nprocs_blocked 0")
-}
-
-/// Bytes of memory, and those that are used.
-fn sizes(system: &System) -> [u64; 2] {
-    let Memory { total_bytes, free_bytes } = memory(system);
-    [total_bytes, total_bytes.saturating_sub(free_bytes)]
-}
-
-#[inline(never)]
-fn statm(system: &System, out: &mut Lines) -> fmt::Result {
-    let [total, used] = sizes(system).map(|bytes| bytes / PAGE_BYTES as u64);
-    writeln!(out, "{total} {used} 0 0 0 {used} 0")
-}
-
-#[inline(never)]
-fn process_stat(system: &System, out: &mut Lines) -> fmt::Result {
-    let [total, used] = sizes(system);
-    let (ticks, used) = (ticks(system), used / PAGE_BYTES as u64);
-    out.write_str("1 (")?;
-    out.put(comm(system))?;
-    // State, parent, group, session, terminal and its group, flags, faults; times; priority; one
-    // thread, started at 0; sizes; 27 of which nothing is known.
-    write!(out, ") R 0 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 0 {total} {used} {}", u64::MAX)?;
-    (0..27).try_for_each(|_| out.write_str(" 0"))?;
-    out.write_str("\n")
-}
-
-#[inline(never)]
-fn status(system: &System, out: &mut Lines) -> fmt::Result {
-    out.write_str("Name:\t")?;
-    out.put(comm(system))?;
-    let mask = system.mask();
-    write!(
-        out,
-        "\nUmask:\t{mask:04o}\nState:\tR (running)\nTgid:\t1\nNgid:\t0\nPid:\t1\nPPid:\t0\n\
-         TracerPid:\t0\n"
-    )?;
-    let [real, effective, saved] = system.getresuid();
-    let uid = system.identity.read().files.uid;
-    writeln!(out, "Uid:\t{real}\t{effective}\t{saved}\t{uid}")?;
-    let [real, effective, saved] = system.getresgid();
-    let gid = system.identity.read().files.gid;
-    writeln!(out, "Gid:\t{real}\t{effective}\t{saved}\t{gid}")?;
-    let limit = system.limits.descriptors();
-    write!(out, "FDSize:\t{limit}\nGroups:\t")?;
-    for group in &system.identity.read().files.groups {
-        write!(out, "{group} ")?;
-    }
-    let [total, used] = sizes(system).map(|bytes| bytes / 1024);
-    write!(
-        out,
-        "\nVmPeak:\t{total} kB\nVmSize:\t{total} kB\nVmHWM:\t{used} kB\nVmRSS:\t{used} kB\n\
-         Threads:\t1\nSigQ:\t0/0\n"
-    )?;
-    for set in ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff"] {
-        writeln!(out, "{set}:\t{:016x}", 0)?;
-    }
-    Ok(())
-}
-
-/// Text that is being made. An error is that there is no memory for it.
+/// Text that is being made, as far as there is memory for it.
 pub(super) struct Lines {
     bytes: Vec<u8>,
     is_whole: bool,
@@ -215,13 +196,28 @@ impl Lines {
     }
 
     #[inline(never)]
-    fn put(&mut self, bytes: &[u8]) -> fmt::Result {
-        if self.bytes.try_reserve(bytes.len()).is_err() {
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        if self.bytes.try_reserve(bytes.len()).is_ok() {
+            self.bytes.extend_from_slice(bytes);
+        } else {
             self.is_whole = false;
-            return Err(fmt::Error);
         }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
+    }
+
+    /// Puts `template`, and in the place of each `%` in it the next of `numbers`, decimal.
+    #[inline(never)]
+    pub(super) fn fill(&mut self, template: &str, numbers: &[u64]) {
+        let mut numbers = numbers.iter();
+        for (at, part) in template.split('%').enumerate() {
+            if at > 0
+                && let Some(number) = numbers.next()
+            {
+                // What it says is kept in `is_whole`.
+                let _ = write!(self, "{number}");
+            }
+            self.put(part.as_bytes());
+        }
+        debug_assert!(numbers.next().is_none(), "a place for each number");
     }
 
     /// # Errors
@@ -232,8 +228,8 @@ impl Lines {
 }
 
 impl Write for Lines {
-    #[inline(never)]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.put(text.as_bytes())
+        self.put(text.as_bytes());
+        Ok(())
     }
 }
