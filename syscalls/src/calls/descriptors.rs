@@ -308,11 +308,9 @@ impl System {
                 _ if flags & libc::O_EXCL != 0 => return Err(Errno::EEXIST),
                 _ => return Err(Errno::EISDIR),
             };
-            if create {
-                if name.directory_only {
-                    walk.check_search_permission()?;
-                    return Err(Errno::EISDIR);
-                }
+            if create && name.directory_only {
+                walk.check_search_permission()?;
+                return Err(Errno::EISDIR);
             }
             if create && !walk.place.node.is_made_up() {
                 let mount = walk.place.mount.clone();
