@@ -11,7 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::forward::Forward;
 use crate::isle::Isle;
 use crate::order::{self, Damaged, Order, Variable, Verbosity, Word};
-use crate::{export, preload, size};
+use crate::{export, mount, preload, size};
 
 /// A Rust unikernel with its files inside: start guest programs, compare them.
 ///
@@ -56,6 +56,11 @@ pub struct RunArgs {
     /// Show HOST_DIR to the guest at GUEST_DIR [default: /host], each call forwarded
     #[arg(long, value_name = "HOST_DIR[:GUEST_DIR]")]
     forward: Vec<OsString>,
+    /// Mount tmpfs:DIR[:OPTIONS], a new ramdisk; bind:SOURCE:DIR[:OPTIONS], a directory at another
+    /// place too; or host:HOST_DIR:DIR[:ro], as --forward; may be repeated. OPTIONS are as for
+    /// mount(8), such as size=64m,mode=1777,noatime
+    #[arg(long, value_name = "SPEC")]
+    mount: Vec<OsString>,
     /// Begin with the files of ARCHIVE, or of a directory of the host's, below DIR [default: /];
     /// may be repeated. tar (ustar, GNU, pax) or cpio (newc), plain or compressed by gzip or zstd
     #[arg(long, value_name = "ARCHIVE[:DIR]")]
@@ -295,6 +300,9 @@ impl RunArgs {
         }
         for argument in &self.forward {
             order.forwards.push(Forward::parse(argument)?);
+        }
+        for argument in &self.mount {
+            mount::add(argument, &mut order)?;
         }
         set_files_and_env(&mut order, &self.preload, self.preload_lenient, &self.env)?;
         for argument in &self.export {

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anchorite_interface::ARCHIVES_DIR;
+use anchorite_interface::{ARCHIVES_DIR, FORWARD, READ_ONLY, escape};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
@@ -50,46 +50,60 @@ impl Forward {
         let is_host_path_with_colon = parts.next().is_some()
             || (guest.is_some_and(|guest| !guest.starts_with('/')) && Path::new(text).exists());
         if is_host_path_with_colon {
-            return Err(colon_refusal(text));
+            return Err(colon_refusal("--forward", text));
         }
-        Self::new(Path::new(host), guest.unwrap_or(DEFAULT_GUEST_DIR), Access::ReadWrite)
+        Self::new(
+            "--forward",
+            Path::new(host),
+            guest.unwrap_or(DEFAULT_GUEST_DIR),
+            Access::ReadWrite,
+        )
     }
 
-    /// Checks both sides of a forwarded directory.
-    pub fn new(host: &Path, guest: &str, access: Access) -> Result<Self> {
+    /// Checks both sides of a directory that was given to `option`.
+    pub fn new(option: &str, host: &Path, guest: &str, access: Access) -> Result<Self> {
         let shown = host.display();
         if host.as_os_str().is_empty() {
-            return Err(Failure::usage(
-                "--forward needs a host directory before the colon, such as --forward .:/host",
-            ));
+            return Err(Failure::usage(format!(
+                "{option} needs a directory of the host's before the guest's, such as .:/host",
+            )));
         }
         let resolved = host.canonicalize().map_err(|error| {
             Failure::usage(format!(
-                "--forward {shown}: {}: name a directory of this host",
+                "{option} {shown}: {}: name a directory of this host",
                 describe(&error)
             ))
         })?;
         if !resolved.is_dir() {
             return Err(Failure::usage(format!(
-                "--forward {shown}: not a directory: name the directory that it is in"
+                "{option} {shown}: not a directory: name the directory that it is in"
             )));
         }
         let Some(text) = resolved.to_str() else {
             return Err(Failure::usage(format!(
-                "--forward {shown}: uhyve takes only paths in UTF-8: rename the directory"
+                "{option} {shown}: uhyve takes only paths in UTF-8: rename the directory"
             )));
         };
         if text.contains(':') {
-            return Err(colon_refusal(text));
+            return Err(colon_refusal(option, text));
         }
-        let guest = guest_dir("--forward", guest, Root::Refused, DEFAULT_GUEST_DIR)?;
+        let guest = guest_dir(option, guest, Root::Refused, DEFAULT_GUEST_DIR)?;
         if Path::new(&guest).starts_with(ARCHIVES_DIR) {
             return Err(Failure::usage(format!(
-                "--forward: the guest directory `{guest}` is where archives are shown to a guest: \
+                "{option}: the guest directory `{guest}` is where archives are shown to a guest: \
                  choose another, such as {DEFAULT_GUEST_DIR}"
             )));
         }
         Ok(Forward { host: resolved, guest, access })
+    }
+
+    /// The kernel argument that has the guest mount it.
+    pub fn kernel_argument(&self) -> String {
+        let read_only = match self.access {
+            Access::ReadWrite => "",
+            Access::ReadOnly => READ_ONLY,
+        };
+        format!("{FORWARD}={}{read_only}", escape(self.guest.as_bytes()))
     }
 
     /// The mapping as uhyve takes it.
@@ -126,9 +140,9 @@ pub fn describe(error: &std::io::Error) -> String {
     }
 }
 
-fn colon_refusal(text: &str) -> Failure {
+fn colon_refusal(option: &str, text: &str) -> Failure {
     Failure::usage(format!(
-        "--forward {text}: a host path with a colon in it cannot be forwarded: use a symbolic \
+        "{option} {text}: a host path with a colon in it cannot be forwarded: use a symbolic \
          link's target, or a bind mount, without one"
     ))
 }
@@ -221,7 +235,9 @@ mod tests {
 
     #[test]
     fn overlapping_guest_directories_are_refused() {
-        let at = |guest: &str| Forward::new(Path::new("/"), guest, Access::ReadWrite).unwrap();
+        let at = |guest: &str| {
+            Forward::new("--forward", Path::new("/"), guest, Access::ReadWrite).unwrap()
+        };
         assert!(check_disjoint(&[at("/a"), at("/b"), at("/ab")]).is_ok());
         for (one, other) in [("/a", "/a"), ("/a", "/a/b"), ("/a/b", "/a")] {
             assert!(check_disjoint(&[at(one), at(other)]).is_err(), "{one} {other}");

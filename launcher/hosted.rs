@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
@@ -18,13 +19,13 @@ use std::{mem, panic, thread};
 use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED, STATUS_PANIC, header};
 use anchorite_programs::Context;
 use anchorite_syscalls::{
-    Errno, Exported, HostFd, HostFiles, Limits, OnDamage, Platform, PreloadError, Preloaded,
-    Result, Stream, System, c, declare_alone, hosted,
+    Errno, Exported, HostFd, HostFiles, Limits, MountSpec, OnDamage, Platform, PreloadError,
+    Preloaded, Result, Stream, System, c, declare_alone, hosted,
 };
 use libc::timespec;
 
 use crate::archive::Archive;
-use crate::forward::{Forward, describe};
+use crate::forward::{Access, Forward, describe};
 use crate::order::{Damaged, Order, Verbosity};
 use crate::programs;
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
@@ -61,12 +62,26 @@ pub fn main(parent: &str, order: &str) -> ! {
         Ok(sys) => Box::leak(Box::new(sys)),
         Err(errno) => fail(&format!("the ramdisk cannot be made ({errno}): take more --memory")),
     };
+    for word in &order.mounts {
+        let refused = |why: &dyn Display| -> ! {
+            fail(&format!("--mount {}: {why}", word.bytes().escape_ascii()))
+        };
+        match MountSpec::parse(word.bytes()) {
+            Ok(spec) => sys.mount_as(&spec).unwrap_or_else(|errno| refused(&errno.message())),
+            Err(error) => refused(&error),
+        }
+    }
     for archive in &order.preloads {
         preload(sys, archive, order.damaged);
     }
     for forward in &order.forwards {
-        let mounted = HostDir::open(forward)
-            .and_then(|host| sys.mount_host(forward.guest.as_bytes(), Arc::new(host)));
+        let mounted = HostDir::open(forward).and_then(|host| {
+            let (dir, host) = (forward.guest.as_bytes(), Arc::new(host));
+            match forward.access {
+                Access::ReadWrite => sys.mount_host(dir, host),
+                Access::ReadOnly => sys.mount_host_read_only(dir, host),
+            }
+        });
         if let Err(errno) = mounted {
             fail(&format!(
                 "{} cannot be forwarded to {} ({errno}): see whether it can be read",

@@ -19,6 +19,7 @@ mod hermit;
 mod hosted;
 mod isle;
 mod machine;
+mod mount;
 mod order;
 mod pack;
 mod preload;

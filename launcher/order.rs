@@ -4,13 +4,13 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use anchorite_interface::{EXPORT, FORWARD, PRELOAD, escape};
+use anchorite_interface::{EXPORT, PRELOAD, escape};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
 use crate::failure::{Failure, Result};
 use crate::forward::{self, Forward};
-use crate::size;
+use crate::{mount, size};
 
 /// Bytes that arguments, environment, forwarded paths and archives may take together as
 /// the guest is handed them. uhyve's device tree holds 16 KiB; the rest of it
@@ -86,6 +86,10 @@ pub struct Order {
     pub memory_bytes: u64,
     /// Host directories that it sees.
     pub forwards: Vec<Forward>,
+    /// What is mounted before its files come, one after another, as [`MountSpec`] reads it.
+    ///
+    /// [`MountSpec`]: anchorite_syscalls::MountSpec
+    pub mounts: Vec<Word>,
     /// Archives that its files come from, one after another.
     pub preloads: Vec<Archive>,
     /// What becomes of them if they are damaged.
@@ -132,6 +136,7 @@ impl Order {
             cpus: 1,
             memory_bytes: size::DEFAULT_BYTES,
             forwards: Vec::new(),
+            mounts: Vec::new(),
             preloads: Vec::new(),
             damaged: Damaged::Refused,
             exports: Vec::new(),
@@ -177,11 +182,10 @@ impl Order {
             .forwards
             .iter()
             // Once as a mount of uhyve's, once as a kernel argument.
-            .map(|forward| {
-                let kernel_argument = FORWARD.len() + 2;
-                forward.guest.len() + escape(forward.guest.as_bytes()).len() + kernel_argument
-            })
+            .map(|forward| forward.guest.len() + forward.kernel_argument().len() + 1)
             .sum();
+        let mounts: usize =
+            self.mounts.iter().map(|word| mount::kernel_argument(word).len() + 1).sum();
         let archives: usize =
             [("preload", &self.preloads, PRELOAD), ("export", &self.exports, EXPORT)]
                 .iter()
@@ -194,7 +198,7 @@ impl Order {
                 })
                 .sum();
         let cpus = (self.cpus as usize - 1) * DEVICE_TREE_CPU_BYTES;
-        args + env + forwards + archives + cpus
+        args + env + forwards + mounts + archives + cpus
     }
 }
 

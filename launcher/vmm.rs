@@ -17,7 +17,7 @@ use std::time::Duration;
 use std::{fs, panic, thread};
 
 use anchorite_interface::{
-    EXPORT, FORWARD, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, STATUS_ISLE_FAILED, VERBOSE, escape,
+    EXPORT, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, STATUS_ISLE_FAILED, VERBOSE,
 };
 use landlock::{
     ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
@@ -30,6 +30,7 @@ use uhyvelib::{DefaultBackend, HypervisorError, UhyveVm};
 
 use crate::archive::Archive;
 use crate::forward::{Access, Forward, describe};
+use crate::mount;
 use crate::order::{Damaged, Order, Verbosity};
 use crate::programs;
 use crate::size::{LIMIT_BYTES, MIB};
@@ -123,8 +124,9 @@ fn params(order: &Order, archives: &Archives, scratch: &Path) -> Result<Params, 
         Verbosity::Log => kernel_args.push(VERBOSE.to_owned()),
     }
     for forward in &order.forwards {
-        kernel_args.push(format!("{FORWARD}={}", escape(forward.guest.as_bytes())));
+        kernel_args.push(forward.kernel_argument());
     }
+    kernel_args.extend(order.mounts.iter().map(mount::kernel_argument));
     for (number, archive) in order.preloads.iter().enumerate() {
         kernel_args.push(archive.kernel_argument(PRELOAD, "preload", number));
     }

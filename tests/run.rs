@@ -364,6 +364,46 @@ fn forwards_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn mounts_are_there_before_the_files_come() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(directory.path().join("file"), [b'x'; 20_000]).expect("it can be written");
+    let shown = directory.path().display();
+    let (preload, host) = (format!("{shown}:/a/in"), format!("host:{shown}:/h:ro"));
+    for isle in isles("mounts_are_there_before_the_files_come") {
+        let with = |options: &[&str], program: &[&str]| {
+            let mut args = vec!["run", "--isle", isle];
+            args.extend(options.iter().flat_map(|option| ["--mount", option]));
+            args.extend(["--preload", &preload]);
+            args.extend(program);
+            run(&args)
+        };
+        let bound = with(&["tmpfs:/a:size=1m", "bind:/a/in:/b/c", &host], &["cat", "/b/c/file"]);
+        assert_eq!(stdout(&bound), "x".repeat(20_000), "{isle}: {}", stderr(&bound));
+        let host = with(&[&host], &["cat", "/h/file"]);
+        assert_eq!(stdout(&host), "x".repeat(20_000), "{isle}: {}", stderr(&host));
+        let small = with(&["tmpfs:/a:nr_inodes=2"], &["ls", "/"]);
+        assert_refused(&small, 1, "there is no room for it");
+        let file = with(&["tmpfs:/a/in", "tmpfs:/a/in/d", "bind:/a:/a/in/d"], &["ls", "/a/in/d"]);
+        assert_eq!(stdout(&file), "in\n", "{isle}: {}", stderr(&file));
+    }
+}
+
+#[test]
+fn mounts_that_cannot_be_are_refused() {
+    for (spec, words) in [
+        ("tmpfs", "give it as tmpfs:DIR[:OPTIONS]"),
+        ("swap:/a", "there is no such file system"),
+        ("tmpfs:a", "give it from the root"),
+        ("tmpfs:/", "name a directory below it"),
+        ("tmpfs:/a:size=lots", "an option is unknown"),
+        ("host:/nonexistent/anchorite:/a", "name a directory of this host"),
+        ("host:/", "host:HOST_DIR:DIR"),
+    ] {
+        assert_refused(&run(&["run", "--mount", spec, "hello"]), 2, words);
+    }
+}
+
+#[test]
 fn a_host_path_that_is_not_utf8_is_refused() {
     let parent = tempfile::tempdir().unwrap();
     let odd = parent.path().join(OsStr::from_bytes(b"odd\xff"));

@@ -220,6 +220,41 @@ impl<T> Drop for Arc<T> {
     }
 }
 
+/// An [`Arc`] that is seldom met: to count it is out of line, so that whoever might have one has
+/// short code.
+pub struct Seldom<T>(ManuallyDrop<Arc<T>>);
+
+impl<T> From<Arc<T>> for Seldom<T> {
+    fn from(reference: Arc<T>) -> Seldom<T> {
+        Seldom(ManuallyDrop::new(reference))
+    }
+}
+
+impl<T> Deref for Seldom<T> {
+    type Target = Arc<T>;
+
+    fn deref(&self) -> &Arc<T> {
+        &self.0
+    }
+}
+
+impl<T> Clone for Seldom<T> {
+    #[cold]
+    #[inline(never)]
+    fn clone(&self) -> Seldom<T> {
+        Seldom(self.0.clone())
+    }
+}
+
+impl<T> Drop for Seldom<T> {
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        // SAFETY: dropped once, here.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
 impl<T: fmt::Debug> fmt::Debug for Arc<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)

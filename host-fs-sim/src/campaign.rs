@@ -20,7 +20,7 @@ use std::fmt::Write;
 
 use anchorite_fs::{Limits, PAGE_BYTES};
 use anchorite_programs::posix::script::{Outcome, Reply, Run, Statement, Value, World};
-use anchorite_syscalls::System;
+use anchorite_syscalls::{Errno, System};
 use anyhow::Result;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -405,6 +405,9 @@ pub(crate) fn left_over(system: &System) -> Option<String> {
     system.setresuid(KEEP, 0, KEEP).ok()?;
     let most = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
     system.setrlimit(libc::RLIMIT_NOFILE, most).ok()?;
+    if let Err(errno) = unmount_all(system) {
+        return Some(format!("the mounts cannot be taken away: {errno:?}"));
+    }
     let mut methods = Methods(system);
     let removed = tree::remove_all(&mut methods);
     let usage = system.usage();
@@ -415,6 +418,52 @@ pub(crate) fn left_over(system: &System) -> Option<String> {
         }
         Ok(()) => unsound(system),
     }
+}
+
+/// Takes away all that is mounted, from the root of the tree, whatever the root directory is
+/// by now.
+fn unmount_all(system: &System) -> Result<(), Errno> {
+    system.close_range(3, u32::MAX, 0)?;
+    system.chdir(b"/")?;
+    let number = |path: &[u8]| system.stat(path).map(|stat| (stat.st_dev, stat.st_ino));
+    if number(b"/")? != judge::FIRST_ROOT {
+        // Who may change the root can leave it: for one that the working directory is not in.
+        system.mount(None, b"/", Some(b"ramfs"), 0, None)?;
+        system.chroot(b"/..")?;
+        while number(b".")? != number(b"..")? {
+            system.chdir(b"..")?;
+        }
+        system.chroot(b".")?;
+    }
+    for flags in [libc::MS_REMOUNT, libc::MS_REMOUNT | libc::MS_BIND] {
+        system.mount(None, b"/", None, flags, None)?;
+    }
+    let text = system.mounts_text()?;
+    let lines = text.split(|byte| *byte == b'\n').rev();
+    for path in lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(1)) {
+        // Whatever is mounted in it goes with it, and the first mount stays.
+        match system.umount2(&unescaped(path), libc::MNT_DETACH) {
+            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// A path of `proc_pid_mounts(5)`, in which some bytes are told by three octal digits.
+fn unescaped(mut path: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some((&first, rest)) = path.split_first() {
+        let digit = |at: usize| rest.get(at).map_or(0, |digit| digit.wrapping_sub(b'0'));
+        if first == b'\\' && rest.len() >= 3 {
+            bytes.push(digit(0) << 6 | digit(1) << 3 | digit(2));
+            path = &rest[3..];
+        } else {
+            bytes.push(first);
+            path = rest;
+        }
+    }
+    bytes
 }
 
 /// The arguments of a call of one path.

@@ -15,7 +15,7 @@
 use alloc::vec::Vec;
 
 use anchorite_interface::{
-    EXPORT, FORWARD, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, VERBOSE, unescape,
+    EXPORT, FORWARD, FRAMED, MACHINE, MOUNT, PRELOAD, PRELOAD_LENIENT, READ_ONLY, VERBOSE, unescape,
 };
 
 /// How output leaves the image.
@@ -49,6 +49,15 @@ pub struct Archive {
     pub dir: Vec<u8>,
 }
 
+/// A directory to mount the host's files at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// The directory.
+    pub dir: Vec<u8>,
+    /// Whether nothing there is to be changed.
+    pub is_read_only: bool,
+}
+
 /// What becomes of a damaged archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Damaged {
@@ -67,7 +76,9 @@ pub struct CommandLine {
     /// From [`VERBOSE`] and [`MACHINE`].
     pub log: LogLevel,
     /// Directories to mount the host's files at ([`FORWARD`]).
-    pub forward: Vec<Vec<u8>>,
+    pub forward: Vec<Forward>,
+    /// What else to mount ([`MOUNT`]).
+    pub mount: Vec<Vec<u8>>,
     /// Archives to fill directories from ([`PRELOAD`]).
     pub preload: Vec<Archive>,
     /// From [`PRELOAD_LENIENT`].
@@ -97,7 +108,11 @@ pub fn parse(line: &[u8]) -> CommandLine {
         } else if word.text == PRELOAD_LENIENT.as_bytes() {
             found.damaged = Damaged::Skipped;
         } else if let Some(dir) = value_of(FORWARD, &word.text) {
-            found.forward.push(unescaped(dir));
+            let without = dir.strip_suffix(READ_ONLY.as_bytes());
+            let dir = unescaped(without.unwrap_or(dir));
+            found.forward.push(Forward { dir, is_read_only: without.is_some() });
+        } else if let Some(spec) = value_of(MOUNT, &word.text) {
+            found.mount.push(unescaped(spec));
         } else if let Some(value) = value_of(PRELOAD, &word.text) {
             found.preload.push(archive(value));
         } else if let Some(value) = value_of(EXPORT, &word.text) {
@@ -298,10 +313,12 @@ mod tests {
 
     #[test]
     fn kernel_arguments_stand_before_the_dashes() {
-        let found = parse(b"anchorite.verbose odd anchorite.forward=/a%20b anchorite.forward=/c -- anchorite.framed x");
+        let found = parse(b"anchorite.verbose odd anchorite.forward=/a%20b anchorite.forward=/c:ro anchorite.mount=tmpfs:/t%20t:ro -- anchorite.framed x");
         assert_eq!(found.log, LogLevel::Verbose);
         assert_eq!(found.format, Format::Plain);
-        assert_eq!(found.forward, [b"/a b".to_vec(), b"/c".to_vec()]);
+        let forward = |dir: &[u8], is_read_only| Forward { dir: dir.to_vec(), is_read_only };
+        assert_eq!(found.forward, [forward(b"/a b", false), forward(b"/c", true)]);
+        assert_eq!(found.mount, [b"tmpfs:/t t:ro"]);
         assert_eq!(found.unknown, [b"odd".to_vec()]);
         assert_eq!(found.args, [b"anchorite.framed".to_vec(), b"x".to_vec()]);
     }

@@ -3,13 +3,14 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt::Display;
 
 use anchorite_interface::FORWARD;
 use anchorite_programs::{Context, Program};
-use anchorite_syscalls::{Limits, Platform, System, c, declare_alone, declare_cores};
+use anchorite_syscalls::{Limits, MountSpec, Platform, System, c, declare_alone, declare_cores};
 
 use crate::boot::{HANDOVER, Handover, fail};
-use crate::cmdline::{self, CommandLine, LogLevel};
+use crate::cmdline::{self, CommandLine, Forward, LogLevel};
 use crate::cpu::{self, MAX_CORES};
 use crate::host_files::UhyveFiles;
 use crate::machine::{self, Machine};
@@ -62,6 +63,7 @@ pub extern "C" fn start() -> ! {
         let memory = machine.memory.start as usize..machine.memory.end as usize;
         Arc::new(UhyveFiles::new(memory, &mounts))
     });
+    mount(system, &line);
     preload::fill(system, &line, files.as_deref(), image);
     if let Some(files) = files {
         forward(system, &line, &files);
@@ -91,10 +93,31 @@ pub extern "C" fn start() -> ! {
     platform.exit(status)
 }
 
+/// Mounts what the command line asks for.
+fn mount(system: &System, line: &CommandLine) {
+    for word in &line.mount {
+        let refused = |why: &dyn Display| -> ! {
+            fail(format_args!("--mount {}: {why}", word.escape_ascii()))
+        };
+        match MountSpec::parse(word) {
+            Ok(spec) => {
+                if let Err(error) = system.mount_as(&spec) {
+                    refused(&error.message());
+                }
+            }
+            Err(error) => refused(&error),
+        }
+    }
+}
+
 /// Mounts the host's files wherever the command line asks for them.
 fn forward(system: &System, line: &CommandLine, files: &Arc<UhyveFiles>) {
-    for dir in &line.forward {
-        if let Err(error) = system.mount_host(dir, files.clone()) {
+    for Forward { dir, is_read_only } in &line.forward {
+        let mounted = match is_read_only {
+            true => system.mount_host_read_only(dir, files.clone()),
+            false => system.mount_host(dir, files.clone()),
+        };
+        if let Err(error) = mounted {
             fail(format_args!(
                 "{FORWARD}={}: the host's files cannot be mounted there: {}",
                 dir.escape_ascii(),

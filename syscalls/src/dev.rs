@@ -118,7 +118,12 @@ impl System {
         let file_system = Arc::try_new(FileSystem::new(kind, content, false))?;
         let source = try_bytes(kind.name.as_bytes())?;
         let mount = Arc::try_new(Mount::new(file_system, root, source, MountFlags::DEFAULT))?;
-        self.attach(over, |over| Ok([(mount.clone(), over)]))?;
+        self.attach(over, &mut |over| {
+            let mut planned = Vec::new();
+            planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
+            planned.push((mount.clone(), over));
+            Ok(planned)
+        })?;
         Ok(made)
     }
 

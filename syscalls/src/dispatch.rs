@@ -278,6 +278,7 @@ impl System {
 
     /// `mount(2)`. Strings that are none are only looked at where they are wanted; of the
     /// options at most a page is read, and as much of it as there is.
+    #[cold]
     fn mount_raw(&self, [source, target, kind, flags, data]: [u64; 5]) -> Result<()> {
         let memory = self.user_memory();
         let string = |address: u64| match address {

@@ -12,7 +12,9 @@
 //!   and the hosted isle implement.
 //! * `user`: the program's memory, checked.
 //! * `node`: a file of any mounted file system. `ramdisk`, `forward` and `proc` are the
-//!   three that there are; `mounts` says which is where, `dev` what is there from the start.
+//!   three that there are; `mounts` says which is where, and how another is added
+//!   (`mounts::file_system`); `mount_spec` reads a mount from a command line; `dev` has what is
+//!   mounted from the start.
 //! * `walk`: from a path to a file.
 //! * `file`, `device`, `pipe`: open file descriptions; `descriptors`: the table of them.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
@@ -33,6 +35,7 @@
 //! | readv, writev, preadv, pwritev, preadv2, pwritev2 | `readv(2)` | `calls::vectors` | rows in `oracle/rows/by_number.txt` |
 //! | mkdir, mknod, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` | `oracle/names.rs`, `oracle/listing.rs`, rows in `posix/names.txt` |
 //! | chdir, fchdir, getcwd | each its own | `calls::working_directory` | `oracle/paths.rs` |
+//! | mount, umount2, chroot | each its own | `calls::mounts` | rows in `posix/mounts.txt`, `tests/mounts.rs` |
 //! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` | `oracle/metadata.rs`, rows in `posix/metadata.txt` and `posix/permissions.txt` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` | rows in `posix/metadata.txt` |
 //! | setxattr, getxattr, listxattr, removexattr, and with `l` and `f` | `xattr(7)`, each its own | `calls::xattrs` | rows in `posix/attributes.txt` |
@@ -76,6 +79,7 @@ pub mod host;
 pub mod hosted;
 mod identity;
 mod limits;
+mod mount_spec;
 mod mounts;
 mod node;
 mod pipe;
@@ -95,6 +99,7 @@ pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
 pub use anchorite_fs::{Errno, Lender, Limits, Result, Usage, check};
 pub use export::{ExportError, Exported};
 pub use host::{HostFd, HostFiles};
+pub use mount_spec::{MountSpec, MountSpecError};
 pub use platform::{Memory, Platform, Stream};
 pub use preload::{OnDamage, PreloadError, Preloaded};
 pub use system::System;

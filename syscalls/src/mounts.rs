@@ -15,9 +15,10 @@
 pub(crate) mod file_system;
 pub(crate) mod options;
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
-use anchorite_fs::mem::Arc;
+use anchorite_fs::mem::{Arc, Seldom};
 use anchorite_fs::sync::{AtomicU8, AtomicU32, AtomicUsize, Class, Mutex, Ordering};
 use anchorite_fs::{AccessTime, FileType, Inode, InodeRef};
 use foldhash::fast::FixedState;
@@ -38,7 +39,13 @@ pub(crate) enum MountRef {
     /// The ramdisk at `/`. [`System::mount_of`](crate::System) has it.
     First,
     /// Any other.
-    Further(Arc<Mount>),
+    Further(Seldom<Mount>),
+}
+
+impl From<&Arc<Mount>> for MountRef {
+    fn from(mount: &Arc<Mount>) -> MountRef {
+        MountRef::Further(Seldom::from(mount.clone()))
+    }
 }
 
 impl MountRef {
@@ -75,7 +82,7 @@ impl MountRef {
     fn address(&self) -> usize {
         match self {
             MountRef::First => 0,
-            MountRef::Further(mount) => core::ptr::from_ref(&**mount).addr(),
+            MountRef::Further(mount) => core::ptr::from_ref(&***mount).addr(),
         }
     }
 
@@ -224,6 +231,41 @@ pub(crate) type Planned = (Arc<Mount>, Place);
 /// What was taken out of the table: to be dropped when the table is not held any more.
 pub(crate) type Detached = Vec<(Arc<Mount>, Option<Place>)>;
 
+/// A mount with a number to sort by.
+pub(crate) struct Numbered {
+    number: u64,
+    pub(crate) mount: Arc<Mount>,
+}
+
+impl PartialEq for Numbered {
+    fn eq(&self, other: &Numbered) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Numbered {}
+
+impl PartialOrd for Numbered {
+    fn partial_cmp(&self, other: &Numbered) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Numbered {
+    fn cmp(&self, other: &Numbered) -> core::cmp::Ordering {
+        self.number.cmp(&other.number)
+    }
+}
+
+/// One of the mounts that [`Mounts::below`] finds.
+pub(crate) struct Below {
+    pub(crate) mount: MountRef,
+    /// The place in the list of what it is mounted in; 0 for the first itself.
+    pub(crate) parent: usize,
+    /// What it covers there. None of the first, for which that does not matter.
+    pub(crate) over: Option<Node>,
+}
+
 /// Whether [`Mounts::attach`] did it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attached {
@@ -238,13 +280,14 @@ impl Mounts {
     }
 
     /// What is mounted at `place`, or `place` itself.
+    #[cold]
     pub(crate) fn top(&self, mut place: Place) -> Place {
         while place.is_covered()
             && let Some(entry) = Point::of(&place).and_then(|point| self.by_point.get(&point))
         {
             entry.mount.pass();
             let node = entry.mount.root.clone();
-            place = Place { mount: MountRef::Further(entry.mount.clone()), node };
+            place = Place { mount: MountRef::from(&entry.mount), node };
         }
         place
     }
@@ -254,6 +297,7 @@ impl Mounts {
     ///
     /// # Errors
     /// ENOENT if the place is in no tree; ENOSPC; ENOMEM.
+    #[cold]
     pub(crate) fn attach(&mut self, planned: &[Planned]) -> Result<Attached> {
         let Some((_, first)) = planned.first() else { return Ok(Attached::Yes) };
         if !first.mount.is_attached() {
@@ -284,6 +328,7 @@ impl Mounts {
     /// # Errors
     /// EINVAL if the mount is in no tree; ENOENT if the place is; ELOOP for a place in the mount itself;
     /// ENOSPC, ENOMEM.
+    #[cold]
     pub(crate) fn move_to(
         &mut self,
         mount: &Arc<Mount>,
@@ -334,74 +379,73 @@ impl Mounts {
     ///
     /// # Errors
     /// EINVAL if it is in no tree; ENOMEM.
+    #[cold]
     pub(crate) fn detach(&mut self, mount: &Arc<Mount>) -> Result<Detached> {
-        let below = self.below(mount)?;
+        let below = self.below(MountRef::from(mount))?;
         let mut detached = Vec::new();
         detached.try_reserve_exact(below.len()).map_err(|_| Errno::ENOMEM)?;
-        for mount in below {
+        for Below { mount, .. } in below {
+            let MountRef::Further(mount) = mount else { return Err(Errno::EINVAL) };
             let over = mount.covers().ok_or(Errno::EINVAL)?;
             let covered = self.detach_one(&mount, &over);
-            detached.push((mount, covered));
+            detached.push(((*mount).clone(), covered));
         }
         Ok(detached)
     }
 
-    /// A mount, and all that is mounted in it, each after what it is mounted in.
+    /// A mount, and all that is mounted in it, each after what it is mounted in, with the place
+    /// of that in the list, and what it covers there.
     ///
     /// # Errors
     /// ENOMEM.
-    pub(crate) fn below(&self, mount: &Arc<Mount>) -> Result<Vec<Arc<Mount>>> {
+    #[cold]
+    pub(crate) fn below(&self, top: MountRef) -> Result<Vec<Below>> {
+        let is_leaf = top.further().is_some_and(|mount| mount.further.load(Ordering::Relaxed) == 0);
+        let by_parent =
+            if is_leaf { Vec::new() } else { self.sorted(|point, _| point.mount as u64)? };
         let mut found = Vec::new();
         found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        found.push(mount.clone());
+        found.push(Below { mount: top, parent: 0, over: None });
         let mut next = 0;
         while next < found.len() {
-            let parent = MountRef::Further(found[next].clone());
-            next += 1;
-            self.mounted_in(&parent, &mut |mount, _| {
+            let parent = found[next].mount.address() as u64;
+            let first = by_parent.partition_point(|other| other.number < parent);
+            let inside = by_parent[first..].iter().take_while(|other| other.number == parent);
+            for Numbered { mount, .. } in inside {
+                let over = mount.covers().map(|place| place.node);
                 found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                found.push(mount.clone());
-                Ok(())
-            })?;
+                let mount = MountRef::from(mount);
+                found.push(Below { mount, parent: next, over });
+            }
+            next += 1;
         }
         Ok(found)
-    }
-
-    /// Calls `with` with each mount that covers something in `parent`, and what.
-    ///
-    /// # Errors
-    /// What `with` says.
-    pub(crate) fn mounted_in(
-        &self,
-        parent: &MountRef,
-        with: &mut dyn FnMut(&Arc<Mount>, Place) -> Result<()>,
-    ) -> Result<()> {
-        if parent.further().is_some_and(|mount| mount.further.load(Ordering::Relaxed) == 0) {
-            return Ok(());
-        }
-        for Entry { mount, .. } in self.by_point.values() {
-            if let Some(over) = mount.covers()
-                && over.mount.is(parent)
-            {
-                with(mount, over)?;
-            }
-        }
-        Ok(())
     }
 
     /// All mounts but the first, in the order in which they were made.
     ///
     /// # Errors
     /// ENOMEM.
-    pub(crate) fn all(&self) -> Result<Vec<Arc<Mount>>> {
+    pub(crate) fn all(&self) -> Result<Vec<Numbered>> {
+        self.sorted(|_, entry| entry.number)
+    }
+
+    /// All mounts but the first, by a number that each has.
+    #[cold]
+    fn sorted(&self, number: fn(&Point, &Entry) -> u64) -> Result<Vec<Numbered>> {
         let mut all = Vec::new();
         all.try_reserve_exact(self.by_point.len()).map_err(|_| Errno::ENOMEM)?;
-        all.extend(self.by_point.values().map(|entry| (entry.number, entry.mount.clone())));
-        all.sort_unstable_by_key(|(number, _)| *number);
-        Ok(all.into_iter().map(|(_, mount)| mount).collect())
+        let entries = self.by_point.iter();
+        all.extend(entries.map(|(point, entry)| Numbered {
+            number: number(point, entry),
+            mount: entry.mount.clone(),
+        }));
+        // A heap is less code than the sort of slices, which is made to be fast.
+        Ok(BinaryHeap::from(all).into_sorted_vec())
     }
 
     /// Mounts where there is room for it and nothing is mounted.
+    #[cold]
     fn attach_one(&mut self, mount: &Arc<Mount>, over: &Place) -> Result<()> {
         let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
         inode.count_mount()?;
@@ -417,6 +461,7 @@ impl Mounts {
     }
 
     /// Takes a mount away from what it covers, which is returned.
+    #[cold]
     fn detach_one(&mut self, mount: &Arc<Mount>, over: &Place) -> Option<Place> {
         let Node::Ramdisk(inode) = &over.node else { return None };
         // The caller has another reference.

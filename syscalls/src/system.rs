@@ -22,7 +22,7 @@ use crate::identity::Identity;
 use crate::limits::ResourceLimits;
 use crate::mounts::file_system::{Content, FIRST, FileSystem, HOST, PIPES};
 use crate::mounts::options::MountFlags;
-use crate::mounts::{Attached, Mount, MountRef, Mounts, Planned};
+use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned};
 use crate::node::{Files, Node};
 use crate::pipe::Pipes;
 use crate::platform::Stream;
@@ -142,6 +142,24 @@ impl System {
     /// EINVAL unless `dir` is absolute and not `/`, and if it lies in a mount that is no
     /// ramdisk; ENOTDIR if it is a file; those of `mkdir(2)`; ENOSPC for too many mounts; ENOMEM.
     pub fn mount_host(&self, dir: &[u8], host: StdArc<dyn HostFiles>) -> Result<()> {
+        self.mount_host_with(dir, host, MountFlags::DEFAULT)
+    }
+
+    /// As [`mount_host`](System::mount_host), and nothing can be changed there.
+    ///
+    /// # Errors
+    /// Those of [`mount_host`](System::mount_host).
+    pub fn mount_host_read_only(&self, dir: &[u8], host: StdArc<dyn HostFiles>) -> Result<()> {
+        self.mount_host_with(dir, host, MountFlags::DEFAULT | MountFlags::READ_ONLY)
+    }
+
+    #[cold]
+    fn mount_host_with(
+        &self,
+        dir: &[u8],
+        host: StdArc<dyn HostFiles>,
+        flags: MountFlags,
+    ) -> Result<()> {
         let dir = trim_slashes(dir);
         if dir.is_empty() {
             return Err(Errno::EINVAL);
@@ -150,13 +168,11 @@ impl System {
             let over = self.make_directory_at(caller, dir)?;
             let root = Node::Host(HostNode::root(host, dir)?);
             let file_system = FileSystem::new(HOST, Content::Nothing, false);
-            let (source, flags) = (try_bytes(HOST.name.as_bytes())?, MountFlags::DEFAULT);
+            let source = try_bytes(HOST.name.as_bytes())?;
             let mount = Arc::try_new(Mount::new(Arc::try_new(file_system)?, root, source, flags))?;
-            self.attach(over, |over| {
-                if over.node.is_not_directory() {
-                    return Err(Errno::ENOTDIR);
-                }
-                Ok([(mount.clone(), over)])
+            self.attach(over, &mut |over| match over.node.is_not_directory() {
+                true => Err(Errno::ENOTDIR),
+                false => one(&mount, over),
             })
         })
     }
@@ -167,16 +183,17 @@ impl System {
     /// # Errors
     /// EINVAL for a place in another file system than a ramdisk; ENOENT for one in no tree, or
     /// without a name any more; what `plan` says; ENOSPC for too many mounts; ENOMEM.
-    pub(crate) fn attach<P: AsRef<[Planned]>>(
+    #[cold]
+    pub(crate) fn attach(
         &self,
         over: Place,
-        mut plan: impl FnMut(Place) -> Result<P>,
+        plan: &mut dyn FnMut(Place) -> Result<Vec<Planned>>,
     ) -> Result<()> {
         loop {
             let over = self.top(over.clone());
             let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
             let planned = plan(over.clone())?;
-            match inode.cover(|| self.mounts.write().attach(planned.as_ref()))? {
+            match inode.cover(|| self.mounts.write().attach(&planned))? {
                 Attached::Yes => return Ok(()),
                 Attached::Covered => {}
             }
@@ -240,7 +257,7 @@ impl System {
         self.descriptors
             .each(|file| file.place.as_ref().map_or(Ok(()), |place| hold(&place.node)))?;
         let mounts = self.mounts.read().all()?;
-        for mount in &mounts {
+        for Numbered { mount, .. } in &mounts {
             hold(&mount.root)?;
             if let Some(over) = mount.covers() {
                 hold(&over.node)?;
@@ -250,8 +267,9 @@ impl System {
             Some(ramdisk) => ramdisk.check(Held::These(&held))?,
             None => Report::default(),
         };
-        for (at, mount) in mounts.iter().enumerate() {
-            let is_same = |other: &Arc<Mount>| Arc::ptr_eq(&other.file_system, &mount.file_system);
+        for (at, Numbered { mount, .. }) in mounts.iter().enumerate() {
+            let is_same =
+                |other: &Numbered| Arc::ptr_eq(&other.mount.file_system, &mount.file_system);
             let is_done = Arc::ptr_eq(&mount.file_system, &self.first.file_system)
                 || mounts[..at].iter().any(is_same);
             if !is_done && let Some(ramdisk) = mount.file_system.ramdisk() {
@@ -430,13 +448,15 @@ impl System {
     /// The root directory, if it is not that of the first mount.
     #[inline]
     pub(crate) fn other_root(&self) -> Option<Place> {
-        if self.has_other_root.load(Ordering::Acquire) {
-            self.other_root.read().clone()
-        } else {
-            None
-        }
+        if self.has_other_root.load(Ordering::Acquire) { self.read_other_root() } else { None }
     }
 
+    #[cold]
+    fn read_other_root(&self) -> Option<Place> {
+        self.other_root.read().clone()
+    }
+
+    #[cold]
     pub(crate) fn set_root(&self, place: Place) {
         let place = if place.is(&self.root) { None } else { Some(place) };
         let mut root = self.other_root.write();
@@ -458,7 +478,12 @@ impl System {
     /// What is mounted at `place`, or `place` itself.
     #[inline]
     pub(crate) fn top(&self, place: Place) -> Place {
-        if place.is_covered() { self.mounts.read().top(place) } else { place }
+        if place.is_covered() { self.top_of_covered(place) } else { place }
+    }
+
+    #[cold]
+    fn top_of_covered(&self, place: Place) -> Place {
+        self.mounts.read().top(place)
     }
 
     /// A walk of `path`, a relative one from `at`: `openat(2)`.
@@ -571,6 +596,17 @@ impl Clock for System {
         }
         Timestamp::new(recent.seconds.load(Ordering::Relaxed), 0)
     }
+}
+
+/// One mount that is planned.
+///
+/// # Errors
+/// ENOMEM.
+pub(crate) fn one(mount: &Arc<Mount>, over: Place) -> Result<Vec<Planned>> {
+    let mut planned = Vec::new();
+    planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
+    planned.push((mount.clone(), over));
+    Ok(planned)
 }
 
 /// `path` without the slashes at its end.

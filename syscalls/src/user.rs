@@ -106,6 +106,7 @@ impl UserMemory {
     ///
     /// # Errors
     /// EFAULT if nothing is mapped there.
+    #[cold]
     pub(crate) fn page(&self, address: usize) -> Result<ArrayVec<u8, PATH_MAX>> {
         match self.reach(address).min(PATH_MAX - 1) {
             0 => Err(Errno::EFAULT),
@@ -114,6 +115,7 @@ impl UserMemory {
     }
 
     /// Copies `len` bytes, which are mapped, but only up to a NUL.
+    #[inline]
     fn copied<const ROOM: usize>(&self, address: usize, len: usize) -> ArrayVec<u8, ROOM> {
         let mut string = ArrayVec::new();
         for at in 0..len.min(ROOM) {

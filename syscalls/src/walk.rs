@@ -364,7 +364,23 @@ impl System {
     ///
     /// # Errors
     /// ENOENT if `place` was moved out of what is mounted; ENOMEM.
+    #[inline(never)]
     pub(crate) fn parent(&self, place: &Place) -> Result<Place> {
+        if let MountRef::Further(_) = place.mount {
+            return self.parent_over_edges(place);
+        }
+        if let Some(root) = self.other_root()
+            && root.is(place)
+        {
+            return Ok(self.top(place.clone()));
+        }
+        let node = place.node.parent()?;
+        Ok(self.top(Place { mount: MountRef::First, node: node.unwrap_or(place.node.clone()) }))
+    }
+
+    /// [`parent`](System::parent) in another mount than the first.
+    #[cold]
+    fn parent_over_edges(&self, place: &Place) -> Result<Place> {
         let root = self.other_root();
         let is_root = |place: &Place| root.as_ref().is_some_and(|root| root.is(place));
         if is_root(place) {

@@ -151,7 +151,8 @@ fn words(args: &[Vec<u8>], env: &[(Vec<u8>, Vec<u8>)], forward: &[Vec<u8>]) {
         line += &format!(" {}", escape(arg));
     }
     let found = cmdline::parse(line.as_bytes());
-    assert_eq!((found.args, found.forward), (args.to_vec(), forward.to_vec()), "{line}");
+    let dirs: Vec<_> = found.forward.into_iter().map(|forward| forward.dir).collect();
+    assert_eq!((found.args, dirs), (args.to_vec(), forward.to_vec()), "{line}");
     let env: Vec<_> = env.iter().map(|(name, value)| [name, &b"="[..], value].concat()).collect();
     assert_eq!((found.env, found.format), (env, Format::Framed), "{line}");
     assert!(found.unknown.is_empty(), "{line}");

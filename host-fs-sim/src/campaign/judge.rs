@@ -61,12 +61,17 @@ static LINKS_ARE_PROTECTED: LazyLock<bool> = LazyLock::new(|| {
 /// What a pipe holds, on Linux: what is sent goes through one.
 const PIPE_BYTES: i64 = 1 << 16;
 
+/// Device and number of the root of the ramdisk at `/`.
+pub(super) const FIRST_ROOT: (u64, u64) = (1, 1);
+
 /// Knows of a sequence so far what decides whether a statement may be done.
 #[derive(Clone, Debug)]
 pub struct Judge {
     against: Against,
-    /// The numbers of the files of which fallocate took ranges.
-    allocated: HashSet<u64>,
+    /// The devices and numbers of the files of which fallocate took ranges.
+    allocated: HashSet<(u64, u64)>,
+    /// Whether there is another root directory.
+    has_other_root: bool,
 }
 
 /// Why a statement is left out.
@@ -81,7 +86,7 @@ pub enum Objection {
 impl Judge {
     /// At a sequence's start.
     pub fn new(against: Against) -> Judge {
-        Judge { against, allocated: HashSet::new() }
+        Judge { against, allocated: HashSet::new(), has_other_root: false }
     }
 
     /// Remembers that a statement is done next.
@@ -90,21 +95,49 @@ impl Judge {
             && !punches(statement)
             && let Some(stat) = stat(ours, &statement.arguments[..1])
         {
-            self.allocated.insert(stat.st_ino);
+            self.allocated.insert((stat.st_dev, stat.st_ino));
         }
+        self.has_other_root |= statement.name == "chroot";
     }
 
     /// Why a statement is left out; nothing if it may be done. Asks `ours` what is there.
     pub fn objection(&self, ours: &mut dyn World, statement: &Statement) -> Option<Objection> {
-        let apart = everywhere(ours, statement).or_else(|| match self.against {
+        let apart = everywhere(ours, statement).or_else(|| self.strands(ours, statement));
+        let apart = apart.or_else(|| match self.against {
             Against::Linux => apart_from_linux(ours, statement),
             Against::Methods => without_method(statement),
-            Against::Model => lists(ours, statement),
+            Against::Model => mounts(statement).or_else(|| lists(ours, statement)),
         });
         apart.map(Objection::Apart).or_else(|| {
             let met = (self.against == Against::Linux).then(|| self.deviation(ours, statement));
             met.flatten().map(Objection::Meets)
         })
+    }
+
+    /// Whether a statement would leave the process in a tree that it cannot leave again, and
+    /// so cannot be cleared.
+    fn strands(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
+        let is_first = |stat: libc::stat| (stat.st_dev, stat.st_ino) == FIRST_ROOT;
+        let is_stranded = match &*statement.name {
+            "umount2" => {
+                word(statement, 1) as i32 & libc::MNT_DETACH != 0
+                    && (self.has_other_root
+                        || stat(ours, &statement.arguments[..1]).is_some_and(is_first))
+            }
+            // The root is left by way of what covers another.
+            "mount" => {
+                let flags = word(statement, 3) as u64;
+                let stays = libc::MS_REMOUNT | libc::MS_PRIVATE;
+                flags & stays == 0 && stat(ours, &statement.arguments[1..2]).is_some_and(is_first)
+            }
+            "chroot" if stat(ours, &statement.arguments[..1]).is_some_and(is_first) => true,
+            "chroot" => {
+                let here = ours.call("getcwd", &[Value::Room(PATH_MAX)]);
+                !matches!(here, Some(Reply::Data(path)) if path.starts_with(b"/"))
+            }
+            _ => false,
+        };
+        is_stranded.then_some("what is there could not be reached to be removed")
     }
 
     /// The deviation from Linux that a statement would meet.
@@ -124,6 +157,12 @@ impl Judge {
             return xattr_deviation(ours, statement, name);
         }
         let met = match &*statement.name {
+            "mount" => {
+                let covered = stat(ours, &statement.arguments[1..2]);
+                let has_names = covered
+                    .is_some_and(|stat| stat.st_mode & S_IFMT != S_IFDIR && stat.st_nlink > 1);
+                (has_names, deviations::MOUNTS_COVER_FILES)
+            }
             // Looking marks links that are followed: only what the call follows, too.
             "truncate" if word(1) >= 0 => {
                 let stat = stat(ours, &statement.arguments[..1]);
@@ -136,7 +175,10 @@ impl Judge {
                 if stat.st_size > i64::MAX - 2 * PAGE_BYTES as i64 {
                     return Some(deviations::THE_LAST_PAGES_ARE_SOUGHT);
                 }
-                (self.allocated.contains(&stat.st_ino), deviations::ALLOCATED_RANGES_ARE_DATA)
+                (
+                    self.allocated.contains(&(stat.st_dev, stat.st_ino)),
+                    deviations::ALLOCATED_RANGES_ARE_DATA,
+                )
             }
             "fallocate" => (frees_last_page(ours, statement), deviations::HOLES_FREE_THE_LAST_PAGE),
             "newfstatat" | "statx" => {
@@ -174,6 +216,9 @@ fn apart_from_linux(ours: &mut dyn World, statement: &Statement) -> Option<&'sta
     let resource = if name == "prlimit64" { word(1) } else { word(0) };
     if PROCESS_LIMITS.contains(&name) && (resource as u32) < RESOURCES {
         return Some("the limits are those of the process that runs the campaign");
+    }
+    if name == "statvfs" {
+        return Some("how much room there is differs");
     }
     if name == "sync" {
         return Some("it would wait for each file system of the host");
@@ -342,7 +387,7 @@ fn everywhere(ours: &mut dyn World, statement: &Statement) -> Option<&'static st
         | "chown" | "lchown" | "umask" | "statfs" | "utimes" | "utime" | "stamp"
         | "clock_gettime" | "getrlimit" | "setrlimit" | "prlimit64" | "getgroups" | "setgroups"
         | "setuid" | "setgid" | "setreuid" | "setregid" | "setresuid" | "setresgid"
-        | "setfsuid" | "setfsgid" => &[],
+        | "setfsuid" | "setfsgid" | "mount" | "umount2" | "chroot" | "statvfs" => &[],
         "symlinkat" => &[1],
         "mknod" | "pipe" | "pipe2" | "select" | "pselect6" => &[],
         "dup2" | "dup3" | "sendfile" => &[0, 1],
@@ -436,6 +481,12 @@ fn lists(ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
     is_directory.then_some("its order is each file system's own, and where it ends; `list` is done")
 }
 
+/// Whether a statement is about mounts.
+fn mounts(statement: &Statement) -> Option<&'static str> {
+    let mounts = ["mount", "umount2", "chroot", "statvfs"].contains(&&*statement.name);
+    mounts.then_some("the model has one file system, and one root")
+}
+
 /// Why a statement cannot be done by a method.
 pub(crate) fn without_method(statement: &Statement) -> Option<&'static str> {
     if WITHOUT_METHOD.contains(&&*statement.name) {
@@ -448,6 +499,9 @@ pub(crate) fn without_method(statement: &Statement) -> Option<&'static str> {
     let mut pairs = letters.zip(&statement.arguments);
     let no_pointer = pairs.any(|(letter, value)| match letter {
         // Its order of checks may be another there.
+        's' if statement.name == "mount" && *value == Value::Null => {
+            statement.arguments.get(1) == Some(&Value::Null)
+        }
         's' => !matches!(value, Value::Text(text) if text.len() < PATH_MAX),
         'g' => matches!(value, Value::Word(..0)),
         _ => false,

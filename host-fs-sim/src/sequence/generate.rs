@@ -39,6 +39,7 @@ pub const CALLS: &[(&str, u64)] = &[
     ("setgroups", 3), ("getgroups", 2), ("setxattr", 24), ("lsetxattr", 6), ("fsetxattr", 12),
     ("getxattr", 10), ("lgetxattr", 4), ("fgetxattr", 6), ("listxattr", 6), ("llistxattr", 3),
     ("flistxattr", 5), ("removexattr", 8), ("lremovexattr", 3), ("fremovexattr", 4),
+    ("mount", 40), ("umount2", 25), ("chroot", 4), ("statvfs", 2),
 ];
 
 /// Most bytes of one write, piece or range that takes room.
@@ -292,12 +293,19 @@ impl Generator<'_> {
                 if name == "renameat2" { all.push(number(flags)); }
                 all
             }
-            "chdir" => vec![self.path(Directory)],
+            "chdir" | "chroot" => vec![self.path(Directory)],
+            "mount" => self.mounted(),
+            "umount2" => {
+                use libc::{MNT_DETACH, MNT_EXPIRE, MNT_FORCE, UMOUNT_NOFOLLOW};
+                let flags = [0, 0, 0, 0, MNT_DETACH, MNT_DETACH, UMOUNT_NOFOLLOW, MNT_FORCE, MNT_DETACH | MNT_EXPIRE, 64];
+                let want = self.of(&[Directory, Directory, Directory, Anything]);
+                vec![self.path(want), number(self.of(&flags).into())]
+            }
             "fchdir" => vec![self.fd(Directory)],
             "getcwd" => vec![Value::Room(self.of(&[4096, 4096, 100, 6, 5, 1, 0]))],
             "list" => vec![self.fd(Directory), Value::Room(self.of(&[280, 1000, 32768]))],
             "getdents" | "getdents64" => vec![self.fd(Directory), Value::Room(self.of(&[0, 1, 280, 32768]))],
-            "stat" | "statfs" => vec![self.path(Anything)],
+            "stat" | "statfs" | "statvfs" => vec![self.path(Anything)],
             "lstat" | "stamp" => { let want = self.of(&[Anything, Link]); vec![self.path(want)] }
             "newfstatat" | "statx" => {
                 let (at, path, flags) = self.named(&[libc::AT_SYMLINK_NOFOLLOW, libc::AT_NO_AUTOMOUNT], true);
@@ -344,6 +352,67 @@ impl Generator<'_> {
             "removexattr" | "lremovexattr" | "fremovexattr" => { let (file, attribute) = self.kept_xattr(name); vec![file, attribute] }
             // The rest have none: sync, sched_yield, getuid and its kin.
             _ => Vec::new(),
+        }
+    }
+
+    /// What `mount(2)` is told.
+    fn mounted(&mut self) -> Vec<Value> {
+        use libc::{
+            MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_PRIVATE, MS_RDONLY, MS_REC,
+            MS_RELATIME, MS_REMOUNT, MS_STRICTATIME,
+        };
+        let some = [
+            0,
+            0,
+            0,
+            MS_RDONLY,
+            MS_NOATIME,
+            MS_STRICTATIME,
+            MS_NODIRATIME | MS_STRICTATIME,
+            MS_RELATIME,
+            MS_NODEV,
+        ];
+        let more = self.of(&some);
+        let target = self.path(Want::Directory);
+        let flags = |flags: u64| Value::Word(flags as i64);
+        match self.below(20) {
+            0..=6 => {
+                let data = self.of(&[
+                    "size=64m,nr_inodes=1k",
+                    "size=64m,nr_inodes=1k,mode=777",
+                    "size=128m,nr_inodes=2k,mode=2755,uid=5,gid=6",
+                    "nr_blocks=32k,nr_inodes=1k,ro",
+                    "size=64m,what",
+                    "size=x",
+                    "mode=9",
+                ]);
+                vec![text("x"), target, text("tmpfs"), flags(more), text(data)]
+            }
+            7..=12 => {
+                let want = self.of(&[Want::Directory, Want::Directory, Want::File]);
+                let target = if want == Want::File { self.path(want) } else { target };
+                let below = if self.chance(15) { MS_REC } else { 0 };
+                vec![self.path(want), target, Value::Null, flags(MS_BIND | below), Value::Null]
+            }
+            13..=15 => {
+                let bind = self.of(&[0, MS_BIND]);
+                vec![Value::Null, target, Value::Null, flags(MS_REMOUNT | bind | more), Value::Null]
+            }
+            16 => {
+                let data = self.of(&["size=70m", "nr_inodes=1", "rw", "ro", "what"]);
+                vec![Value::Null, target, Value::Null, flags(MS_REMOUNT), text(data)]
+            }
+            17 => {
+                let source = self.path(Want::Directory);
+                vec![source, target, Value::Null, flags(MS_MOVE), Value::Null]
+            }
+            18 => vec![Value::Null, target, Value::Null, flags(MS_PRIVATE), Value::Null],
+            _ => {
+                let kind = self.of(&["tmpfs", "nosuchfs", ""]);
+                let target = self.path(Want::Anything);
+                let data = text("size=64m,nr_inodes=1k");
+                vec![Value::Null, target, text(kind), flags(more), data]
+            }
         }
     }
 

@@ -12,7 +12,7 @@
 //! - with [`FRAMED`], each program argument, and each name and each value of the
 //!   environment, is [`escape`]d; without it they are taken as they are, with a
 //!   shell's quotes removed;
-//! - the directory of [`FORWARD`], and both parts of [`PRELOAD`] and [`EXPORT`], are always
+//! - the directory of [`FORWARD`], what [`MOUNT`] tells, and both parts of [`PRELOAD`] and [`EXPORT`], are always
 //!   escaped.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -40,6 +40,14 @@ pub const VERBOSE: &str = "anchorite.verbose";
 /// `GUEST_DIR`. Repeatable; the path is percent-encoded ([`escape`] is the
 /// launcher's side), since a boot command line separates words by spaces.
 pub const FORWARD: &str = "anchorite.forward";
+
+/// What follows the directory of [`FORWARD`] where nothing there is to be changed.
+pub const READ_ONLY: &str = ":ro";
+
+/// Kernel argument, `anchorite.mount=SPEC`: mount a ramdisk, or bind a directory to another
+/// place, before directories are filled from archives. Repeatable, done in order. SPEC is as
+/// `anchorite run --mount` has it, and percent-encoded.
+pub const MOUNT: &str = "anchorite.mount";
 
 /// Kernel argument, `anchorite.preload=FILE:DIR`: fill DIR from the archive FILE before the
 /// program starts. Repeatable, done in order. FILE is a file of the host's, by the path at which

@@ -192,7 +192,8 @@ fn run(session: &Session, way: Way, asked: Asked, rows: &[Row], told: &mut Told)
         }
         Way::Forwarded => {
             let files = session.scratch.fresh()?;
-            let forward = Forward::new(files.path(), DEFAULT_GUEST_DIR, Access::ReadWrite)?;
+            let forward =
+                Forward::new("--forward", files.path(), DEFAULT_GUEST_DIR, Access::ReadWrite)?;
             let args = asked.forwarded().options(&forwardable(rows));
             let args = [DIRECTORY, DEFAULT_GUEST_DIR]
                 .into_iter()

@@ -73,12 +73,21 @@ impl<'a> Ground<'a> {
 
     fn run_guest(&self, directory: &str, files: Option<&Fresh>) -> Result<Said> {
         let mut args = vec![DIRECTORY, directory];
-        let mut forwards =
-            vec![Forward::new(self.config.path(), GUEST_CONFIG_DIR, Access::ReadOnly)?];
+        let mut forwards = vec![Forward::new(
+            "--forward",
+            self.config.path(),
+            GUEST_CONFIG_DIR,
+            Access::ReadOnly,
+        )?];
         match files {
             None => args.extend(self.locations.iter().flat_map(|location| [MAKE, location])),
             Some(files) => {
-                forwards.push(Forward::new(files.path(), directory, Access::ReadWrite)?);
+                forwards.push(Forward::new(
+                    "--forward",
+                    files.path(),
+                    directory,
+                    Access::ReadWrite,
+                )?);
             }
         }
         let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");

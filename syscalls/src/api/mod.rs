@@ -44,6 +44,7 @@ mod descriptor;
 mod dir;
 mod file;
 mod metadata;
+mod mounts;
 mod names;
 mod options;
 mod trees;
@@ -58,6 +59,7 @@ pub use metadata::{
     FileTimes, Metadata, chown, exists, lchown, metadata, set_permissions, set_times,
     symlink_metadata,
 };
+pub use mounts::{bind, mount_ramdisk, set_root_dir, unmount};
 pub use names::{
     create_dir, create_fifo, current_dir, hard_link, read_link, remove_dir, remove_file, rename,
     set_current_dir, symlink,

@@ -356,6 +356,7 @@ impl System {
 ///
 /// # Errors
 /// `errno` if there is nothing; those of the look-up; EEXIST.
+#[cold]
 fn find_to_open(
     caller: &Caller<'_>,
     directory: &Node,

@@ -8,9 +8,9 @@ use anchorite_fs::{Access, Caller, FileType, Inode};
 use crate::calls::working_directory::{BackwardPath, Reached};
 use crate::mounts::file_system::{FileSystem, Making};
 use crate::mounts::options::{Data, MountFlags};
-use crate::mounts::{Attached, Detached, Mount, MountRef, Planned};
+use crate::mounts::{Attached, Below, Detached, Mount, MountRef, Numbered};
 use crate::node::{Files, Node};
-use crate::system::System;
+use crate::system::{System, one};
 use crate::walk::{LastLink, Path, Place};
 use crate::{Errno, Result};
 
@@ -43,6 +43,7 @@ impl System {
     /// unless something is mounted at `target`, and for limits below what is used; EBUSY to
     /// make read-only what a file is open in to be written. MS_BIND: EINVAL without `source`,
     /// those of that path. MS_MOVE: ELOOP to below itself.
+    #[cold]
     pub fn mount(
         &self,
         source: Option<&[u8]>,
@@ -65,7 +66,7 @@ impl System {
             if flags & libc::MS_REMOUNT != 0 {
                 self.remount(&at, flags, data)
             } else if flags & libc::MS_BIND != 0 {
-                self.bind(caller, source, at, flags & libc::MS_REC != 0)
+                self.bind(caller, source, at, flags & libc::MS_REC != 0, None)
             } else if flags & PROPAGATION != 0 {
                 let told = flags & (PROPAGATION | !(libc::MS_REC | libc::MS_SILENT));
                 match told {
@@ -75,14 +76,7 @@ impl System {
             } else if flags & libc::MS_MOVE != 0 {
                 self.move_mount(caller, source, at)
             } else {
-                let kind = kind.ok_or(Errno::EINVAL)?;
-                let making = Making { system: self, caller, data };
-                let (file_system, root) =
-                    FileSystem::make(kind, &making, flags & libc::MS_RDONLY != 0)?;
-                let source = try_bytes(source.unwrap_or(b"none"))?;
-                let flags = MountFlags::of(flags);
-                let mount = Arc::try_new(Mount::new(file_system, root, source, flags))?;
-                self.attach(at, |over| Ok([(mount.clone(), plan(&mount, over)?)]))
+                self.mount_new(caller, source, at, kind.ok_or(Errno::EINVAL)?, flags, data)
             }
         })
     }
@@ -108,6 +102,7 @@ impl System {
     /// something is mounted at `target`, and for the first of all; EINVAL for MNT_EXPIRE with
     /// another; EBUSY while a file is open in it, a directory of it is somebody's, or
     /// something is mounted in it; EAGAIN for MNT_EXPIRE the first time.
+    #[cold]
     pub fn umount2(&self, target: &[u8], flags: i32) -> Result<()> {
         check_umount_flags(flags)?;
         let privileged = self.identity.read().is_privileged();
@@ -158,6 +153,7 @@ impl System {
     ///
     /// # Errors
     /// Those of the path; ENOTDIR; EACCES without search permission; EPERM without privilege.
+    #[cold]
     pub fn chroot(&self, path: &[u8]) -> Result<()> {
         let privileged = self.identity.read().is_privileged();
         self.as_caller(|caller| {
@@ -179,19 +175,21 @@ impl System {
     ///
     /// # Errors
     /// ENOMEM.
+    #[cold]
     pub fn mounts_text(&self) -> Result<Vec<u8>> {
         let mut text = Vec::new();
         let further = self.mounts.read().all()?;
         let first = MountRef::First;
         self.put_mount(&mut text, &first, self.mount_of(&first).root.clone())?;
-        for mount in further {
+        for Numbered { mount, .. } in further {
             let root = mount.root.clone();
-            self.put_mount(&mut text, &MountRef::Further(mount), root)?;
+            self.put_mount(&mut text, &MountRef::from(&mount), root)?;
         }
         Ok(text)
     }
 
     /// Adds a mount's line, if it is below the root directory.
+    #[cold]
     fn put_mount(&self, text: &mut Vec<u8>, mount: &MountRef, node: Node) -> Result<()> {
         let mut path = BackwardPath::new();
         let place = Place { mount: mount.clone(), node };
@@ -208,12 +206,37 @@ impl System {
         put(text, b" 0 0\n")
     }
 
-    fn bind(
+    /// Mounts a new file system of the kind `kind` at `at`.
+    #[cold]
+    pub(crate) fn mount_new(
+        &self,
+        caller: &Caller<'_>,
+        source: Option<&[u8]>,
+        at: Place,
+        kind: &[u8],
+        flags: u64,
+        data: Data<'_>,
+    ) -> Result<()> {
+        let making = Making { system: self, caller, data };
+        let (file_system, root) = FileSystem::make(kind, &making, flags & libc::MS_RDONLY != 0)?;
+        let source = try_bytes(source.unwrap_or(b"none"))?;
+        let mount = Mount::new(file_system, root, source, MountFlags::of(flags));
+        let mount = Arc::try_new(mount)?;
+        self.attach(at, &mut |over| match is_directory(&mount.root)? == is_directory(&over.node)? {
+            true => one(&mount, over),
+            false => Err(Errno::ENOTDIR),
+        })
+    }
+
+    /// Lets `at` be what is at `source`, with the flags that this has unless others are given.
+    #[cold]
+    pub(crate) fn bind(
         &self,
         caller: &Caller<'_>,
         source: Option<&[u8]>,
         at: Place,
         is_recursive: bool,
+        flags: Option<MountFlags>,
     ) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
         let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
@@ -230,51 +253,44 @@ impl System {
             let (file_system, source) = (mount.file_system.clone(), try_bytes(&mount.source)?);
             Arc::try_new(Mount::new(file_system, root.clone(), source, mount.flags()))
         };
-        self.attach(at, |over| {
+        self.attach(at, &mut |over| {
             if is_of_directory != is_directory(&over.node)? {
                 return Err(Errno::ENOTDIR);
             }
-            let mut planned: Vec<Planned> = Vec::new();
-            let mut add = |mount, over| {
-                planned.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                planned.push((mount, over));
-                Ok(())
-            };
-            let top = copy(&from.mount, &from.node)?;
-            add(top.clone(), over)?;
+            let first = copy(&from.mount, &from.node)?;
+            if let Some(flags) = flags {
+                first.set_flags(flags);
+            }
+            let mut planned = one(&first, over)?;
             if !is_recursive {
                 return Ok(planned);
             }
-            // Each mount of which what is mounted in it is to be copied, and its copy.
-            let mut copied = Vec::new();
-            copied.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            copied.push((from.mount.clone(), top));
-            let mut next = 0;
-            while next < copied.len() {
-                let (mount, its_copy) = copied[next].clone();
-                next += 1;
-                let mut inside = Vec::new();
-                self.mounts.read().mounted_in(&mount, &mut |mount, over| {
-                    inside.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                    inside.push((mount.clone(), over.node));
-                    Ok(())
-                })?;
-                for (mount, node) in inside {
-                    // Of the first, only what is below what is bound.
-                    if next == 1 && !is_below(&node, &from.node) {
-                        continue;
+            // Of what is mounted in this mount, only what is below what is bound. That is not
+            // looked at while the table is held: a directory would be locked after it.
+            let all = self.mounts.read().below(from.mount.clone())?;
+            planned.try_reserve_exact(all.len()).map_err(|_| Errno::ENOMEM)?;
+            // Where the copy of each is among those that are planned; none if it has none.
+            let mut copies: Vec<Option<usize>> = Vec::new();
+            copies.try_reserve_exact(all.len()).map_err(|_| Errno::ENOMEM)?;
+            copies.push(Some(0));
+            for Below { mount, parent, over } in &all[1..] {
+                let is_in = |over: &Node| *parent > 0 || is_below(over, &from.node);
+                let its_copy = match (over, copies[*parent]) {
+                    (Some(over), Some(parent)) if is_in(over) => {
+                        let copied = copy(mount, &self.mount_of(mount).root)?;
+                        let parent = MountRef::from(&planned[parent].0);
+                        planned.push((copied, Place { mount: parent, node: over.clone() }));
+                        Some(planned.len() - 1)
                     }
-                    let mount = MountRef::Further(mount);
-                    let copy = copy(&mount, &self.mount_of(&mount).root)?;
-                    add(copy.clone(), Place { mount: MountRef::Further(its_copy.clone()), node })?;
-                    copied.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                    copied.push((mount, copy));
-                }
+                    _ => None,
+                };
+                copies.push(its_copy);
             }
             Ok(planned)
         })
     }
 
+    #[cold]
     fn move_mount(&self, caller: &Caller<'_>, source: Option<&[u8]>, at: Place) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
         let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
@@ -296,6 +312,7 @@ impl System {
         }
     }
 
+    #[cold]
     fn remount(&self, at: &Place, flags: u64, data: Data<'_>) -> Result<()> {
         if !is_mounted(at) || !at.mount.is_attached() {
             return Err(Errno::EINVAL);
@@ -331,6 +348,7 @@ impl System {
     ///
     /// # Errors
     /// EBUSY while a file in it is open to be written, or without a name.
+    #[cold]
     fn set_read_only(&self, mount: &MountRef, read_only: bool) -> Result<()> {
         let file_system = &self.mount_of(mount).file_system;
         // First, so that nobody opens another while those that are open are looked at.
@@ -340,7 +358,16 @@ impl System {
         }
         let is_here =
             |other: &MountRef| Arc::ptr_eq(&self.mount_of(other).file_system, file_system);
-        let told = self.check_unwritten(is_here, |inode| inode.attributes().nlink == 0);
+        let is_removed = |inode: &Inode| inode.attributes().nlink == 0;
+        let told = self.check_unwritten(&is_here, is_removed).and_then(|()| {
+            let directories = [Some(self.working_directory()), self.other_root()];
+            let mut directories = directories.into_iter().flatten();
+            let keeps = |place: Place| {
+                is_here(&place.mount)
+                    && matches!(&place.node, Node::Ramdisk(inode) if is_removed(inode))
+            };
+            if directories.any(keeps) { Err(Errno::EBUSY) } else { Ok(()) }
+        });
         told.inspect_err(|_| {
             file_system.set_read_only(false);
         })
@@ -373,6 +400,7 @@ impl System {
     }
 
     /// Lets open files know what their mount says about access times now.
+    #[cold]
     fn note_access_times(&self, mount: &MountRef) -> Result<()> {
         self.descriptors.each(|file| {
             if let Some(place) = file.place.as_ref().filter(|place| place.mount.is(mount)) {
@@ -409,18 +437,6 @@ fn put_escaped(text: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Where a new file system is to be mounted.
-///
-/// # Errors
-/// ENOTDIR unless both are directories, or neither is.
-fn plan(mount: &Arc<Mount>, over: Place) -> Result<Place> {
-    if is_directory(&mount.root)? == is_directory(&over.node)? {
-        Ok(over)
-    } else {
-        Err(Errno::ENOTDIR)
-    }
 }
 
 /// Whether it is where a mount begins.

@@ -393,6 +393,7 @@ pub(crate) fn is_closed(node: &Node) -> bool {
 }
 
 /// What a call says that would make something with this name, but for `errno`.
+#[cold]
 fn would_create(walk: &Walk<'_>, name: EntryName<'_>, errno: Errno) -> Errno {
     match look(walk, name) {
         Ok(()) => Errno::EEXIST,

@@ -35,7 +35,7 @@ impl System {
         let rooms = [Room::try_new()?, Room::try_new()?];
         let (mount, inode) = self.new_pipe_inode()?;
         let place = || {
-            let mount = MountRef::Further(mount.clone());
+            let mount = MountRef::from(mount);
             Some(Place { mount, node: Node::Ramdisk(inode.clone()) })
         };
         let [output, input] = Pipes::create(self.pipes(), inode.clone())?;

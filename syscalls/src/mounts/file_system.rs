@@ -107,6 +107,11 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|kind| kind.name)
 }
 
+/// Whether `mount(2)` knows a kind of this name.
+pub(crate) fn is_known(name: &[u8]) -> bool {
+    names().any(|known| known.as_bytes() == name)
+}
+
 /// The kind of the ramdisk at `/`.
 pub(crate) static FIRST: &Kind = &TMPFS;
 
@@ -167,6 +172,7 @@ impl FileSystem {
     ///
     /// # Errors
     /// ENODEV for an unknown kind; EINVAL for unknown options or wrong values; ENOMEM.
+    #[cold]
     pub(crate) fn make(
         name: &[u8],
         making: &Making<'_>,
@@ -220,6 +226,7 @@ impl FileSystem {
     ///
     /// # Errors
     /// ENOSYS for what the host does not tell.
+    #[cold]
     pub(crate) fn statfs(&self, mut flags: MountFlags) -> Result<libc::statfs64> {
         const ST_VALID: i64 = 0x20;
         if core::ptr::eq(self.kind, HOST) {
@@ -241,6 +248,7 @@ impl FileSystem {
 ///
 /// # Errors
 /// ENOMEM; ENOSPC if the limits allow no inode.
+#[cold]
 pub(crate) fn ramdisk(
     making: &Making<'_>,
     options: RamdiskOptions,
@@ -265,6 +273,7 @@ pub(crate) fn ramdisk(
 
 /// Limits can be changed, but not to less than is used, nor where there was none. What belongs
 /// to the root directory is as it is.
+#[cold]
 fn change_ramdisk(system: &System, file_system: &FileSystem, data: Data<'_>) -> Result<()> {
     let options = RamdiskOptions::parse(data, system.memory_bytes())?;
     let Some(ramdisk) = file_system.ramdisk() else { return Err(Errno::EINVAL) };

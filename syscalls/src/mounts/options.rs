@@ -74,6 +74,7 @@ impl MountFlags {
 
     /// Their names in `/proc/mounts`, each after a comma; whether it is read-only is told
     /// apart.
+    #[cold]
     pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
         let names = [
             (MountFlags::NO_SET_ID, ",nosuid"),
@@ -163,6 +164,7 @@ impl RamdiskOptions {
     ///
     /// # Errors
     /// EINVAL for others, and for values that are none.
+    #[cold]
     pub(crate) fn parse(data: Data<'_>, memory_bytes: u64) -> Result<RamdiskOptions> {
         let mut told = RamdiskOptions::default();
         for (name, value) in data.options() {
@@ -195,6 +197,7 @@ pub(crate) fn mode(value: &[u8]) -> Result<u32> {
     Ok(number(value, 8)? & 0o7777)
 }
 
+#[cold]
 fn id(value: &[u8]) -> Result<u32> {
     let (base, digits) = match value {
         [b'0', b'x' | b'X', digits @ ..] => (16, digits),
@@ -204,12 +207,14 @@ fn id(value: &[u8]) -> Result<u32> {
     number(digits, base).and_then(|id| if id == u32::MAX { Err(Errno::EINVAL) } else { Ok(id) })
 }
 
+#[cold]
 fn number(value: &[u8], base: u32) -> Result<u32> {
     let text = core::str::from_utf8(value).map_err(|_| Errno::EINVAL)?;
     u32::from_str_radix(text, base).map_err(|_| Errno::EINVAL)
 }
 
 /// A size in whole pages; 0 is for no limit.
+#[cold]
 fn size(value: &[u8], memory_bytes: u64) -> Result<u64> {
     let (bytes, rest) = quantity(value);
     let bytes = match rest {
@@ -238,6 +243,7 @@ fn whole_quantity(value: &[u8]) -> Result<u64> {
 /// The number that `value` begins with, in decimal, octal or hexadecimal digits, times what a
 /// letter after it stands for; and what follows. As Linux has it (`lib/cmdline.c`, memparse):
 /// no digits are 0.
+#[cold]
 fn quantity(value: &[u8]) -> (u64, &[u8]) {
     let (base, digits) = match value {
         [b'0', b'x' | b'X', digits @ ..] if digits.first().is_some_and(u8::is_ascii_hexdigit) => {

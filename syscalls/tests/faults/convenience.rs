@@ -32,6 +32,9 @@ pub const STEPS: &[Step] = &[
     ("copy", InPart, |sys| api::copy(sys, "d/file", "copy").map(drop)),
     ("create_dir", Yes, |sys| api::create_dir(sys, LONG)),
     ("create_fifo", Yes, |sys| api::create_fifo(sys, LONG)),
+    ("mount_ramdisk", Yes, |sys| api::mount_ramdisk(sys, "d", "size=1m")),
+    ("bind", Yes, |sys| api::bind(sys, "l", "d")),
+    ("unmount", Yes, |sys| api::unmount(sys, "m")),
     ("create_dir_all", InPart, |sys| api::create_dir_all(sys, "p/q/r")),
     ("remove_dir", Yes, |sys| api::remove_dir(sys, "l/e/f/g")),
     ("remove_dir_all", InPart, |sys| api::remove_dir_all(sys, "d")),
@@ -136,6 +139,7 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "read_exact",
     "read_exact_at",
     "seek",
+    "set_root_dir",
     "set_accessed",
     "set_len",
     "set_modified",
@@ -153,6 +157,8 @@ fn sample() -> System {
     api::set_xattr(&system, "d/file", "user.a", [b'v'; 300]).unwrap();
     api::symlink(&system, "file", "d/link").unwrap();
     api::symlink(&system, "d", "l").unwrap();
+    api::create_dir(&system, "m").unwrap();
+    api::mount_ramdisk(&system, "m", "size=1m").unwrap();
     system
 }
 

@@ -45,6 +45,7 @@ macro_rules! done {
 
 done! {
     usize: bytes => bytes;
+    Vec<u8>: _told => 0;
     (): _told => 0;
     i32: _told => 0;
     u32: _told => 0;
@@ -198,6 +199,18 @@ pub const SCRIPT: &[Op] = script![
     select(4, [Some(&mut [8]), Some(&mut [8]), None], None),
     pselect(4, [Some(&mut [8]), Some(&mut [8]), None], None),
     close(3),
+    mount(Some(b"any"), b"/d/e", Some(b"tmpfs"), 0, Some(b"size=1m,mode=755")),
+    mkdir(b"/d/e/in", 0o755),
+    mkdir(b"/d/e/copy", 0o755),
+    mount(Some(b"any"), b"/d/e/in", Some(b"ramfs"), libc::MS_NOATIME, None),
+    mount(Some(b"/d/e"), b"/d/e/copy", None, libc::MS_BIND | libc::MS_REC, None),
+    mount(None, b"/d/e", None, libc::MS_REMOUNT, Some(b"size=2m")),
+    mount(Some(b"/d/e/in"), b"/d/e/copy", None, libc::MS_MOVE, None),
+    mounts_text(),
+    umount(b"/d/e/copy"),
+    chroot(b"/d/e"),
+    chroot(b".."),
+    umount2(b"/d/e", libc::MNT_DETACH),
     umask(0o77),
     getpid(),
     gettid(),

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use anchorite_syscalls::{Result, System, api};
+use anchorite_syscalls::{Errno, Result, System, api};
 
 /// Descriptors that are looked at.
 const DESCRIPTORS: i32 = 20;
@@ -30,6 +30,7 @@ pub fn dump(system: &System) -> Vec<String> {
     if let Ok(fd) = free {
         system.close(fd).unwrap();
     }
+    lines.push(system.mounts_text().unwrap().escape_ascii().to_string());
     let mask = system.umask(0);
     system.umask(mask);
     let ids = (system.getresuid(), system.getresgid());
@@ -93,7 +94,8 @@ fn visit(system: &System, path: Vec<u8>, buffer: &mut [u8], lines: &mut Vec<Stri
     lines.push(line);
     let mut names = Vec::new();
     loop {
-        let len = system.getdents64(fd, buffer).unwrap();
+        // What was removed can be mounted elsewhere still, and is not to be listed.
+        let len = system.getdents64(fd, buffer).unwrap_or(0);
         if len == 0 {
             break;
         }
@@ -116,6 +118,18 @@ fn visit(system: &System, path: Vec<u8>, buffer: &mut [u8], lines: &mut Vec<Stri
 pub fn clear(system: &System) {
     system.chdir(b"/").unwrap();
     system.close_range(3, u32::MAX, 0).unwrap();
+    system.mount(None, b"/", None, libc::MS_REMOUNT, None).unwrap();
+    let mounts = system.mounts_text().unwrap();
+    let paths = mounts
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| line.split(|&byte| byte == b' ').nth(1));
+    for path in paths.filter(|path| *path != b"/") {
+        // With one goes what is mounted in it.
+        match system.umount2(path, libc::MNT_DETACH) {
+            Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
+            Err(errno) => panic!("{}: {errno:?}", path.escape_ascii()),
+        }
+    }
     for entry in api::read_dir(system, "/").unwrap() {
         let path = entry.unwrap().path_in("/").unwrap();
         let removed = api::remove_file(system, &path);
