@@ -106,12 +106,18 @@ pub fn main(parent: &str, order: &str) -> ! {
     }
     vmm::confine(&order.forwards, &Archives::default());
 
+    if let Err(errno) = sys.furnish() {
+        fail(&format!("/dev and /proc cannot be made ({errno}): take more --memory"));
+    }
     if let Err(errno) = c::install(sys) {
         fail(&format!("the calls for C cannot be given a process ({errno})"));
     }
 
     let mut args = vec![order.program.as_bytes()];
     args.extend(order.args.iter().map(|arg| arg.bytes()));
+    if let Err(errno) = sys.set_program(&args) {
+        fail(&format!("the program's arguments cannot be kept ({errno}): take more --memory"));
+    }
     let env: Vec<Vec<u8>> = order
         .env
         .iter()

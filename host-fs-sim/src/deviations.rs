@@ -120,4 +120,10 @@ deviations! {
          directory, unlike flistxattr and fremovexattr.",
         "xattr(7)'s calls take an open file; on Linux it slipped in with setxattrat.",
         ["xattr_descriptor_of_the_working_directory_is_none"];
+    LOST_NAMES_ARE_NUMBERS:
+        "The link in /proc/self/fd of what was unlinked or removed tells the inode's number, as in \
+         `/#12 (deleted)`. Linux tells the last path, with the same at its end; and the number of \
+         what never had a name.",
+        "A file does not know its names, and to keep the last one would cost every unlink.",
+        ["what_lost_its_name_is_called_by_its_number"];
 }

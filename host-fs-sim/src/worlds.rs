@@ -22,7 +22,7 @@ pub use anchorite_programs::posix::script::World;
 use anchorite_syscalls::{Limits, System};
 
 pub use self::arena::Arena;
-pub use self::linux::{linux_call, on_linux};
+pub use self::linux::{linux_call, on_furnished_linux, on_linux};
 pub use self::numbers::{Numbers, arguments_of, check, names};
 pub use self::platform::{TestPlatform, WAITS};
 pub use self::whole::{Whole, assert_whole};

@@ -11,6 +11,7 @@
 //! - [`clock`]: time from the time-stamp counter
 //! - [`console`]: lines and frames
 //! - [`exception`]: what exceptions mean
+//! - [`random`]: unpredictable bytes
 //!
 //! Bare-metal layers (feature `bare-metal`), from the machine up:
 //!
@@ -54,6 +55,7 @@ pub mod exception;
 pub mod memory;
 #[allow(unsafe_code)]
 pub mod paging;
+pub mod random;
 #[allow(unsafe_code)]
 pub mod strings;
 

@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::ops::Range;
-use core::sync::atomic::{AtomicU8, Ordering};
 
-use anchorite_syscalls::{Errno, Memory, Platform, Result, Stream};
+use anchorite_syscalls::{Memory, Platform, Result, Stream};
 use libc::timespec;
+use spin::Mutex;
 
 use crate::clock::seconds_and_nanoseconds;
+use crate::random::Generator;
 use crate::{cpu, export, heap, machine, output, thread};
 
 /// The time-stamp counter.
@@ -71,15 +72,23 @@ impl Platform for BareMetal {
     }
 
     fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
-        if !has_random() {
-            return Err(Errno::ENOSYS);
-        }
-        for chunk in buf.chunks_mut(8) {
+        static GENERATOR: Mutex<Generator> = Mutex::new(Generator::new());
+        let known = machine::get().map_or([0; 4], |machine| {
+            // With address space randomisation the first is not known to everybody.
+            [machine.memory.start, machine.boot_time_ns as u64, machine.started, machine.cores]
+        });
+        let mut has_random = None;
+        let word = || match has_random.get_or_insert_with(self::has_random) {
             // SAFETY: CPUID says that the instruction is there.
-            let word = unsafe { random() }.ok_or(Errno::ENOSYS)?;
-            chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
-        }
+            true => unsafe { random() },
+            false => None,
+        };
+        GENERATOR.lock().fill(buf, known, word, time_stamp);
         Ok(())
+    }
+
+    fn processor_khz(&self) -> Option<u32> {
+        machine::get().map(|machine| machine.scale.khz())
     }
 
     /// With nobody else to run, at once.
@@ -122,18 +131,10 @@ impl Platform for BareMetal {
     }
 }
 
-/// Whether there is RDRAND. CPUID leaves the machine, so it is asked once.
+/// Whether there is RDRAND. CPUID leaves the machine.
 fn has_random() -> bool {
-    const UNKNOWN: u8 = 0;
-    const ABSENT: u8 = 1;
-    const PRESENT: u8 = 2;
-    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
-    if ANSWER.load(Ordering::Relaxed) == UNKNOWN {
-        const RDRAND: u32 = 1 << 30;
-        let answer = if __cpuid(1).ecx & RDRAND != 0 { PRESENT } else { ABSENT };
-        ANSWER.store(answer, Ordering::Relaxed);
-    }
-    ANSWER.load(Ordering::Relaxed) == PRESENT
+    const RDRAND: u32 = 1 << 30;
+    __cpuid(1).ecx & RDRAND != 0
 }
 
 /// A random word; `None` if the source stays dry for ten tries, after which

@@ -71,6 +71,9 @@ pub extern "C" fn start() -> ! {
             export::prepare(system, files, line.export.clone());
         }
     }
+    if let Err(error) = system.furnish() {
+        fail(format_args!("/dev and /proc: {}; give it more with --memory", error.message()));
+    }
     if let Err(error) = c::install(system) {
         fail(format_args!("the calls for C: {}", error.message()));
     }
@@ -79,6 +82,9 @@ pub extern "C" fn start() -> ! {
     let mut args = Vec::with_capacity(1 + line.args.len());
     args.push(program.name.as_bytes());
     args.extend(line.args.iter().map(Vec::as_slice));
+    if let Err(error) = system.set_program(&args) {
+        fail(format_args!("the program's arguments: {}", error.message()));
+    }
     let env: Vec<&[u8]> = line.env.iter().map(Vec::as_slice).collect();
 
     let boot_ns = machine::uptime_ns();

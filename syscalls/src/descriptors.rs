@@ -284,6 +284,11 @@ impl Descriptors {
         Ok(())
     }
 
+    /// The lowest descriptor from `from` on.
+    pub(crate) fn next_open(&self, from: u32) -> Option<i32> {
+        self.first_open(&self.taken.lock(), from, u32::MAX).map(|(fd, ..)| fd)
+    }
+
     /// What happens to a descriptor when another program is started.
     ///
     /// # Errors
@@ -441,10 +446,10 @@ fn below(fd: usize) -> u64 {
 #[cfg(all(test, not(anchorite_model)))]
 mod tests {
     use super::*;
-    use crate::console::Console;
+    use crate::device::Device;
 
     fn file() -> Arc<OpenFile> {
-        Arc::try_new(OpenFile::new(Object::Console(Console::Input), None, 0)).unwrap()
+        Arc::try_new(OpenFile::new(Object::Device(Device::Null), None, 0)).unwrap()
     }
 
     #[test]

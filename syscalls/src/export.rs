@@ -8,9 +8,10 @@
 //!
 //! It is written in pieces of up to 64 KiB, and takes memory for one such piece, for the
 //! directories from the top to where it is, for the holes of one file, and for the path of
-//! each file with several names. What is mounted below is not descended into: the
-//! directory that it covers is there, without entries. tar has no
-//! sockets: they are left out and counted.
+//! each file with several names. It is one ramdisk that is written, as if nothing were
+//! mounted in it: what a mount covers is in the archive, what is mounted is not, nor are
+//! directories that are only there to be covered ([`System::furnish`]). tar has no sockets: they
+//! are left out and counted.
 //!
 //! Other threads may go on: an entry is as it was when its turn came, and a file that becomes
 //! shorter meanwhile is filled up with zeros.
@@ -137,6 +138,7 @@ impl System {
         reserve(&mut buffer, BUFFER_BYTES)?;
         buffer.resize(BUFFER_BYTES, 0);
         let mut export = Export {
+            system: self,
             caller: &caller,
             writer: Writer::new(out),
             left_out,
@@ -157,7 +159,7 @@ impl System {
         match walk.finish(LastLink::Follow)?.node {
             Node::Ramdisk(inode) if inode.is_directory() => Ok(inode),
             Node::Ramdisk(_) => Err(Errno::ENOTDIR),
-            Node::Host(_) => Err(Errno::EXDEV),
+            Node::Host(_) | Node::Proc(_) => Err(Errno::EXDEV),
         }
     }
 }
@@ -173,6 +175,7 @@ struct Level {
 
 /// An export under way.
 struct Export<'a> {
+    system: &'a System,
     caller: &'a Caller<'a>,
     writer: Writer<Out<'a>>,
     left_out: Option<InodeRef>,
@@ -197,7 +200,9 @@ impl Export<'_> {
                 levels.pop();
                 continue;
             };
-            if self.left_out.as_ref().is_some_and(|left_out| Arc::ptr_eq(left_out, &inode)) {
+            if self.left_out.as_ref().is_some_and(|left_out| Arc::ptr_eq(left_out, &inode))
+                || self.system.is_made_to_be_covered(&inode)
+            {
                 continue;
             }
             if !inode.is_directory() {
@@ -207,11 +212,9 @@ impl Export<'_> {
             reserve(&mut self.path, 1)?;
             self.path.push(b'/');
             self.begin_here(Body::Directory, &inode)?;
-            if !inode.is_mount_point() {
-                reserve(&mut levels, 1)?;
-                let path_len = self.path.len();
-                levels.push(Level { directory: inode, cookie: 0, path_len });
-            }
+            reserve(&mut levels, 1)?;
+            let path_len = self.path.len();
+            levels.push(Level { directory: inode, cookie: 0, path_len });
         }
         Ok(())
     }

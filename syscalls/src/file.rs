@@ -3,15 +3,16 @@
 
 use anchorite_fs::sync::{AtomicU32, Class, Mutex, Noted, Once, Ordering};
 use anchorite_fs::{
-    AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Region, Sink, Source,
+    AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Listed, Region, Sink, Source,
 };
 
 use crate::abi::{Dirent, put_dirent};
-use crate::console::Console;
+use crate::device::{Device, console_attributes};
 use crate::forward::HostFile;
 use crate::locks::{Holder, Key};
-use crate::node::Files;
+use crate::node::{Files, Node};
 use crate::pipe::{End, Form, Waits};
+use crate::proc::ProcFile;
 use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
@@ -20,7 +21,7 @@ use crate::{Errno, Result};
 pub(crate) struct OpenFile {
     /// What is open. Immutable.
     pub(crate) object: Object,
-    /// Where it was found; none for the console. Immutable.
+    /// Where it was found; none for a console that has no node. Immutable.
     pub(crate) place: Option<Place>,
     /// Access mode and status flags, as F_GETFL has them.
     flags: AtomicU32,
@@ -40,8 +41,10 @@ pub(crate) enum Object {
     Pipe(End),
     /// A file of the host.
     Host(HostFile),
-    /// The console.
-    Console(Console),
+    /// A character device.
+    Device(Device),
+    /// A file of proc.
+    Proc(ProcFile),
     /// A place in the tree and nothing more: O_PATH. It can be neither read nor written.
     Path,
 }
@@ -193,7 +196,10 @@ impl OpenFile {
     #[inline]
     pub(crate) fn check_position(&self, at: At) -> Result<()> {
         match (at, &self.object) {
-            (At::Position(_), Object::Pipe(_) | Object::Console(_)) => Err(Errno::ESPIPE),
+            (At::Position(_), Object::Pipe(_)) => Err(Errno::ESPIPE),
+            (At::Position(_), Object::Device(device)) if !device.has_positions() => {
+                Err(Errno::ESPIPE)
+            }
             _ => Ok(()),
         }
     }
@@ -223,8 +229,13 @@ impl OpenFile {
         match &self.object {
             Object::Inode(inode) => Ok(Key(inode.lock_address())),
             Object::Pipe(end) => Ok(Key(end.inode().lock_address())),
-            // There is one, and nothing else is there.
-            Object::Console(_) => Ok(Key(0)),
+            Object::Device(_) => match self.place.as_ref().map(|place| &place.node) {
+                Some(Node::Ramdisk(inode)) => Ok(Key(inode.lock_address())),
+                // The one console that has no node: nothing else is there.
+                _ => Ok(Key(0)),
+            },
+            // No address is odd.
+            Object::Proc(file) => Ok(Key(file.node.number() as usize * 2 + 1)),
             Object::Host(_) => Err(Errno::ENOLCK),
             Object::Path => Err(Errno::EBADF),
         }
@@ -246,9 +257,18 @@ impl OpenFile {
         i64::try_from(base).map_err(|_| Errno::EOVERFLOW)
     }
 
-    /// Whether it is a directory of a ramdisk.
+    /// Whether O_DIRECT can be set, as far as this side knows.
+    pub(crate) fn can_be_direct(&self) -> bool {
+        !self.is_directory() && !matches!(self.object, Object::Device(_) | Object::Proc(_))
+    }
+
+    /// Whether it is a directory of a ramdisk, or of proc.
     pub(crate) fn is_directory(&self) -> bool {
-        matches!(&self.object, Object::Inode(inode) if inode.is_directory())
+        match &self.object {
+            Object::Inode(inode) => inode.is_directory(),
+            Object::Proc(file) => file.is_directory(),
+            _ => false,
+        }
     }
 
     /// # Errors
@@ -256,6 +276,7 @@ impl OpenFile {
     pub(crate) fn check_listable(&self) -> Result<()> {
         match &self.object {
             Object::Inode(inode) if inode.is_directory() => Ok(()),
+            Object::Proc(file) if file.is_directory() => Ok(()),
             Object::Host(_) => Ok(()),
             _ => Err(Errno::ENOTDIR),
         }
@@ -267,7 +288,9 @@ impl OpenFile {
     /// EINVAL.
     pub(crate) fn check_transfer(&self, at: At, len: usize) -> Result<()> {
         match (&self.object, at) {
-            (Object::Inode(_), At::Position(position)) => check_end(position, len),
+            (Object::Inode(_) | Object::Device(_), At::Position(position)) => {
+                check_end(position, len)
+            }
             (Object::Inode(_), At::Offset) => check_end(*self.offset.lock(), len),
             _ => Ok(()),
         }
@@ -311,8 +334,18 @@ impl OpenFile {
             }
             (Object::Host(file), at) => file.read(at, sink),
             (Object::Pipe(end), At::Offset) => end.read(Waits::No, sink),
-            (Object::Console(console), At::Offset) => console.read(system, sink),
-            (Object::Pipe(_) | Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Device(device), at) => {
+                self.check_transfer(at, sink.remaining())?;
+                device.read(system, sink)
+            }
+            (Object::Proc(file), At::Position(position)) => file.read(position, sink),
+            (Object::Proc(file), At::Offset) => {
+                let mut offset = self.offset.lock();
+                let done = file.read(*offset, sink)?;
+                *offset += done as u64;
+                Ok(done)
+            }
+            (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
     }
@@ -369,8 +402,12 @@ impl OpenFile {
             }
             (Object::Host(file), at) => file.write(at, source),
             (Object::Pipe(end), At::Offset) => end.write(Waits::No, Form::Pages, source),
-            (Object::Console(console), At::Offset) => console.write(system, source),
-            (Object::Pipe(_) | Object::Console(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Device(device), at) => {
+                self.check_transfer(at, source.remaining())?;
+                device.write(system, source)
+            }
+            (Object::Proc(file), _) => Err(file.refuse()),
+            (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
     }
@@ -388,14 +425,16 @@ impl OpenFile {
     /// `lseek(2)`.
     ///
     /// # Errors
-    /// EINVAL for a `whence` that no file knows; ESPIPE for a pipe and the console; ENXIO for SEEK_DATA and SEEK_HOLE from the end on, or with no
+    /// EINVAL for a `whence` that no file knows; ESPIPE for a pipe and the console (other devices are at 0 always); ENXIO for SEEK_DATA and SEEK_HOLE from the end on, or with no
     /// more data; EINVAL for an unknown `whence` or a result below zero or
     /// above what an offset can hold; the host's.
     pub(crate) fn seek(&self, delta: i64, whence: i32) -> Result<u64> {
         let inode = match &self.object {
             Object::Inode(inode) => inode,
             Object::Host(file) => return file.seek(delta, whence),
-            Object::Pipe(_) | Object::Console(_) => {
+            Object::Device(device) => return device.seek(whence),
+            Object::Proc(_) => return self.seek_text(delta, whence),
+            Object::Pipe(_) => {
                 let is_known = (libc::SEEK_SET..=libc::SEEK_HOLE).contains(&whence);
                 return Err(if is_known { Errno::ESPIPE } else { Errno::EINVAL });
             }
@@ -425,12 +464,29 @@ impl OpenFile {
         Ok(*offset)
     }
 
+    /// `lseek(2)` in a file of proc, which has no end until it is read.
+    ///
+    /// # Errors
+    /// EINVAL for any `whence` but SEEK_SET and SEEK_CUR, and for a result below zero.
+    fn seek_text(&self, delta: i64, whence: i32) -> Result<u64> {
+        let mut offset = self.offset.lock();
+        let base = match whence {
+            libc::SEEK_SET => 0,
+            libc::SEEK_CUR => i64::try_from(*offset).map_err(|_| Errno::EINVAL)?,
+            _ => return Err(Errno::EINVAL),
+        };
+        let sum = base.checked_add(delta).ok_or(Errno::EINVAL)?;
+        *offset = u64::try_from(sum).map_err(|_| Errno::EINVAL)?;
+        Ok(*offset)
+    }
+
     /// `getdents64(2)`, `getdents(2)`.
     ///
     /// # Errors
     /// ENOTDIR; ENOENT if the directory was removed; EINVAL if not one entry has room.
     pub(crate) fn list(
         &self,
+        system: &System,
         caller: &Caller<'_>,
         layout: Dirent,
         sink: &mut Sink<'_>,
@@ -438,21 +494,27 @@ impl OpenFile {
         let with_access_time = self.with_access_time(caller);
         let caller = with_access_time.as_ref().unwrap_or(caller);
         let inode = match &self.object {
-            Object::Inode(inode) if inode.is_directory() => inode,
+            Object::Inode(inode) if inode.is_directory() => Some(inode),
             Object::Host(file) if layout == Dirent::Dirent64 => return file.list(sink),
             Object::Host(_) => return Err(Errno::ENOSYS),
+            Object::Proc(_) => None,
             _ => return Err(Errno::ENOTDIR),
         };
         let mut cookie = self.offset.lock();
-        let room = sink.remaining();
+        let (room, start) = (sink.remaining(), *cookie);
         let mut refused = false;
-        inode.list(caller, *cookie, &mut |listed| {
+        let mut emit = |listed: Listed<'_>| {
             refused = !put_dirent(layout, &listed, sink);
             if !refused {
                 *cookie = listed.next;
             }
             !refused
-        })?;
+        };
+        match (inode, &self.object) {
+            (Some(inode), _) => inode.list(caller, start, &mut emit)?,
+            (None, Object::Proc(file)) => file.node.list(system, start, &mut emit)?,
+            _ => {}
+        }
         match room - sink.remaining() {
             0 if refused => Err(Errno::EINVAL),
             done => Ok(done),
@@ -468,7 +530,9 @@ impl OpenFile {
             // The right to write was checked when it was opened.
             Object::Inode(inode) => Inode::truncate(inode, caller, size),
             Object::Host(_) => Err(Errno::ENOSYS),
-            Object::Pipe(_) | Object::Console(_) => Err(Errno::EINVAL),
+            // There is nothing that could become shorter.
+            Object::Proc(_) => Ok(()),
+            Object::Pipe(_) | Object::Device(_) => Err(Errno::EINVAL),
             Object::Path => Err(Errno::EBADF),
         }
     }
@@ -487,8 +551,11 @@ impl OpenFile {
                 let nlink = if end.is_anonymous() { 1 } else { attributes.nlink };
                 Ok(Attributes { nlink, ..attributes })
             }
-            Object::Console(console) => Ok(console.attributes()),
-            Object::Path => Files::attributes(&self.place()?.node, LastLink::Stay),
+            Object::Proc(file) => Files::attributes(&file.node, LastLink::Stay),
+            Object::Device(_) if self.place.is_none() => Ok(console_attributes()),
+            Object::Device(_) | Object::Path => {
+                Files::attributes(&self.place()?.node, LastLink::Stay)
+            }
         }
     }
 
@@ -500,6 +567,7 @@ impl OpenFile {
         const READY: i16 = libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLLWRNORM;
         match &self.object {
             Object::Pipe(end) => end.poll(wanted, watch),
+            Object::Device(device) => Ok(device.poll()),
             _ => Ok(READY),
         }
     }
@@ -511,7 +579,11 @@ impl OpenFile {
     pub(crate) fn close(self) -> Result<()> {
         match self.object {
             Object::Host(file) => file.close(),
-            Object::Inode(_) | Object::Pipe(_) | Object::Console(_) | Object::Path => Ok(()),
+            Object::Inode(_)
+            | Object::Pipe(_)
+            | Object::Device(_)
+            | Object::Proc(_)
+            | Object::Path => Ok(()),
         }
     }
 }

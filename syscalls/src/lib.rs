@@ -11,11 +11,12 @@
 //! * [`platform`], [`host`]: the two doors to the ground below, traits that the kernel
 //!   and the hosted isle implement.
 //! * `user`: the program's memory, checked.
-//! * `node`: a file of any mounted file system. `ramdisk` and `forward` are the two
-//!   that there are; `mounts` says which is where, and how another is added
-//!   (`mounts::file_system`); `mount_spec` reads a mount from a command line.
+//! * `node`: a file of any mounted file system. `ramdisk`, `forward` and `proc` are the
+//!   three that there are; `mounts` says which is where, and how another is added
+//!   (`mounts::file_system`); `mount_spec` reads a mount from a command line; `dev` has what is
+//!   mounted from the start.
 //! * `walk`: from a path to a file.
-//! * `file`, `console`, `pipe`: open file descriptions; `descriptors`: the table of them.
+//! * `file`, `device`, `pipe`: open file descriptions; `descriptors`: the table of them.
 //! * `locks`: what open file descriptions and the process have locked.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
@@ -41,6 +42,7 @@
 //! | stat, lstat, fstat, statx, access, chmod, fchmod, chown, lchown, fchown, and with `at`; umask, statfs, fstatfs | `stat(2)`, `access(2)`, `chmod(2)`, `chown(2)`, `umask(2)`, `statfs(2)` | `calls::metadata` | `oracle/metadata.rs`, rows in `posix/metadata.txt` and `posix/permissions.txt` |
 //! | utimensat, futimesat, utimes, utime | `utimensat(2)`, `utime(2)` | `calls::times` | rows in `posix/metadata.txt` |
 //! | setxattr, getxattr, listxattr, removexattr, and with `l` and `f` | `xattr(7)`, each its own | `calls::xattrs` | rows in `posix/attributes.txt` |
+//! | calls on devices, `/dev` and `/proc` | `null(4)`, `full(4)`, `random(4)`, `proc(5)` | `device`, `dev`, `proc` | rows in `posix/devices.txt` and `posix/proc.txt`, `tests/devices.rs`, `tests/proc.rs` |
 //! | getuid, setuid, and all their kin; getgroups, setgroups | `credentials(7)` | `calls::identity` | rows in `oracle/rows/identity.txt`, `oracle/grids.rs` |
 //! | getrlimit, setrlimit, prlimit64 | `getrlimit(2)` | `calls::process` | `tests/limits.rs` |
 //! | getpid, gettid, sched_yield, clock_gettime, getrandom, sysinfo, uname, exit, exit_group | each its own | `calls::process` | `calls_that_are_not_about_files` |
@@ -65,8 +67,9 @@ pub mod api;
 pub mod c;
 #[allow(unsafe_code)]
 mod calls;
-mod console;
 mod descriptors;
+mod dev;
+mod device;
 mod dispatch;
 pub mod export;
 mod file;
@@ -86,6 +89,7 @@ mod node;
 mod pipe;
 pub mod platform;
 pub mod preload;
+mod proc;
 pub mod program;
 mod ramdisk;
 mod system;

@@ -14,6 +14,7 @@ use anchorite_fs::{
 
 use crate::file::Object;
 use crate::forward::HostNode;
+use crate::proc::ProcNode;
 use crate::walk::LastLink;
 use crate::{Errno, Result};
 
@@ -119,6 +120,7 @@ pub(crate) enum OpenedOrLink<N> {
 pub(crate) enum Node {
     Ramdisk(InodeRef),
     Host(HostNode),
+    Proc(ProcNode),
 }
 
 /// Evaluates `$body` with `$node` bound to whichever file it is.
@@ -127,6 +129,7 @@ macro_rules! each {
         match $self {
             Node::Ramdisk($node) => $body,
             Node::Host($node) => $body,
+            Node::Proc($node) => $body,
         }
     };
 }
@@ -140,6 +143,7 @@ impl Files for Node {
         Ok(match self {
             Node::Ramdisk(node) => Node::Ramdisk(node.child(caller, name)?),
             Node::Host(node) => Node::Host(node.child(caller, name)?),
+            Node::Proc(node) => Node::Proc(node.child(caller, name)?),
         })
     }
 
@@ -147,6 +151,7 @@ impl Files for Node {
         Ok(match self {
             Node::Ramdisk(node) => Files::parent(node)?.map(Node::Ramdisk),
             Node::Host(node) => node.parent()?.map(Node::Host),
+            Node::Proc(node) => node.parent()?.map(Node::Proc),
         })
     }
 
@@ -180,6 +185,11 @@ impl Files for Node {
                 Opened(node, object) => Opened(Node::Host(node), object),
                 Link(node) => Link(Node::Host(node)),
                 Covered(node) => Covered(Node::Host(node)),
+            },
+            Node::Proc(node) => match node.open_or_create(caller, name, flags, mode)? {
+                Opened(node, object) => Opened(Node::Proc(node), object),
+                Link(node) => Link(Node::Proc(node)),
+                Covered(node) => Covered(Node::Proc(node)),
             },
         })
     }
@@ -215,6 +225,7 @@ impl Node {
         match (self, other) {
             (Node::Ramdisk(node), Node::Ramdisk(other)) => Arc::ptr_eq(node, other),
             (Node::Host(node), Node::Host(other)) => node.below_root() == other.below_root(),
+            (Node::Proc(node), Node::Proc(other)) => node.is(*other),
             _ => false,
         }
     }
@@ -222,6 +233,11 @@ impl Node {
     /// Whether it is certainly no directory.
     pub(crate) fn is_not_directory(&self) -> bool {
         self.file_type().is_some_and(|file_type| file_type != FileType::Directory)
+    }
+
+    /// Whether its files are made up, and nobody can make others.
+    pub(crate) fn is_made_up(&self) -> bool {
+        matches!(self, Node::Proc(_))
     }
 
     /// Whether it is certainly a symbolic link.
@@ -238,6 +254,7 @@ impl Node {
             (Node::Ramdisk(node), Node::Ramdisk(target)) => {
                 anchorite_fs::Inode::link(node, caller, name, target)
             }
+            (Node::Proc(node), _) => node.create(caller, name, New::Regular, 0),
             _ => Err(Errno::ENOSYS),
         }
     }
@@ -258,7 +275,7 @@ impl Node {
                 let made = anchorite_fs::Inode::create_unnamed(node, caller, new, mode, linkable);
                 made.map(Node::Ramdisk)
             }
-            Node::Host(_) => Err(Errno::EOPNOTSUPP),
+            Node::Host(_) | Node::Proc(_) => Err(Errno::EOPNOTSUPP),
         }
     }
 
@@ -278,6 +295,10 @@ impl Node {
             (Node::Ramdisk(old_dir), Node::Ramdisk(new_dir)) => {
                 anchorite_fs::rename(caller, old_dir, old, new_dir, new, mode, left)
             }
+            (Node::Proc(old_dir), Node::Proc(new_dir)) => match old_dir.unlink(caller, old.bytes) {
+                Err(Errno::ENOENT) => Err(Errno::ENOENT),
+                _ => new_dir.unlink(caller, new.bytes),
+            },
             _ => Err(Errno::ENOSYS),
         }
     }

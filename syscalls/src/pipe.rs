@@ -27,7 +27,7 @@ use alloc::sync::Arc as StdArc;
 use alloc::vec::Vec;
 
 use anchorite_fs::mem::Arc;
-use anchorite_fs::sync::{Class, Mutex};
+use anchorite_fs::sync::{AtomicBool, Class, Mutex, Ordering};
 use anchorite_fs::{Access, InodeRef, PAGE_BYTES, Sink, Source};
 use hashbrown::HashTable;
 
@@ -72,15 +72,17 @@ pub(crate) struct Pipe {
     inode: InodeRef,
     /// Immutable.
     kind: Kind,
+    /// Whether it is in the table. Changed with its lock.
+    is_listed: AtomicBool,
     state: Mutex<State>,
 }
 
-/// Whether a pipe is in the table.
+/// Where a pipe comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// No: `pipe(2)` made it.
+    /// `pipe(2)` made it. In the table it is since somebody looked for it by its descriptor.
     Anonymous,
-    /// Yes.
+    /// Opening a fifo did. It is in the table.
     Fifo,
 }
 
@@ -158,16 +160,16 @@ impl Pipes {
             let hash = hash(&inode);
             let found = fifos.find(hash, |pipe| Arc::ptr_eq(&pipe.inode, &inode)).cloned();
             let is_read = found.as_ref().is_some_and(|pipe| pipe.state.lock().readers > 0);
-            if only_writes && waits == Waits::No && !is_read {
+            // Who names a pipe by its descriptor waits for nobody.
+            let is_pipe = found.as_ref().is_some_and(|pipe| pipe.kind == Kind::Anonymous);
+            if only_writes && waits == Waits::No && !is_read && !is_pipe {
                 return Err(Errno::ENXIO);
             }
             let pipe = match found {
                 Some(pipe) => pipe,
                 None => {
                     let pipe = Pipe::new(this, inode, Kind::Fifo)?;
-                    let again = |pipe: &Arc<Pipe>| self::hash(&pipe.inode);
-                    fifos.try_reserve(1, again).map_err(|_| Errno::ENOMEM)?;
-                    fifos.insert_unique(hash, pipe.clone(), again);
+                    Pipe::list(&pipe, &mut fifos)?;
                     pipe
                 }
             };
@@ -179,6 +181,7 @@ impl Pipes {
                 Access::WRITE if state.readers == 0 => Some(state.opened_to_read),
                 _ => None,
             };
+            let others = others.filter(|_| !is_pipe);
             drop(state);
             let seen = if only_writes { 0 } else { others.unwrap_or(0) };
             let seen = if waits == Waits::No { seen } else { 0 };
@@ -212,11 +215,24 @@ impl Pipe {
             waiting: Vec::new(),
         };
         let state = Mutex::new(Class::Last, state);
-        Arc::try_new(Pipe { pipes: pipes.clone(), inode, kind, state })
+        let is_listed = AtomicBool::new(false);
+        Arc::try_new(Pipe { pipes: pipes.clone(), inode, kind, is_listed, state })
     }
 
     fn platform(&self) -> &dyn Platform {
         &*self.pipes.platform
+    }
+
+    /// Lets it be found by its inode.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn list(this: &Arc<Pipe>, fifos: &mut HashTable<Arc<Pipe>>) -> Result<()> {
+        let again = |pipe: &Arc<Pipe>| hash(&pipe.inode);
+        fifos.try_reserve(1, again).map_err(|_| Errno::ENOMEM)?;
+        fifos.insert_unique(hash(&this.inode), this.clone(), again);
+        this.is_listed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Waits until `look` finds something.
@@ -369,6 +385,18 @@ impl End {
         &self.pipe.inode
     }
 
+    /// Lets a pipe that `pipe(2)` made be opened by its inode, as a fifo.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn list(&self) -> Result<()> {
+        let mut fifos = self.pipe.pipes.fifos.lock();
+        match self.pipe.is_listed.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Pipe::list(&self.pipe, &mut fifos),
+        }
+    }
+
     /// Whether `pipe(2)` made it.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.pipe.kind == Kind::Anonymous
@@ -489,8 +517,9 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        let is_fifo = self.pipe.kind == Kind::Fifo;
-        let fifos = is_fifo.then(|| self.pipe.pipes.fifos.lock());
+        // Who lists it has an end of it, so nobody does when the last one goes.
+        let is_listed = self.pipe.is_listed.load(Ordering::Relaxed);
+        let fifos = is_listed.then(|| self.pipe.pipes.fifos.lock());
         let mut state = self.pipe.state.lock();
         state.readers -= u32::from(self.access.contains(Access::READ));
         state.writers -= u32::from(self.access.contains(Access::WRITE));

@@ -77,6 +77,11 @@ pub trait Platform: Send + Sync {
         1
     }
 
+    /// The frequency at which cores count time, in kHz; none, by default, where it is not known.
+    fn processor_khz(&self) -> Option<u32> {
+        None
+    }
+
     /// The core that the calling thread runs on, from 0; 0 by default.
     fn core(&self) -> u32 {
         0

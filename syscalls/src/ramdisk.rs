@@ -4,6 +4,7 @@ use anchorite_fs::{
     Access, Attributes, Caller, Change, Created, EntryName, FileType, Inode, InodeRef, New, Sink,
 };
 
+use crate::device::Device;
 use crate::file::Object;
 use crate::node::{Files, OpenedOrLink};
 use crate::walk::LastLink;
@@ -51,7 +52,12 @@ impl Files for InodeRef {
         match Inode::file_type(self) {
             FileType::Regular if flags & libc::O_TRUNC != 0 => Inode::truncate(self, caller, 0)?,
             FileType::Regular | FileType::Directory | FileType::Fifo => {}
-            // There is nobody behind a socket, and no driver of a device.
+            FileType::CharDevice => {
+                let device = Device::by_number(Inode::attributes(self).rdev)?;
+                let direct = flags & libc::O_DIRECT != 0;
+                return if direct { Err(Errno::EINVAL) } else { Ok(Object::Device(device)) };
+            }
+            // There is nobody behind a socket, and no driver of a block device.
             _ => return Err(Errno::ENXIO),
         }
         Ok(Object::Inode(self.clone()))

@@ -10,10 +10,12 @@ use anchorite_fs::mem::{Arc, try_bytes};
 use anchorite_fs::sync::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
 };
-use anchorite_fs::{Caller, Clock, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage};
+use anchorite_fs::{
+    Caller, Clock, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
+};
 
-use crate::console::Console;
 use crate::descriptors::{Descriptors, OnExec};
+use crate::device::Device;
 use crate::file::{Object, OpenFile};
 use crate::forward::HostNode;
 use crate::identity::Identity;
@@ -25,6 +27,7 @@ use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned};
 use crate::node::{Files, Node};
 use crate::pipe::Pipes;
 use crate::platform::Stream;
+use crate::proc;
 use crate::user::UserMemory;
 use crate::walk::{At, Last, LastLink, Path, Place, Walk};
 use crate::{Errno, HostFiles, Platform, Result};
@@ -34,7 +37,7 @@ const ROOT_DEVICE: u64 = 1;
 /// `st_dev` of pipes without a name.
 const PIPE_DEVICE: u64 = 2;
 /// `st_dev` of the ramdisk that is mounted first.
-const NEXT_DEVICE: u64 = 3;
+const NEXT_DEVICE: u64 = proc::DEVICE + 1;
 /// Permissions of a new root directory, as of a new tmpfs.
 const ROOT_MODE: u32 = 0o1777;
 /// The file mode creation mask that a process starts with.
@@ -73,6 +76,11 @@ pub struct System {
     pipes: Arc<Pipes>,
     /// Where those are that have no name. Made with the first.
     pipe_files: Once<Arc<Mount>>,
+    /// The program's arguments, each ended by NUL.
+    program: Once<Vec<u8>>,
+    /// Directories of the ramdisk at `/` that are there for something to be mounted on, and
+    /// belong to nobody's tree.
+    made_to_be_covered: Once<Vec<InodeRef>>,
 }
 
 impl System {
@@ -95,12 +103,13 @@ impl System {
         let first =
             Mount::new(Arc::try_new(first)?, place.node.clone(), source, MountFlags::DEFAULT);
         let descriptors = Descriptors::new();
-        for (console, flags) in [
-            (Console::Input, libc::O_RDONLY),
-            (Console::Output(Stream::Stdout), libc::O_WRONLY),
-            (Console::Output(Stream::Stderr), libc::O_WRONLY),
+        for (stream, flags) in [
+            (Stream::Stdout, libc::O_RDONLY),
+            (Stream::Stdout, libc::O_WRONLY),
+            (Stream::Stderr, libc::O_WRONLY),
         ] {
-            let file = Arc::try_new(OpenFile::new(Object::Console(console), None, flags))?;
+            let console = Object::Device(Device::Console(stream));
+            let file = Arc::try_new(OpenFile::new(console, None, flags))?;
             let fd = descriptors.reserve(usize::MAX)?;
             descriptors.install(fd, file, OnExec::Keep);
         }
@@ -108,6 +117,8 @@ impl System {
             locks: Locks::new(platform.clone())?,
             pipes: Pipes::new(platform.clone())?,
             pipe_files: Once::new(),
+            program: Once::new(),
+            made_to_be_covered: Once::new(),
             user_memory: UserMemory::new(platform.user_memory())?,
             platform,
             working_directory: RwLock::new(Class::WorkingDirectory, place.clone()),
@@ -312,6 +323,51 @@ impl System {
         self.next_device.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Tells what program runs, by its name and its arguments: `/proc/self` tells it on. The
+    /// first time counts.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn set_program(&self, arguments: &[&[u8]]) -> Result<()> {
+        self.program.try_call_once(|| {
+            let mut all = Vec::new();
+            for argument in arguments {
+                all.try_reserve(argument.len() + 1).map_err(|_| Errno::ENOMEM)?;
+                all.extend_from_slice(argument);
+                all.push(0);
+            }
+            Ok(all)
+        })?;
+        Ok(())
+    }
+
+    /// The program's arguments, each ended by NUL; nothing if nobody told them.
+    pub(crate) fn program(&self) -> &[u8] {
+        self.program.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The program's name, without directories before it.
+    pub(crate) fn program_name(&self) -> &[u8] {
+        let first = self.program().split(|&byte| byte == 0).next().unwrap_or_default();
+        first.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+    }
+
+    pub(crate) fn first_mount(&self) -> &Mount {
+        &self.first
+    }
+
+    /// Notes the directories that [`made_to_be_covered`](System::is_made_to_be_covered) is true
+    /// of; once.
+    pub(crate) fn note_made_to_be_covered(&self, directories: Vec<InodeRef>) {
+        self.made_to_be_covered.call_once(|| directories);
+    }
+
+    /// Whether it is a directory that is only there for something to be mounted on.
+    pub(crate) fn is_made_to_be_covered(&self, inode: &InodeRef) -> bool {
+        let made = self.made_to_be_covered.get().map_or(&[][..], Vec::as_slice);
+        made.iter().any(|made| Arc::ptr_eq(made, inode))
+    }
+
     /// What varies the hash of names.
     pub(crate) fn seed(&self) -> u64 {
         self.seed
@@ -380,6 +436,11 @@ impl System {
     /// Sets the file mode creation mask; returns the former one.
     pub(crate) fn set_umask(&self, mask: u32) -> u32 {
         self.umask.swap(mask & 0o777, Ordering::Relaxed)
+    }
+
+    /// The file mode creation mask.
+    pub(crate) fn mask(&self) -> u32 {
+        self.umask.load(Ordering::Relaxed)
     }
 
     /// The root directory.
@@ -457,7 +518,7 @@ impl System {
                 Node::Ramdisk(_) if !alone() => At::WorkingDirectory(place),
                 Node::Ramdisk(_) => At::Place(place.clone()),
                 // A host may take its time, in which others can change the directory.
-                Node::Host(_) => At::Place(place.clone()),
+                Node::Host(_) | Node::Proc(_) => At::Place(place.clone()),
             });
         }
         let file = self.file_or_path(at)?;

@@ -202,13 +202,8 @@ impl<'a> Walk<'a> {
         loop {
             self.reach_parent()?;
             let name = match self.last() {
-                Last::Root | Last::Dot => {
-                    return if self.place.node.is_not_directory() {
-                        Err(Errno::ENOTDIR)
-                    } else {
-                        Ok(self.place.into_place())
-                    };
-                }
+                // What is no directory is where a link of proc led.
+                Last::Root | Last::Dot => return Ok(self.place.into_place()),
                 Last::DotDot => return self.up(),
                 Last::Name(name) => name,
             };
@@ -229,14 +224,17 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ENOMEM.
     pub(crate) fn child(&self, name: EntryName<'_>) -> Result<Place> {
-        let node = self.place.node.child(self.caller, name)?;
+        let node = match &self.place.node {
+            Node::Proc(directory) => Node::Proc(directory.find(self.system, self.caller, name)?),
+            directory => directory.child(self.caller, name)?,
+        };
         Ok(self.system.top(Place { mount: self.place.mount.clone(), node }))
     }
 
     /// Lets the walk go on where a symbolic link in last place points to.
     ///
     /// # Errors
-    /// ELOOP, ENOMEM.
+    /// ELOOP, ENOMEM; ENOENT and ENOTDIR of one that leads to a file by itself.
     pub(crate) fn follow(&mut self, link: &Node) -> Result<()> {
         let len = count(self.rest.bytes(), |byte| byte != b'/');
         self.splice(link, len)
@@ -285,11 +283,22 @@ impl<'a> Walk<'a> {
         Walk { place: At::Place(self.place.into_place()), ..self }
     }
 
-    /// Puts the target of `link` in the place of the path's first `len` bytes.
+    /// Puts the target of `link` in the place of the path's first `len` bytes, or goes there if
+    /// it is no path but a file.
     fn splice(&mut self, link: &Node, len: usize) -> Result<()> {
         self.links += 1;
         if self.links > LINKS_MAX {
             return Err(Errno::ELOOP);
+        }
+        if let Node::Proc(link) = link
+            && let Some(target) = link.jump(self.system)?
+        {
+            self.rest.skip(len);
+            if !self.rest.bytes().is_empty() && target.node.is_not_directory() {
+                return Err(Errno::ENOTDIR);
+            }
+            self.place = At::Place(target);
+            return Ok(());
         }
         let after = &self.rest.bytes()[len..];
         let mut spliced = Vec::new();
@@ -331,7 +340,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn check_search_permission(&self) -> Result<()> {
         match &self.place.node {
             Node::Ramdisk(node) => node.check(self.caller, Access::EXECUTE),
-            Node::Host(_) => Ok(()),
+            Node::Host(_) | Node::Proc(_) => Ok(()),
         }
     }
 

@@ -31,6 +31,9 @@ fn assert_recorded_outcomes() {
         // A text that says so has a process of its own for each row.
         let alone = text.starts_with("# alone");
         let mut system = system_by_numbers(ROOMY);
+        if text.starts_with("# furnished") {
+            system.furnish().unwrap();
+        }
         for row in rows(text) {
             if alone {
                 system = system_by_numbers(ROOMY);

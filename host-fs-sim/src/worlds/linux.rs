@@ -1,8 +1,9 @@
 //! Linux itself, in a thread that has its own files.
 
+use std::ffi::CStr;
 use std::io;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// Runs `program` in a thread that has an empty tmpfs for its root, and descriptors,
 /// directory, mask and identity of its own; [`linux_call`] there is Linux.
@@ -26,6 +27,114 @@ pub fn on_linux<T: Send>(program: impl FnOnce() -> T + Send) -> Result<T> {
             .or_else(|(what, error)| Err(error).with_context(|| format!("{what}, which root may"))),
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// Most bytes of what [`on_furnished_linux`] tells.
+const TOLD_MAX: usize = 16 << 20;
+
+/// As [`on_linux`], but in a process of its own, the only one that it sees: so `/proc/self` is
+/// about it alone, and getpid is 1. The tmpfs has `/proc`, and `/dev` with the devices and
+/// links that every program finds there. What `program` returns comes back.
+///
+/// # Errors
+/// Those of [`on_linux`]; the process ended without an answer.
+pub fn on_furnished_linux(program: impl FnOnce() -> String + Send) -> Result<String> {
+    on_linux(|| in_child(program))?
+}
+
+/// Runs `program` in a child of this thread. No pipe brings the answer, which would be one more
+/// open file.
+fn in_child(program: impl FnOnce() -> String) -> Result<String> {
+    let failed = |what| Err(io::Error::last_os_error()).context(what);
+    // SAFETY: memory of its own, shared with the child, which fills it before it ends. The child
+    // has this thread alone, whose locks are its own; it ends without running anybody's
+    // destructors.
+    unsafe {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let kind = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let told = libc::mmap(std::ptr::null_mut(), 8 + TOLD_MAX, access, kind, -1, 0);
+        if told == libc::MAP_FAILED {
+            return failed("mmap");
+        }
+        let (len, bytes) = (told.cast::<usize>(), told.cast::<u8>().add(8));
+        if libc::unshare(libc::CLONE_NEWPID) != 0 {
+            return failed("a name space of processes");
+        }
+        match libc::fork() {
+            -1 => return failed("fork"),
+            0 => {
+                let run = std::panic::AssertUnwindSafe(|| {
+                    furnish()?;
+                    Ok(program())
+                });
+                let status = match std::panic::catch_unwind(run) {
+                    Ok(Ok(text)) if text.len() <= TOLD_MAX => {
+                        bytes.copy_from_nonoverlapping(text.as_ptr(), text.len());
+                        len.write(text.len());
+                        0
+                    }
+                    Ok(Err(error)) => {
+                        let error: io::Error = error;
+                        error.raw_os_error().unwrap_or(1)
+                    }
+                    _ => 255,
+                };
+                libc::_exit(status);
+            }
+            child => {
+                let mut status = 0;
+                if libc::waitpid(child, &mut status, 0) != child {
+                    return failed("waitpid");
+                }
+                if !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) != 0 {
+                    bail!("the process that was to tell ended with {status:#x}");
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(std::slice::from_raw_parts(bytes, len.read()));
+        let text = text.into_owned();
+        libc::munmap(told, 8 + TOLD_MAX);
+        Ok(text)
+    }
+}
+
+/// Fills `/dev` and `/proc`.
+fn furnish() -> io::Result<()> {
+    let done = |result: i32| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let devices: [(&CStr, u32, u32, u32); 6] = [
+        (c"/dev/null", 1, 3, 0o666),
+        (c"/dev/zero", 1, 5, 0o666),
+        (c"/dev/full", 1, 7, 0o666),
+        (c"/dev/random", 1, 8, 0o666),
+        (c"/dev/urandom", 1, 9, 0o666),
+        (c"/dev/tty", 5, 0, 0o666),
+    ];
+    let links = [
+        (c"/proc/self/fd", c"/dev/fd"),
+        (c"/proc/self/fd/0", c"/dev/stdin"),
+        (c"/proc/self/fd/1", c"/dev/stdout"),
+        (c"/proc/self/fd/2", c"/dev/stderr"),
+    ];
+    // SAFETY: strings that end in NUL.
+    unsafe {
+        libc::umask(0);
+        done(libc::mkdir(c"/dev".as_ptr(), 0o755))?;
+        done(libc::mkdir(c"/proc".as_ptr(), 0o555))?;
+        let kind = c"tmpfs".as_ptr();
+        done(libc::mount(kind, c"/dev".as_ptr(), kind, 0, c"mode=755".as_ptr().cast()))?;
+        let kind = c"proc".as_ptr();
+        done(libc::mount(kind, c"/proc".as_ptr(), kind, 0, std::ptr::null()))?;
+        for (path, major, minor, mode) in devices {
+            let number = libc::makedev(major, minor);
+            done(libc::mknod(path.as_ptr(), libc::S_IFCHR | mode, number))?;
+        }
+        done(libc::mknod(c"/dev/console".as_ptr(), libc::S_IFCHR | 0o600, libc::makedev(5, 1)))?;
+        for (target, path) in links {
+            done(libc::symlink(target.as_ptr(), path.as_ptr()))?;
+        }
+        libc::umask(0o022);
+    }
+    Ok(())
 }
 
 fn enter_empty_tmpfs() -> Result<(), &'static str> {

@@ -1,6 +1,6 @@
 //! `manifest [-m] [DIR]`: a line for each file of a tree, such that two trees are the same if
-//! their lines are. DIR is `/` if not told. What is mounted below it is one line, its own; with
-//! `-m` it is gone through as well.
+//! their lines are. DIR is `/` if not told. What is mounted below it (`/dev` and `/proc` always are) is
+//! left out; with `-m` it is gone through as well.
 //!
 //! A line has eight fields, each followed by one space, then the path, and for some types a tab
 //! and one more field:
@@ -136,6 +136,9 @@ impl Manifest<'_> {
                 return Ok(());
             }
         };
+        if self.device.is_some_and(|device| device != metadata.dev()) {
+            return Ok(());
+        }
         let file_type = metadata.file_type();
         let out = &mut self.out;
         write!(
@@ -171,10 +174,8 @@ impl Manifest<'_> {
         self.tell_more(name, &metadata)?;
         self.out.bytes(b"\n")?;
 
-        let is_here = self.device.is_none_or(|device| device == metadata.dev());
         if file_type == FileType::Directory
             && name != b"."
-            && is_here
             && let Err(errno) =
                 joined(&[name, b"/"]).and_then(|step| self.walk.add_step(step.into()))
         {

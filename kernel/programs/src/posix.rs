@@ -35,7 +35,9 @@ pub const ROWS: &[(&str, &str)] = &[
     ("pipes", include_str!("posix/pipes.txt")),
     ("attributes", include_str!("posix/attributes.txt")),
     ("locks", include_str!("posix/locks.txt")),
+    ("devices", include_str!("posix/devices.txt")),
     ("mounts", include_str!("posix/mounts.txt")),
+    ("proc", include_str!("posix/proc.txt")),
 ];
 
 fn posix(context: &Context<'_>) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use anchorite_fs::{Access, FileType, Sink, Source};
 use crate::file::{Append, At, Object, OpenFile};
 use crate::node::Files;
 use crate::pipe::End;
+use crate::proc::ProcFile;
 use crate::system::System;
 use crate::walk::LastLink;
 use crate::{Errno, Result};
@@ -106,10 +107,10 @@ impl System {
     /// forwarded is with the host.
     ///
     /// # Errors
-    /// EBADF; EINVAL for a pipe and the console.
+    /// EBADF; EINVAL for a pipe, a device and what is in proc.
     pub fn fsync(&self, fd: i32) -> Result<()> {
         match self.file(fd)?.object {
-            Object::Pipe(_) | Object::Console(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Device(_) | Object::Proc(_) => Err(Errno::EINVAL),
             _ => Ok(()),
         }
     }
@@ -163,6 +164,17 @@ impl System {
         Ok(done)
     }
 
+    /// Has a file of proc ready for a read. What is to be told of the process takes its locks, so
+    /// nothing is held.
+    #[cold]
+    pub(crate) fn refresh(&self, file: &OpenFile, made_up: &ProcFile, at: At) -> Result<()> {
+        let position = match at {
+            At::Position(position) => position,
+            At::Offset => file.seek(0, libc::SEEK_CUR)?,
+        };
+        made_up.refresh(self, position)
+    }
+
     /// Writes to a pipe, as [`read_pipe`](System::read_pipe) reads.
     #[cold]
     fn write_pipe(&self, file: &OpenFile, end: &End, source: &mut Source<'_>) -> Result<usize> {
@@ -201,8 +213,10 @@ impl System {
         let file = self.file_to_read(fd, at)?;
         let mut sink = sink()?;
         sink.truncate(TRANSFER_MAX);
-        if let Object::Pipe(end) = &file.object {
-            return self.read_pipe(&file, end, &mut sink);
+        match &file.object {
+            Object::Pipe(end) => return self.read_pipe(&file, end, &mut sink),
+            Object::Proc(made_up) => self.refresh(&file, made_up, at)?,
+            _ => {}
         }
         self.as_caller(|caller| file.read(self, caller, at, &mut sink))
     }

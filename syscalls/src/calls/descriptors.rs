@@ -6,7 +6,7 @@ use anchorite_fs::{Caller, EntryName, FileType, Linkable};
 
 use crate::calls::locks::is_about_locks;
 use crate::calls::metadata::is_special;
-use crate::calls::names::is_removed;
+use crate::calls::names::is_closed;
 use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
 use crate::mounts::options::MountFlags;
@@ -34,7 +34,8 @@ impl System {
     /// O_TMPFILE with O_CREAT or not for writing; ENOENT for an empty path, ENAMETOOLONG for a
     /// long one; EMFILE; ENOMEM; those of the walk (ENOENT, ENOTDIR, EACCES, ENAMETOOLONG,
     /// ELOOP); EISDIR for O_CREAT with a slash at the end; EEXIST; EISDIR; ENOTDIR; ELOOP
-    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; EINVAL for O_DIRECT on a directory or a fifo; ENXIO for a socket, a device,
+    /// for O_NOFOLLOW; EACCES; EPERM for O_NOATIME on somebody else's file; EINVAL for O_DIRECT on a directory, a device or a fifo; ENXIO for a socket, a device that has no
+    /// driver (those of `null(4)`, `full(4)`, `random(4)`, `tty(4)` and `console(4)` have),
     /// or a fifo to be written with O_NONBLOCK while nobody reads it; ENOSPC;
     /// EOPNOTSUPP for O_TMPFILE on the host.
     pub fn open(&self, path: &[u8], flags: i32, mode: u32) -> Result<i32> {
@@ -157,7 +158,7 @@ impl System {
     /// # Errors
     /// EBADF, also for what O_PATH does not allow; EINVAL for another command, or to
     /// F_DUPFD for a number that no descriptor can have; EMFILE; EPERM to set O_NOATIME
-    /// on somebody else's file; EINVAL to set O_DIRECT on a directory. Of F_SETPIPE_SZ and
+    /// on somebody else's file; EINVAL to set O_DIRECT on a directory or a device. Of F_SETPIPE_SZ and
     /// F_GETPIPE_SZ: EBADF for what is no pipe; EINVAL above 1 GiB; EPERM above 1 MiB without
     /// privilege; EBUSY if more is in the pipe. Of locks: EFAULT; those of
     /// [`fcntl_lock`](System::fcntl_lock).
@@ -191,7 +192,7 @@ impl System {
                 if flags & !file.flags() & libc::O_NOATIME != 0 {
                     self.as_caller(|caller| file.check_owner(caller))?;
                 }
-                if flags & libc::O_DIRECT != 0 && file.is_directory() {
+                if flags & libc::O_DIRECT != 0 && !file.can_be_direct() {
                     return Err(Errno::EINVAL);
                 }
                 file.set_flags(flags);
@@ -307,15 +308,22 @@ impl System {
             let name = match walk.last() {
                 Last::Name(name) => name,
                 Last::DotDot if !create => return open(self.parent(&walk.place)?),
+                // A link of proc led here.
+                Last::Root if walk.place.node.is_not_directory() => {
+                    return match flags & libc::O_DIRECTORY {
+                        0 => open(walk.place.into_place()),
+                        _ => Err(Errno::ENOTDIR),
+                    };
+                }
                 _ if !create => return open(walk.place.into_place()),
                 _ if flags & libc::O_EXCL != 0 => return Err(Errno::EEXIST),
                 _ => return Err(Errno::EISDIR),
             };
-            if create {
-                if name.directory_only {
-                    walk.check_search_permission()?;
-                    return Err(Errno::EISDIR);
-                }
+            if create && name.directory_only {
+                walk.check_search_permission()?;
+                return Err(Errno::EISDIR);
+            }
+            if create && !walk.place.node.is_made_up() {
                 let mount = walk.place.mount.clone();
                 let opened = match self.check_writable(&walk.place) {
                     Ok(()) => walk.place.node.open_or_create(caller, name, flags, mode)?,
@@ -336,6 +344,9 @@ impl System {
                 continue;
             }
             let child = walk.child(name)?;
+            if create && flags & libc::O_EXCL != 0 {
+                return Err(Errno::EEXIST);
+            }
             if child.node.is_symlink() && (follow || name.directory_only) {
                 walk.follow(&child.node)?;
                 continue;
@@ -343,6 +354,9 @@ impl System {
             let directory_only = name.directory_only || flags & libc::O_DIRECTORY != 0;
             if directory_only && child.node.is_not_directory() {
                 return Err(Errno::ENOTDIR);
+            }
+            if create && !child.node.is_not_directory() {
+                return Err(Errno::EISDIR);
             }
             return open(child);
         }
@@ -362,7 +376,7 @@ fn find_to_open(
     errno: Errno,
 ) -> Result<OpenedOrLink<Node>> {
     let found = directory.child(caller, name).map_err(|told| match told {
-        Errno::ENOENT if !is_removed(directory) => errno,
+        Errno::ENOENT if !is_closed(directory) => errno,
         told => told,
     })?;
     if flags & libc::O_EXCL != 0 {

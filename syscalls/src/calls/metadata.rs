@@ -110,7 +110,7 @@ impl System {
     /// `fchmod(2)`.
     ///
     /// # Errors
-    /// EBADF; EPERM; ENOSYS on the host; EINVAL for the console.
+    /// EBADF; EPERM; ENOSYS on the host; EINVAL for a console without a node.
     pub fn fchmod(&self, fd: i32, mode: u32) -> Result<()> {
         self.change_open(fd, Ok(Change::Mode(mode)))
     }
@@ -144,7 +144,7 @@ impl System {
     /// `fchown(2)`.
     ///
     /// # Errors
-    /// EBADF; EPERM; ENOSYS on the host; EINVAL for the console.
+    /// EBADF; EPERM; ENOSYS on the host; EINVAL for a console without a node.
     pub fn fchown(&self, fd: i32, uid: u32, gid: u32) -> Result<()> {
         self.change_open(fd, Ok(owner(uid, gid)))
     }
@@ -254,7 +254,11 @@ impl System {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),
             Object::Pipe(end) => self.as_caller(|caller| end.inode().change(caller, change)),
             Object::Host(_) | Object::Path => Err(Errno::ENOSYS),
-            Object::Console(_) => Err(Errno::EINVAL),
+            Object::Proc(_) => Err(Errno::EPERM),
+            Object::Device(_) => match &file.place {
+                Some(place) => self.as_caller(|caller| place.node.change(caller, change)),
+                None => Err(Errno::EINVAL),
+            },
         }
     }
 }

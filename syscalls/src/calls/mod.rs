@@ -26,4 +26,5 @@ pub(crate) use mounts::check_umount_flags;
 pub(crate) use names::new_node;
 pub(crate) use process::check_random_flags;
 pub(crate) use vectors::position_or_offset;
+pub(crate) use working_directory::{BackwardPath, Reached};
 pub(crate) use xattrs::{XattrsOf, check_value_len, set_xattr};

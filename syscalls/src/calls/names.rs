@@ -32,8 +32,8 @@ impl System {
     /// says (none means a file), with the permissions there, masked. `device` is the number
     /// of a device, packed as `makedev(3)` does.
     ///
-    /// A socket or a device is a name and attributes: to open it is ENXIO, as where Linux has
-    /// no driver.
+    /// A socket is a name and attributes, and so is a device that has no driver: to open it is
+    /// ENXIO. [`open`](System::open) tells of which devices there are.
     ///
     /// # Errors
     /// EPERM for a directory, EINVAL for another type; those of the path; EEXIST; ENOENT for a
@@ -188,6 +188,9 @@ impl System {
             if place.node.file_type().is_some_and(|known| known != FileType::Symlink) {
                 return Err(Errno::EINVAL);
             }
+            if let Node::Proc(link) = &place.node {
+                return link.target(self, caller, &mut sink()?);
+            }
             let caller = self.caller_in(caller, &place);
             place.node.read_link(&caller, &mut sink()?)
         })
@@ -270,7 +273,7 @@ impl System {
         let file = self.file(fd)?;
         file.check_listable()?;
         let mut sink = sink()?;
-        self.as_caller(|caller| file.list(caller, layout, &mut sink))
+        self.as_caller(|caller| file.list(self, caller, layout, &mut sink))
     }
 
     fn unlink_from(&self, at: i32, path: &[u8]) -> Result<()> {
@@ -384,12 +387,17 @@ pub(crate) fn is_removed(node: &Node) -> bool {
     matches!(node, Node::Ramdisk(inode) if Inode::attributes(inode).nlink == 0)
 }
 
+/// Whether it is a directory in which nothing can be made, by anybody.
+pub(crate) fn is_closed(node: &Node) -> bool {
+    is_removed(node) || node.is_made_up()
+}
+
 /// What a call says that would make something with this name, but for `errno`.
 #[cold]
 fn would_create(walk: &Walk<'_>, name: EntryName<'_>, errno: Errno) -> Errno {
     match look(walk, name) {
         Ok(()) => Errno::EEXIST,
-        Err(Errno::ENOENT) if !is_removed(&walk.place.node) => errno,
+        Err(Errno::ENOENT) if !is_closed(&walk.place.node) => errno,
         Err(told) => told,
     }
 }

@@ -32,7 +32,7 @@ type Set<'a> = Option<&'a mut [u64]>;
 impl System {
     /// `poll(2)`: waits until something of what is asked is true of one of `files`, or for
     /// `timeout_ms` milliseconds, below zero for ever; how many have something told. Files,
-    /// directories and the console are always ready to be read and written, whatever they
+    /// directories and devices are always ready to be read and written, whatever they
     /// are open for.
     ///
     /// # Errors

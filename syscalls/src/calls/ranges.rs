@@ -42,7 +42,8 @@ impl System {
         file.check_writable()?;
         match &file.object {
             Object::Pipe(_) => return Err(Errno::ESPIPE),
-            Object::Console(_) | Object::Path => return Err(Errno::ENODEV),
+            Object::Device(_) | Object::Path => return Err(Errno::ENODEV),
+            Object::Proc(_) => return Err(Errno::EOPNOTSUPP),
             Object::Inode(_) | Object::Host(_) => {}
         }
         let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
@@ -57,7 +58,9 @@ impl System {
                 inode.allocate_range(caller, offset as u64, end as u64, allocation)
             }),
             Object::Host(_) => Err(Errno::ENOSYS),
-            Object::Pipe(_) | Object::Console(_) | Object::Path => Err(Errno::ENODEV),
+            Object::Pipe(_) | Object::Device(_) | Object::Proc(_) | Object::Path => {
+                Err(Errno::ENODEV)
+            }
         }
     }
 
@@ -133,7 +136,7 @@ impl System {
     /// # Errors
     /// EBADF for the input; ESPIPE for a position in a pipe; EINVAL for a position below zero, or a range that ends where no
     /// offset is; EBADF for the output; EINVAL for such a range of it, for O_APPEND on it, or for an
-    /// input that is no regular file; EPIPE and EAGAIN of a pipe; those of reading and writing.
+    /// input that is neither a regular file nor a device that has bytes; EPIPE and EAGAIN of a pipe; those of reading and writing.
     pub fn sendfile(
         &self,
         output: i32,
@@ -162,16 +165,23 @@ impl System {
         match (&from.object, &to.object) {
             (_, Object::Pipe(end)) => end.wait_for_room(to.waits())?,
             (Object::Pipe(_), _) => return Err(Errno::EINVAL),
+            (_, Object::Device(device)) if !device.can_be_sent_to() => return Err(Errno::EINVAL),
             _ => {}
         }
-        let is_regular = from.attributes()?.file_type == FileType::Regular;
-        if len == 0 || !is_regular {
+        let can_be_sent = match &from.object {
+            Object::Device(device) => device.can_be_sent(),
+            _ => from.attributes()?.file_type == FileType::Regular,
+        };
+        if len == 0 || !can_be_sent {
             // Linux takes it for an access all the same.
             self.as_caller(|caller| {
                 from.mark_access(caller);
                 Ok(())
             })?;
             return if len == 0 { Ok(0) } else { Err(Errno::EINVAL) };
+        }
+        if let Object::Proc(made_up) = &from.object {
+            self.refresh(&from, made_up, At::Position(start as u64))?;
         }
         let copy = || self.copy((&from, start as u64), (&to, None), len);
         let done = match &to.object {
@@ -185,19 +195,21 @@ impl System {
             },
             _ => copy()?,
         };
-        advance(&from, position, start, done)?;
+        if !matches!(from.object, Object::Device(_)) {
+            advance(&from, position, start, done)?;
+        }
         Ok(done)
     }
 
     /// `posix_fadvise(2)`: checks its arguments; there is nothing to advise.
     ///
     /// # Errors
-    /// EBADF; ESPIPE for a pipe; EINVAL for the console, for a length below zero or unknown advice.
+    /// EBADF; ESPIPE for a pipe; EINVAL for a console without a node, for a length below zero or unknown advice.
     pub fn fadvise(&self, fd: i32, _offset: i64, len: i64, advice: i32) -> Result<()> {
         let file = self.file(fd)?;
         match file.object {
             Object::Pipe(_) => return Err(Errno::ESPIPE),
-            Object::Console(_) => return Err(Errno::EINVAL),
+            Object::Device(_) if file.place.is_none() => return Err(Errno::EINVAL),
             _ => {}
         }
         let known = libc::POSIX_FADV_NORMAL..=libc::POSIX_FADV_NOREUSE;

@@ -87,6 +87,13 @@ impl System {
                         }
                     }
                 }
+                Node::Proc(node) => {
+                    path.prepend(node.name(&mut Default::default()))?;
+                    match node.above() {
+                        Some(directory) => place.node = Node::Proc(directory),
+                        None => return Ok(Reached::Outside),
+                    }
+                }
                 Node::Host(node) => {
                     let root = self.mount_of(&place.mount).root.clone();
                     let Node::Host(top) = &root else { return Ok(Reached::Outside) };
@@ -137,7 +144,7 @@ impl BackwardPath {
         self.start = PATH_MAX - 1;
     }
 
-    fn prepend(&mut self, name: &[u8]) -> Result<()> {
+    pub(crate) fn prepend(&mut self, name: &[u8]) -> Result<()> {
         self.prepend_path(name)?;
         self.prepend_path(b"/")
     }

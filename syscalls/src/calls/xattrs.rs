@@ -202,7 +202,7 @@ impl System {
                 check(&place)?;
                 match place.node {
                     Node::Ramdisk(inode) => call(&inode, caller),
-                    Node::Host(_) => Err(Errno::EOPNOTSUPP),
+                    Node::Host(_) | Node::Proc(_) => Err(Errno::EOPNOTSUPP),
                 }
             }),
             XattrsOf::Descriptor(fd) => {
@@ -211,7 +211,11 @@ impl System {
                 match &file.object {
                     Object::Inode(inode) => self.as_caller(|caller| call(inode, caller)),
                     Object::Pipe(end) => self.as_caller(|caller| call(end.inode(), caller)),
-                    Object::Host(_) | Object::Console(_) | Object::Path => Err(Errno::EOPNOTSUPP),
+                    Object::Device(_) => match file.place.as_ref().map(|place| &place.node) {
+                        Some(Node::Ramdisk(inode)) => self.as_caller(|caller| call(inode, caller)),
+                        _ => Err(Errno::EOPNOTSUPP),
+                    },
+                    Object::Host(_) | Object::Proc(_) | Object::Path => Err(Errno::EOPNOTSUPP),
                 }
             }
         }

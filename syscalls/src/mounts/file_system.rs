@@ -1,8 +1,8 @@
 //! [`FileSystem`]: what can be mounted; and [`KINDS`], those that `mount(2)` knows by name.
 //!
 //! # To add a kind
-//! *A ramdisk that has files from the start*, as devtmpfs: a [`Kind`] in [`KINDS`], whose
-//! `make` calls [`ramdisk`], makes the files in it (`ramdisk.root()` and
+//! *A ramdisk that has files from the start*, as devtmpfs: a [`Kind`] in [`KINDS`], and a
+//! [`Maker`] whose `make` calls [`ramdisk`], makes the files in it (`ramdisk.root()` and
 //! [`Inode::create`](anchorite_fs::Inode::create)), and returns it with
 //! [`Made::of_ramdisk`]. Nothing else knows of it: what is mounted is a ramdisk, with a
 //! device number, quota, options and check of its own.
@@ -14,21 +14,22 @@
 //!    [`Node::is`] says when two references are to the same file;
 //! 3. if opening one is no file of a ramdisk, a variant of [`Object`](crate::file::Object);
 //! 4. a variant of [`Content`] for what lives as long as the file system, if there is such;
-//! 5. a [`Kind`] in [`KINDS`], whose `make` returns that and the root.
+//! 5. a [`Kind`] in [`KINDS`], and a [`Maker`] whose `make` returns that and the root.
 //!
 //! Walks, bind mounts, `..`, read-only mounts and umount are for all alike. Nothing can be
 //! mounted *over* a file of another file system than a ramdisk (EINVAL).
 //!
-//! What every program is to find mounted, [`System::mount`](crate::System::mount) mounts, with
-//! [`System::make_directory_at`](crate::System) for its place.
+//! What every program is to find mounted, [`System::furnish`](crate::System::furnish) mounts.
 
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::{AtomicBool, Ordering};
 use anchorite_fs::{Caller, Credentials, Limits, Ramdisk};
 
 use crate::abi;
+use crate::dev::devtmpfs;
 use crate::mounts::options::{Data, MountFlags, RamdiskOptions, mode};
 use crate::node::Node;
+use crate::proc::ProcNode;
 use crate::system::System;
 use crate::{Errno, Result};
 
@@ -38,26 +39,43 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// `f_type` in `statfs(2)`.
     magic: i64,
+}
+
+/// What there is to know of a kind for who mounts one by its name. Apart, so that an image in which
+/// nobody does has nothing of it.
+struct Maker {
+    kind: &'static Kind,
     /// Makes one.
     make: fn(&Making<'_>) -> Result<Made>,
     /// Changes one by the options of MS_REMOUNT.
     change: fn(&System, &FileSystem, Data<'_>) -> Result<()>,
 }
 
+static TMPFS: Kind = Kind { name: "tmpfs", magic: libc::TMPFS_MAGIC };
+// RAMFS_MAGIC, which the C library does not have.
+static RAMFS: Kind = Kind { name: "ramfs", magic: 0x8584_58f6 };
+
+/// What is at `/dev`: [`devtmpfs`].
+pub(crate) static DEVTMPFS: Kind = Kind { name: "devtmpfs", magic: libc::TMPFS_MAGIC };
+
+/// What is at `/proc`: [`ProcNode`].
+pub(crate) static PROC: Kind = Kind { name: "proc", magic: libc::PROC_SUPER_MAGIC };
+
 /// Those that can be mounted by name.
-static KINDS: &[Kind] = &[
-    Kind {
-        name: "tmpfs",
-        magic: libc::TMPFS_MAGIC,
+static KINDS: [&Kind; 4] = [&TMPFS, &RAMFS, &DEVTMPFS, &PROC];
+
+/// How they are made.
+static MAKERS: &[Maker] = &[
+    Maker {
+        kind: &TMPFS,
         make: |making| {
             let options = RamdiskOptions::parse(making.data, making.system.memory_bytes())?;
             ramdisk(making, options, 0o1777).map(Made::of_ramdisk)
         },
         change: change_ramdisk,
     },
-    Kind {
-        name: "ramfs",
-        magic: 0x8584_58f6, // RAMFS_MAGIC, which the C library does not have
+    Maker {
+        kind: &RAMFS,
         make: |making| {
             let mut options =
                 RamdiskOptions { size_bytes: Some(Limits::NONE), ..Default::default() };
@@ -72,31 +90,38 @@ static KINDS: &[Kind] = &[
         },
         change: |_, _, _| Ok(()),
     },
+    Maker {
+        kind: &DEVTMPFS,
+        make: |making| devtmpfs(making.system, making.caller).map(Made::of_ramdisk),
+        change: change_ramdisk,
+    },
+    Maker {
+        kind: &PROC,
+        make: |making| Ok(Made::of_proc(making.caller)),
+        change: |_, _, _| Ok(()),
+    },
 ];
+
+/// What `mount(2)` calls the kinds that there are.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
 
 /// Whether `mount(2)` knows a kind of this name.
 pub(crate) fn is_known(name: &[u8]) -> bool {
-    KINDS.iter().any(|kind| kind.name.as_bytes() == name)
+    names().any(|known| known.as_bytes() == name)
 }
 
 /// The kind of the ramdisk at `/`.
-pub(crate) static FIRST: &Kind = &KINDS[0];
+pub(crate) static FIRST: &Kind = &TMPFS;
 
 /// Where pipes without a name are; it is mounted nowhere.
-pub(crate) static PIPES: &Kind = &Kind {
-    name: "pipefs",
-    magic: 0x5049_5045, // PIPEFS_MAGIC, which the C library does not have
-    make: |_| Err(Errno::EINVAL),
-    change: |_, _, _| Err(Errno::EINVAL),
-};
+// PIPEFS_MAGIC, which the C library does not have.
+pub(crate) static PIPES: &Kind = &Kind { name: "pipefs", magic: 0x5049_5045 };
 
 /// A directory of the host's.
-pub(crate) static HOST: &Kind = &Kind {
-    name: "host",
-    magic: 0, // the host does not say
-    make: |_| Err(Errno::EINVAL),
-    change: |_, _, data| if data.options().next().is_some() { Err(Errno::EINVAL) } else { Ok(()) },
-};
+// The host does not say what its own is.
+pub(crate) static HOST: &Kind = &Kind { name: "host", magic: 0 };
 
 /// What there is to make a file system of.
 pub(crate) struct Making<'a> {
@@ -112,6 +137,11 @@ pub(crate) struct Made {
 }
 
 impl Made {
+    pub(crate) fn of_proc(caller: &Caller<'_>) -> Made {
+        let root = Node::Proc(ProcNode::root(caller.now()));
+        Made { content: Content::Nothing, root }
+    }
+
     pub(crate) fn of_ramdisk(ramdisk: Ramdisk) -> Made {
         let root = Node::Ramdisk(ramdisk.root().clone());
         Made { content: Content::Ramdisk(ramdisk), root }
@@ -148,8 +178,9 @@ impl FileSystem {
         making: &Making<'_>,
         read_only: bool,
     ) -> Result<(Arc<FileSystem>, Node)> {
-        let kind = KINDS.iter().find(|kind| kind.name.as_bytes() == name).ok_or(Errno::ENODEV)?;
-        let Made { content, root } = (kind.make)(making)?;
+        let named = |maker: &&Maker| maker.kind.name.as_bytes() == name;
+        let maker = MAKERS.iter().find(named).ok_or(Errno::ENODEV)?;
+        let (kind, Made { content, root }) = (maker.kind, (maker.make)(making)?);
         let read_only = making.data.read_only().unwrap_or(read_only);
         Ok((Arc::try_new(FileSystem::new(kind, content, read_only))?, root))
     }
@@ -182,7 +213,13 @@ impl FileSystem {
     /// # Errors
     /// EINVAL.
     pub(crate) fn change(&self, system: &System, data: Data<'_>) -> Result<()> {
-        (self.kind.change)(system, self, data)
+        let own = |maker: &&Maker| core::ptr::eq(maker.kind, self.kind);
+        match MAKERS.iter().find(own) {
+            Some(maker) => (maker.change)(system, self, data),
+            // What the host has knows no options.
+            None if data.options().next().is_some() => Err(Errno::EINVAL),
+            None => Ok(()),
+        }
     }
 
     /// `statfs(2)` of a mount with these flags.

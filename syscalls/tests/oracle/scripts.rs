@@ -8,7 +8,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anchorite_programs::posix::script::{World, rows};
-use host_fs_sim::worlds::{Methods, Numbers, ROOMY, Whole, linux_call, system, system_by_numbers};
+use anchorite_syscalls::System;
+use host_fs_sim::worlds::{
+    Methods, Numbers, ROOMY, Whole, linux_call, on_furnished_linux, system, system_by_numbers,
+};
 
 use crate::worlds::on_linux;
 
@@ -78,6 +81,11 @@ enum On {
     Methods,
 }
 
+/// Whether the rows of a text want `/dev` and `/proc`.
+fn is_furnished(text: &str) -> bool {
+    text.starts_with("# furnished")
+}
+
 /// The outcomes of each line of each row; none where Linux does not let this process try.
 /// A text that says `# alone` has a world of its own for each row.
 fn outcomes(text: &str, on: On) -> Option<Vec<Vec<String>>> {
@@ -101,11 +109,31 @@ fn outcomes_together(text: &str, on: On) -> Option<Vec<Vec<String>>> {
         });
         told.collect()
     };
+    let furnish = |system: &System| {
+        if is_furnished(text) {
+            system.furnish().unwrap();
+        }
+    };
     match on {
+        On::Linux if is_furnished(text) => {
+            let linux = on_furnished_linux(|| {
+                let told = all(&mut Numbers { syscall: &linux_call });
+                told.iter().map(|row| row.join("\n") + "\n\n").collect()
+            });
+            let linux = linux.inspect_err(|why| println!("skipped: comparing with Linux: {why:#}"));
+            let rows = linux.ok()?;
+            let lines = |row: &str| row.lines().map(str::to_owned).collect();
+            Some(rows.split_terminator("\n\n").map(lines).collect())
+        }
         On::Linux => on_linux(|_| all(&mut Numbers { syscall: &linux_call })),
-        On::Methods => Some(all(&mut Methods(&Whole(system(ROOMY))))),
+        On::Methods => {
+            let system = Whole(system(ROOMY));
+            furnish(&system);
+            Some(all(&mut Methods(&system)))
+        }
         On::Numbers => {
             let system = Whole(system_by_numbers(ROOMY));
+            furnish(&system);
             let syscall = |number, words| system.syscall(number, words);
             Some(all(&mut Numbers { syscall: &syscall }))
         }
@@ -169,7 +197,9 @@ texts! {
     pipes from ROWS in portable;
     attributes from ROWS in portable;
     locks from ROWS in portable;
+    devices from ROWS in portable;
     mounts from ROWS in portable;
+    proc from ROWS in portable;
     by_number from TEXTS in own;
     identity from TEXTS in own;
 }
