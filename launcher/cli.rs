@@ -42,8 +42,8 @@ pub enum Command {
 /// `anchorite run`.
 #[derive(Args)]
 pub struct RunArgs {
-    /// What the guest lives on: uhyve, hosted or qemu [env: HERMIT_ISLE] [default: uhyve where
-    /// /dev/kvm can be used, else hosted]
+    /// What the guest lives on: uhyve, qemu or hosted [env: HERMIT_ISLE] [default: uhyve where
+    /// /dev/kvm can be used, else qemu where it is installed, else hosted]
     #[arg(long, value_name = "ISLE")]
     isle: Option<String>,
     /// Cores [env: HERMIT_CPUS] [default: 1]
@@ -372,6 +372,6 @@ fn setting<T>(
 }
 
 /// Whether a variable that turns something on does.
-fn is_on(value: Option<&OsStr>) -> bool {
+pub fn is_on(value: Option<&OsStr>) -> bool {
     value.is_some_and(|value| !["", "0", "false", "no", "off"].iter().any(|off| value == *off))
 }

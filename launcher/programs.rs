@@ -13,7 +13,7 @@ include!(concat!(env!("OUT_DIR"), "/images.rs"));
 
 /// Images that are for tests of the bare machine and have no portable part.
 const TEST_IMAGES: [(&str, &str); 2] = [
-    ("fault", "KIND: fails, in the way named; for tests, on the isle uhyve only"),
+    ("fault", "KIND: fails, in the way named; for tests, not hosted"),
     ("probe", "[WHAT]: prints its arguments, or what the kernel gave it; for tests, likewise"),
 ];
 
@@ -30,7 +30,7 @@ pub fn image(name: &str) -> Option<&'static [u8]> {
 /// Checks that `isle` can run the program called `name`.
 pub fn check(isle: Isle, name: &str) -> Result<()> {
     let is_there = match isle {
-        Isle::Uhyve => image(name).is_some(),
+        Isle::Uhyve | Isle::Qemu => image(name).is_some(),
         Isle::Hosted => find(name).is_some(),
     };
     if is_there {

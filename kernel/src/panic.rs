@@ -7,7 +7,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use anchorite_interface::{STATUS_OUT_OF_MEMORY, STATUS_PANIC};
 
-use crate::{heap, machine, output};
+use crate::machine::{self, Machine};
+use crate::{heap, output};
 
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
@@ -21,7 +22,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         output::exit(STATUS_PANIC);
     }
     if let Some(bytes) = failed_allocation(info) {
-        let memory = machine::get().map_or(0, |machine| machine.memory.end - machine.memory.start);
+        let memory = machine::get().map_or(0, Machine::memory_bytes);
         output::report(format_args!(
             "anchorite: out of memory: the program asked for {bytes} bytes more than this \
              machine's {} MiB have room for; give it more with --memory\n",

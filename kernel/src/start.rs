@@ -14,7 +14,7 @@ use crate::cpu::{self, MAX_CORES};
 use crate::host_files::UhyveFiles;
 use crate::machine::{self, Machine};
 use crate::platform::{self, BareMetal};
-use crate::{export, heap, output, preload, thread};
+use crate::{export, heap, output, pc, preload, thread};
 
 /// How long the other cores are waited for.
 const CORES_WAIT_NS: u64 = 500_000_000;
@@ -31,9 +31,10 @@ pub extern "C" fn start() -> ! {
     let (Some(machine), Some(handover)) = (machine::get(), handover) else {
         fail(format_args!("the boot left nothing to start with"));
     };
-    let Handover { tree, image, reclaimable, user_memory } = handover;
-    let line = cmdline::parse(tree.bootargs);
-    let mounts = tree.mounts.to_vec();
+    let Handover { told, image, reclaimable, user_memory } = handover;
+    let line = cmdline::parse(told.bootargs);
+    let mounts = told.mounts.to_vec();
+    let modules = preload::modules(&told);
     let mut user_memory: Vec<_> =
         user_memory.into_iter().filter(|range| !range.is_empty()).collect();
 
@@ -50,24 +51,18 @@ pub extern "C" fn start() -> ! {
     // SAFETY: the other cores run nothing that uses the call layer.
     unsafe { declare_alone() };
     let platform = Arc::new(BareMetal::new(user_memory));
-    let memory_bytes = machine.memory.end - machine.memory.start;
-    let limits = Limits::of_memory(memory_bytes);
+    let limits = Limits::of_memory(machine.memory_bytes());
     let system: &'static System = match System::new(platform.clone(), limits) {
         Ok(system) => Box::leak(Box::new(system)),
         Err(error) => fail(format_args!("the ramdisk: {}", error.message())),
     };
-    let asks_for_files =
-        [line.forward.len(), line.preload.len(), line.export.len()].iter().any(|len| *len > 0);
-    let files = asks_for_files.then(|| {
-        let memory = machine.memory.start as usize..machine.memory.end as usize;
-        Arc::new(UhyveFiles::new(memory, &mounts))
-    });
-    preload::fill(system, &line, files.as_deref(), image);
-    if let Some(files) = files {
-        forward(system, &line, &files);
-        if !line.export.is_empty() {
-            export::prepare(system, files, line.export.clone());
-        }
+    let files = host_files(machine, &line, &mounts);
+    preload::fill(system, &line, files.as_deref(), image, modules);
+    if let Some(files) = &files {
+        forward(system, &line, files);
+    }
+    if !line.export.is_empty() {
+        export::prepare(system, files, line.export.clone());
     }
     if let Err(error) = c::install(system) {
         fail(format_args!("the calls for C: {}", error.message()));
@@ -83,6 +78,24 @@ pub extern "C" fn start() -> ! {
     log(machine, &line, boot_ns);
     let status = (program.main)(&Context { sys: system, args: &args, env: &env });
     platform.exit(status)
+}
+
+/// The host's files, if the command line asks for them and there are any.
+fn host_files(machine: &Machine, line: &CommandLine, mounts: &[u8]) -> Option<Arc<UhyveFiles>> {
+    if pc::is_here() {
+        if let Some(dir) = line.forward.first() {
+            fail(format_args!(
+                "{FORWARD}={}: a PC cannot reach the host's files; take the isle uhyve",
+                dir.escape_ascii()
+            ));
+        }
+        return None;
+    }
+    let asks = [line.forward.len(), line.preload.len(), line.export.len()];
+    asks.iter().any(|len| *len > 0).then(|| {
+        let memory = machine.memory.start as usize..machine.memory.end as usize;
+        Arc::new(UhyveFiles::new(memory, mounts))
+    })
 }
 
 /// Mounts the host's files wherever the command line asks for them.
@@ -117,10 +130,9 @@ fn log(machine: &Machine, line: &CommandLine, boot_ns: u64) {
     if line.log < LogLevel::Verbose {
         return;
     }
-    let bytes = machine.memory.end - machine.memory.start;
     output::log(format_args!(
         "memory: {} MiB at {:#x}, {} KiB of it heap; the image at {:#x}",
-        bytes >> 20,
+        machine.memory_bytes() >> 20,
         machine.memory.start,
         heap::claimed_bytes() >> 10,
         machine.image.start,

@@ -115,7 +115,7 @@ impl Session {
     /// # Errors
     /// That directory cannot be used.
     pub fn new(native_dir: Option<&Path>) -> Result<Self> {
-        let (isle, line) = Isle::default_here();
+        let (isle, line) = Isle::default_for(&Order::new("postmark"));
         if let Some(line) = line {
             complain(&line);
         }
@@ -134,7 +134,7 @@ impl Session {
     pub fn ways(&self) -> &'static [Way] {
         match self.isle {
             Isle::Uhyve => &[Way::Ramdisk, Way::Forwarded, Way::Native],
-            Isle::Hosted => &[Way::Ramdisk, Way::Native],
+            Isle::Qemu | Isle::Hosted => &[Way::Ramdisk, Way::Native],
         }
     }
 

@@ -29,7 +29,7 @@ pub use escape::{escape, unescape};
 /// and [`unescape`] the program's arguments and environment.
 pub const FRAMED: &str = "anchorite.framed";
 /// Kernel argument: log one line about the machine, whose stable form is
-/// `machine: kvm=page-table|hardware tsc_khz=N hypercall_cycles=N
+/// `machine: kvm=page-table|hardware|none tsc_khz=N hypercall_cycles=N
 /// hypercall_ns=N boot_ns=N`, and before it one for each archive that was preloaded,
 /// `preload: entries=N bytes=N read_ns=N place_ns=N used_bytes=N`, the last what the heap gave,
 /// the archive included. [`VERBOSE`] logs them as well.
@@ -56,6 +56,10 @@ pub const PRELOAD_LENIENT: &str = "anchorite.preload-lenient";
 pub const EXPORT: &str = "anchorite.export";
 /// Below this a launcher shows archives to a guest, so no directory is forwarded there.
 pub const ARCHIVES_DIR: &str = "/.anchorite";
+
+/// So many bytes before its 64-bit entry an image has one for a multiboot loader: with 32 bits,
+/// as the Multiboot Specification has it (3.2), wherever below 1 GiB it was loaded.
+pub const MULTIBOOT_ENTRY_BYTES: u64 = 16;
 
 /// Exit status of a guest whose Rust code panicked, as `std` has it.
 pub const STATUS_PANIC: i32 = 101;
@@ -89,14 +93,24 @@ pub enum Kind {
     /// An [`EXPORT`] is complete: its place among those of the command line, from 0, as a
     /// little-endian `u32`.
     Exported = 6,
+    /// A piece of the [`EXPORT`] that is complete next, from a machine that cannot write files.
+    Archive = 7,
 }
 
 impl Kind {
     /// The kind whose number is `byte`.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Stdout, Self::Stderr, Self::Log, Self::Exit, Self::Progress, Self::Exported]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Self::Stdout,
+            Self::Stderr,
+            Self::Log,
+            Self::Exit,
+            Self::Progress,
+            Self::Exported,
+            Self::Archive,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 
