@@ -37,8 +37,8 @@ use crate::supervise::{self, Captured, SENTENCE_PREFIX, die_with_parent};
 const BINARY: &str = "qemu-system-x86_64";
 /// How to get it.
 const INSTALL: &str = "apt-get install qemu-system-x86";
-/// The oldest that is known to do, by its major number.
-const OLDEST: u32 = 6;
+/// The oldest that will do: a guest's memory without a reservation is of 6.1.
+const OLDEST: (u32, u32) = (6, 1);
 
 /// Where the image is loaded; below it is the page with the header.
 const IMAGE_ADDRESS: u32 = 2 << 20;
@@ -113,24 +113,26 @@ fn find_binary() -> Result<(PathBuf, String)> {
         )),
     })?;
     let text = String::from_utf8_lossy(&said.stdout);
-    let Some((version, major)) = version(&text) else {
+    let Some((version, number)) = version(&text) else {
         return Err(Failure::isle(format!(
             "{shown} does not tell its version as QEMU does: have HERMIT_QEMU name QEMU for x86-64"
         )));
     };
-    if major < OLDEST {
+    if number < OLDEST {
         return Err(Failure::isle(format!(
-            "{shown} is QEMU {version}, which is too old: install {OLDEST}.0 or later (`{INSTALL}`)"
+            "{shown} is QEMU {version}, which is too old: install {}.{} or later (`{INSTALL}`)",
+            OLDEST.0, OLDEST.1
         )));
     }
     Ok((binary, version.to_owned()))
 }
 
-/// The version in what QEMU says of it, and its major number.
-fn version(text: &str) -> Option<(&str, u32)> {
+/// The version in what QEMU says of it, and its first two numbers.
+fn version(text: &str) -> Option<(&str, (u32, u32))> {
     let (_, rest) = text.lines().next()?.split_once("QEMU emulator version ")?;
     let version = rest.split_whitespace().next()?;
-    Some((version, version.split('.').next()?.parse().ok()?))
+    let mut numbers = version.split('.').map(str::parse);
+    Some((version, (numbers.next()?.ok()?, numbers.next()?.ok()?)))
 }
 
 /// What `HERMIT_KVM` says.
@@ -273,8 +275,10 @@ fn machine_args(setup: &Setup, order: &Order) -> Vec<OsString> {
         Accelerator::Kvm => ("kvm", "host"),
         Accelerator::Emulation | Accelerator::Counting => ("tcg", "max"),
     };
-    let machine = format!("pc,accel={accelerator},usb=off");
+    let machine = format!("pc,accel={accelerator},usb=off,memory-backend=memory");
     let memory = format!("{}M", order.memory_bytes / MIB);
+    // The host gives it as it is used.
+    let backend = format!("memory-backend-ram,id=memory,size={memory},reserve=off");
     let cpus = order.cpus.to_string();
     let mut args: Vec<OsString> = [
         "-nodefaults",
@@ -290,6 +294,8 @@ fn machine_args(setup: &Setup, order: &Order) -> Vec<OsString> {
         &cpus,
         "-m",
         &memory,
+        "-object",
+        &backend,
         "-chardev",
         "file,id=console,path=/proc/self/fd/2",
         "-device",
@@ -329,7 +335,8 @@ fn wrap(image: &[u8]) -> io::Result<Vec<u8>> {
     let at = room.as_ptr().align_offset(ALIGNMENT);
     let aligned = &mut room[at..][..image.len()];
     aligned.copy_from_slice(image);
-    let object = KernelObject::parse(aligned).map_err(|error| io::Error::other(error.to_string()))?;
+    let object =
+        KernelObject::parse(aligned).map_err(|error| io::Error::other(error.to_string()))?;
     let mut memory = vec![MaybeUninit::new(0); object.mem_size()];
     let loaded = object.load_kernel(&mut memory, IMAGE_ADDRESS.into());
     let entry = loaded.entry_point - MULTIBOOT_ENTRY_BYTES;
@@ -382,10 +389,10 @@ mod tests {
     #[test]
     fn versions_are_read() {
         let told = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright (c)";
-        assert_eq!(version(told), Some(("7.2.22", 7)));
-        assert_eq!(version("QEMU emulator version 10.0.0\n"), Some(("10.0.0", 10)));
+        assert_eq!(version(told), Some(("7.2.22", (7, 2))));
+        assert_eq!(version("QEMU emulator version 10.0.0\n"), Some(("10.0.0", (10, 0))));
         for text in
-            ["", "GNU bash, version 5.2", "QEMU emulator version ", "QEMU emulator version x"]
+            ["", "GNU bash, version 5.2", "QEMU emulator version ", "QEMU emulator version 7.x"]
         {
             assert_eq!(version(text), None, "{text}");
         }

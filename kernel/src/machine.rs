@@ -6,6 +6,7 @@ use core::ops::Range;
 use spin::Once;
 
 use crate::clock::Scale;
+use crate::paging::LARGE_PAGE_BYTES;
 use crate::{isle, platform};
 
 /// Cycles of one ring-0 instruction above which KVM must be interpreting it.
@@ -71,6 +72,12 @@ impl Machine {
     pub fn memory_bytes(&self) -> u64 {
         let bytes = |range: &Range<u64>| range.end.saturating_sub(range.start);
         bytes(&self.memory) + bytes(&self.high_memory)
+    }
+
+    /// MiB of all memory as whoever started the machine counts them: those that a PC's firmware
+    /// keeps to itself, less than two, included.
+    pub fn memory_mib(&self) -> u64 {
+        self.memory_bytes().next_multiple_of(LARGE_PAGE_BYTES) >> 20
     }
 }
 

@@ -14,6 +14,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicU16, Ordering};
 
 use uart_16550::backend::PioBackend;
+use uart_16550::spec::registers::LSR;
 use uart_16550::{Config, Uart16550};
 
 use crate::cmdline::Format;
@@ -82,6 +83,13 @@ impl Isle for Pc {
     }
 
     fn exit(&self, _status: i32) -> ! {
+        // QEMU ends at once, with what its serial port has not got rid of yet.
+        // SAFETY: as in `send`.
+        if let Some(serial) = unsafe { &mut *SERIAL.0.get() } {
+            while !serial.lsr().contains(LSR::TRANSMITTER_EMPTY) {
+                spin_loop();
+            }
+        }
         loop {
             // SAFETY: it ends the machine; elsewhere nothing listens there.
             unsafe { write_8(EXIT_PORT, 0) };

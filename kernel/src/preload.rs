@@ -161,11 +161,10 @@ fn read(files: Option<&UhyveFiles>, path: &[u8]) -> Box<dyn Lender> {
     let size = files.fstat(fd).unwrap_or_else(|error| unreadable(error)).st_size;
     let size = usize::try_from(size).unwrap_or(0);
     let Some(mut block) = Block::new(size) else {
-        let memory = machine::get().map_or(0, Machine::memory_bytes);
+        let mib = machine::get().map_or(0, Machine::memory_mib);
         refuse(format_args!(
-            "its {size} bytes are more than this machine's {} MiB have room for; give it more with \
+            "its {size} bytes are more than this machine's {mib} MiB have room for; give it more with \
              --memory",
-            memory >> 20,
         ));
     };
     let mut progress = Progress::new(size as u64);

@@ -4,12 +4,12 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use anchorite_interface::FORWARD;
+use anchorite_interface::{EXPORT, FORWARD};
 use anchorite_programs::{Context, Program};
 use anchorite_syscalls::{Limits, Platform, System, c, declare_alone, declare_cores};
 
 use crate::boot::{HANDOVER, Handover, fail};
-use crate::cmdline::{self, CommandLine, LogLevel};
+use crate::cmdline::{self, CommandLine, Format, LogLevel};
 use crate::cpu::{self, MAX_CORES};
 use crate::host_files::UhyveFiles;
 use crate::machine::{self, Machine};
@@ -89,6 +89,14 @@ fn host_files(machine: &Machine, line: &CommandLine, mounts: &[u8]) -> Option<Ar
                 dir.escape_ascii()
             ));
         }
+        if let Some(export) = line.export.first()
+            && line.format == Format::Plain
+        {
+            fail(format_args!(
+                "{EXPORT}={}: a PC has no files of a host's, and the launcher is not there to write",
+                export.file.escape_ascii()
+            ));
+        }
         return None;
     }
     let asks = [line.forward.len(), line.preload.len(), line.export.len()];
@@ -132,7 +140,7 @@ fn log(machine: &Machine, line: &CommandLine, boot_ns: u64) {
     }
     output::log(format_args!(
         "memory: {} MiB at {:#x}, {} KiB of it heap; the image at {:#x}",
-        machine.memory_bytes() >> 20,
+        machine.memory_mib(),
         machine.memory.start,
         heap::claimed_bytes() >> 10,
         machine.image.start,
