@@ -138,6 +138,10 @@ pub enum Benchmark {
 /// `anchorite compare postmark`.
 #[derive(Args)]
 pub struct PostmarkArgs {
+    /// The guest's isle [env: HERMIT_ISLE] [default: as for run]; on qemu, which is emulated,
+    /// instructions are counted instead of time
+    #[arg(long, value_name = "ISLE")]
+    pub isle: Option<String>,
     /// A host file of postmark commands, without `run` and `quit` [default: postmark's own
     /// configuration]
     #[arg(long, value_name = "FILE")]
@@ -162,6 +166,10 @@ pub struct PostmarkArgs {
 /// `anchorite compare microbench`.
 #[derive(Args)]
 pub struct MicrobenchArgs {
+    /// The guest's isle [env: HERMIT_ISLE] [default: as for run]; on qemu, which is emulated,
+    /// instructions are counted instead of time
+    #[arg(long, value_name = "ISLE")]
+    pub isle: Option<String>,
     /// Only rows with TEXT in their name; may be repeated
     #[arg(long, value_name = "TEXT")]
     pub filter: Vec<String>,
@@ -274,7 +282,7 @@ impl Cli {
 impl RunArgs {
     /// The order that these options and the environment make, and its isle.
     pub fn order(&self) -> Result<(Order, Option<Isle>)> {
-        let isle = setting(&self.isle, "--isle", "HERMIT_ISLE", Isle::parse)?;
+        let isle = isle(self.isle.as_deref())?;
         let Some((program, args)) = self.program.split_first() else {
             return Err(Failure::usage("give a program to run"));
         };
@@ -287,10 +295,13 @@ impl RunArgs {
         }
         let mut order = Order::new(&program);
         order.args = args.iter().map(|arg| Word::from(arg.as_os_str())).collect();
-        if let Some(cpus) = setting(&self.cpus, "--cpus", "HERMIT_CPUS", order::parse_cpus)? {
+        if let Some(cpus) =
+            setting(self.cpus.as_deref(), "--cpus", "HERMIT_CPUS", order::parse_cpus)?
+        {
             order.cpus = cpus;
         }
-        if let Some(bytes) = setting(&self.memory, "--memory", "HERMIT_MEM", size::parse)? {
+        if let Some(bytes) = setting(self.memory.as_deref(), "--memory", "HERMIT_MEM", size::parse)?
+        {
             order.memory_bytes = bytes;
         }
         for argument in &self.forward {
@@ -355,9 +366,14 @@ fn set_files_and_env(
     Ok(())
 }
 
+/// The isle that an option, or else the variable, asks for.
+pub fn isle(option: Option<&str>) -> Result<Option<Isle>> {
+    setting(option, "--isle", "HERMIT_ISLE", Isle::parse)
+}
+
 /// A value from its option, or else from its variable, unless that is empty.
 fn setting<T>(
-    option: &Option<String>,
+    option: Option<&str>,
     option_name: &str,
     variable: &str,
     parse: impl Fn(&str, &str) -> Result<T>,

@@ -57,6 +57,15 @@ impl Isle {
         }
     }
 
+    /// Whether it can be had here.
+    pub fn is_here(self) -> bool {
+        match self {
+            Isle::Uhyve => kvm_problem().is_none(),
+            Isle::Qemu => Setup::find().is_ok(),
+            Isle::Hosted => true,
+        }
+    }
+
     /// The isle to use for `order` when nobody says, and the line that tells why it is not
     /// the usual one.
     pub fn default_for(order: &Order) -> (Self, Option<String>) {
