@@ -282,7 +282,8 @@ fn become_qemu(order: &Order) -> String {
 /// The machine, without what it runs.
 fn machine_args(setup: &Setup, order: &Order) -> Vec<OsString> {
     let (accelerator, processor) = match setup.accelerator {
-        Accelerator::Kvm => ("kvm", "host"),
+        // Page-table virtualised KVM cannot have a register that the host's processor tells of.
+        Accelerator::Kvm => ("kvm", "host,-arch-capabilities"),
         Accelerator::Emulation | Accelerator::Counting => ("tcg", "max"),
     };
     let machine = format!("pc,accel={accelerator},usb=off,memory-backend=memory");

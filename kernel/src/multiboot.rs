@@ -122,6 +122,7 @@ fn length(range: &Range<u64>) -> u64 {
     range.end.saturating_sub(range.start)
 }
 
+#[inline(never)]
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
@@ -131,6 +132,7 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// What stands before the first NUL.
+#[inline(never)]
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }

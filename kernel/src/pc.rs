@@ -149,26 +149,7 @@ fn measured_khz() -> u32 {
     const TIMER_HZ: u64 = 1_193_182;
     /// Of the timer; 10 ms.
     const LEAST_TICKS: u64 = TIMER_HZ / 100;
-    const CHANNEL_2: u16 = 0x42;
-    const COMMAND: u16 = 0x43;
     const GATE: u16 = 0x61;
-
-    // The least gap around a look tells both counters at nearly one time.
-    let look = || {
-        let one = || {
-            let before = time_stamp();
-            // SAFETY: the timer's own ports; latch channel 2, and read it.
-            let ticks = unsafe {
-                write_8(COMMAND, 0x80);
-                u16::from_le_bytes([read_8(CHANNEL_2), read_8(CHANNEL_2)])
-            };
-            let after = time_stamp();
-            (after - before, before + (after - before) / 2, ticks)
-        };
-        let looks = [one(), one(), one(), one()];
-        let (_, counts, ticks) = looks.into_iter().min_by_key(|look| look.0).unwrap_or(looks[0]);
-        (counts, ticks)
-    };
     // SAFETY: the timer's own ports, and its gate's, whose other half is the speaker: channel 2
     // counts down from 65536, again and again, silently.
     unsafe {
@@ -177,11 +158,11 @@ fn measured_khz() -> u32 {
         write_8(CHANNEL_2, 0);
         write_8(CHANNEL_2, 0);
     }
-    let (first_counts, first_ticks) = look();
+    let (first_counts, first_ticks) = both_counters();
     // A timer that stands still is given up after more counts than 10 ms have.
     const PATIENCE: u64 = 10_000_000_000;
     loop {
-        let (counts, ticks) = look();
+        let (counts, ticks) = both_counters();
         let passed = u64::from(first_ticks.wrapping_sub(ticks));
         if passed >= LEAST_TICKS {
             return u32::try_from((counts - first_counts) * TIMER_HZ / passed / 1000).unwrap_or(0);
@@ -192,24 +173,57 @@ fn measured_khz() -> u32 {
     }
 }
 
+/// The interval timer's second channel, and where it is commanded.
+const CHANNEL_2: u16 = 0x42;
+const COMMAND: u16 = 0x43;
+
+/// The time-stamp counter and the timer's second channel at nearly one time: of a few looks the
+/// one with the least gap around it.
+#[inline(never)]
+fn both_counters() -> (u64, u16) {
+    let (mut least, mut found) = (u64::MAX, (0, 0));
+    for _ in 0..4 {
+        let before = time_stamp();
+        // SAFETY: the timer's own ports; latch channel 2, and read it.
+        let ticks = unsafe {
+            write_8(COMMAND, 0x80);
+            u16::from_le_bytes([read_8(CHANNEL_2), read_8(CHANNEL_2)])
+        };
+        let gap = time_stamp() - before;
+        if gap < least {
+            (least, found) = (gap, (before + gap / 2, ticks));
+        }
+    }
+    found
+}
+
+/// A register of the real-time clock.
+#[inline(never)]
+fn register(number: u8) -> u8 {
+    // SAFETY: the CMOS' own ports; the upper bit keeps non-maskable interrupts out.
+    unsafe {
+        write_8(0x70, number | 0x80);
+        read_8(0x71)
+    }
+}
+
+/// What the real-time clock shows now.
+#[inline(never)]
+fn reading() -> rtc::Reading {
+    let mut found = rtc::Reading { registers: [0; 7], status_b: register(rtc::STATUS_B) };
+    for (value, number) in found.registers.iter_mut().zip(rtc::REGISTERS) {
+        *value = register(number);
+    }
+    found
+}
+
 /// Seconds since 1970 by the real-time clock.
 fn clock_seconds() -> Option<i64> {
-    let register = |number: u8| {
-        // SAFETY: the CMOS' own ports; the upper bit keeps non-maskable interrupts out.
-        unsafe {
-            write_8(0x70, number | 0x80);
-            read_8(0x71)
-        }
-    };
-    let read = || {
-        let registers = rtc::REGISTERS.map(register);
-        rtc::Reading { registers, status_b: register(rtc::STATUS_B) }
-    };
     // An update takes 2 ms at most. Two readings that are the same are none in the middle of one.
     for _ in 0..100_000 {
         if register(rtc::STATUS_A) & rtc::UPDATING == 0 {
-            let first = read();
-            if first == read() {
+            let first = reading();
+            if first == reading() {
                 return first.seconds();
             }
         }
