@@ -114,6 +114,7 @@ impl FileData {
     /// # Errors
     /// EFBIG if `offset` is not below [`MAX_FILE_BYTES`]; ENOSPC or ENOMEM if not even
     /// one byte found room: then the content is as it was.
+    #[inline(always)] // in its one place, for what a write over old content needs
     pub(crate) fn write(
         &mut self,
         superblock: &Superblock,
@@ -128,6 +129,37 @@ impl FileData {
         }
         let len = min(MAX_FILE_BYTES - offset, source.remaining() as u64) as usize;
         let end = offset + len as u64;
+        if end <= self.size
+            && let Some(place) = self.place_in_own_page(offset, len)
+        {
+            // SAFETY: the page has room for `len` bytes there.
+            unsafe { source.take(place, len) };
+            return Ok(len);
+        }
+        self.write_elsewhere(superblock, offset..end, source)
+    }
+
+    /// Where `offset` is in memory, if the `len` bytes from there on are in one page that is
+    /// there and the file's own.
+    #[inline(always)] // what most writes over old content need
+    fn place_in_own_page(&self, offset: u64, len: usize) -> Option<*mut u8> {
+        let in_page = (offset % PAGE) as usize;
+        if self.is_lent_whole() || len > PAGE_BYTES - in_page {
+            return None;
+        }
+        let (page, held) = self.slot(offset / PAGE, &mut Lowest::none());
+        // SAFETY: the page holds `held` bytes.
+        (!is_lent(page) && in_page + len <= held).then(|| unsafe { page.add(in_page) })
+    }
+
+    /// Writes to `range` where the file becomes longer, or a page is missing, lent, or not
+    /// the only one.
+    fn write_elsewhere(
+        &mut self,
+        superblock: &Superblock,
+        Range { start: offset, end }: Range<u64>,
+        source: &mut Source<'_>,
+    ) -> Result<usize> {
         self.prepare_for_change(superblock)?;
         if offset > self.size {
             self.own_last_page(superblock)?;
@@ -200,6 +232,12 @@ impl FileData {
     /// The page with number `index` and how many bytes it holds; null and 0 for none. It is
     /// not to be written to if it is lent. The content is not lent whole.
     fn page(&self, index: u64, lowest: &mut Lowest) -> (*mut u8, usize) {
+        let (slot, held) = self.slot(index, lowest);
+        (bytes_of(slot), held)
+    }
+
+    /// As [`page`](FileData::page), with [`LENT`] still in the address of a lent one.
+    fn slot(&self, index: u64, lowest: &mut Lowest) -> (*mut u8, usize) {
         if self.height == 0 {
             let held = if self.root.is_null() || index > 0 { 0 } else { 1 << self.capacity_log2 };
             return (self.root, held);
@@ -222,7 +260,7 @@ impl FileData {
             return (ptr::null_mut(), 0);
         }
         // SAFETY: `find` gave a node of the lowest level.
-        let page = bytes_of(unsafe { (*node).slots[slot(index, 0)] });
+        let page = unsafe { (*node).slots[slot(index, 0)] };
         (page, if page.is_null() { 0 } else { PAGE_BYTES })
     }
 

@@ -36,6 +36,9 @@ const DOT: u64 = 0;
 const DOT_DOT: u64 = 1;
 const FIRST_COOKIE: u64 = 2;
 
+/// How many entries ahead of a listing an inode's memory is fetched.
+const AHEAD: usize = 8;
+
 /// An entry of the log; a gap if it has no child.
 struct Entry {
     cookie: u64,
@@ -102,14 +105,15 @@ impl Directory {
         self.live
     }
 
-    /// Where the entry with this name is.
+    /// Where the entry with this name is. Its hash is asked for where there is a table.
     #[inline]
-    pub(crate) fn find(&self, hash: u32, name: &[u8]) -> Option<Slot> {
+    pub(crate) fn find(&self, hash: impl FnOnce() -> u32, name: &[u8]) -> Option<Slot> {
         if !self.is_indexed() {
             let log = self.chunks.first()?;
             let at = log.iter().position(|entry| !entry.is_gap() && entry.name.is(name))?;
             return Some(Slot(at as u32));
         }
+        let hash = hash();
         let is_it = |at| {
             let entry = self.entry(Slot(at));
             entry.hash == hash && entry.name.is(name)
@@ -132,7 +136,7 @@ impl Directory {
 
     /// The name and inode of the entry with this cookie.
     pub(crate) fn at_cookie(&self, cookie: u64) -> Option<(&[u8], &InodeRef)> {
-        let entry = self.entries_from(cookie).next()?;
+        let entry = self.entries_from(cookie).flatten().next()?;
         Some((entry.name.as_bytes(), entry.child.as_ref().filter(|_| entry.cookie == cookie)?))
     }
 
@@ -156,7 +160,7 @@ impl Directory {
             // The first chunk grows by doubling: most directories are small.
             Some(last) if last.len() < CHUNK => {
                 if last.len() == last.capacity() {
-                    let more = last.capacity().clamp(4, CHUNK - last.len());
+                    let more = last.capacity().max(4).min(CHUNK - last.len());
                     last.try_reserve_exact(more).map_err(|_| Errno::ENOMEM)?;
                 }
             }
@@ -187,6 +191,17 @@ impl Directory {
         self.next_cookie += 1;
         self.live += 1;
         cookie
+    }
+
+    /// Gives back what the log has room for beyond its entries, if there is memory to copy
+    /// them to. The directory grows again as before.
+    pub(crate) fn trim(&mut self) {
+        let Some(last) = self.chunks.last_mut() else { return };
+        let mut exact = Vec::new();
+        if last.len() < last.capacity() && exact.try_reserve_exact(last.len()).is_ok() {
+            exact.append(last);
+            *last = exact;
+        }
     }
 
     /// Removes the entry at `slot`; the caller drops the reference outside the lock.
@@ -241,29 +256,34 @@ impl Directory {
                 return;
             }
         }
-        for entry in self.entries_from(cookie) {
-            let Some(child) = &entry.child else { continue };
-            let listed = Listed {
-                name: entry.name.as_bytes(),
-                ino: child.number(),
-                file_type: child.file_type(),
-                next: entry.cookie + 1,
-            };
-            if !emit(listed) {
-                return;
+        for entries in self.entries_from(cookie) {
+            for (at, entry) in entries.iter().enumerate() {
+                if let Some(Entry { child: Some(later), .. }) = entries.get(at + AHEAD) {
+                    later.fetch_identity();
+                }
+                let Some(child) = &entry.child else { continue };
+                let listed = Listed {
+                    name: entry.name.as_bytes(),
+                    ino: child.number(),
+                    file_type: child.file_type(),
+                    next: entry.cookie + 1,
+                };
+                if !emit(listed) {
+                    return;
+                }
             }
         }
     }
 
     /// The log, gaps included, from the first entry whose cookie is not below `cookie`.
-    fn entries_from(&self, cookie: u64) -> impl Iterator<Item = &Entry> {
+    fn entries_from(&self, cookie: u64) -> impl Iterator<Item = &[Entry]> {
         let before = |chunk: &Vec<Entry>| chunk.last().is_some_and(|last| last.cookie < cookie);
         let chunk = self.chunks.partition_point(before);
         let first = self.chunks.get(chunk).map_or(&[][..], |entries| {
             &entries[entries.partition_point(|entry| entry.cookie < cookie)..]
         });
         let rest = self.chunks.get(chunk + 1..).unwrap_or_default();
-        first.iter().chain(rest.iter().flatten())
+        core::iter::once(first).chain(rest.iter().map(Vec::as_slice))
     }
 
     fn log_len(&self) -> usize {

@@ -14,7 +14,7 @@ use core::fmt;
 use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed};
 use crate::home::Home;
-use crate::mem::Arc;
+use crate::mem::{Arc, prefetch_line};
 use crate::namespace::Owner;
 use crate::permission::check;
 use crate::ramdisk::Superblock;
@@ -305,6 +305,12 @@ impl Inode {
     /// The inode's type.
     pub fn file_type(&self) -> FileType {
         self.file_type
+    }
+
+    /// Starts to fetch what tells number and type.
+    #[inline]
+    pub(crate) fn fetch_identity(&self) {
+        prefetch_line(core::ptr::from_ref(&self.number).addr());
     }
 
     /// Whether it is a directory.

@@ -54,11 +54,19 @@ pub fn try_bytes(bytes: &[u8]) -> Result<Vec<u8>> {
 /// Starts to fetch the first lines of what lies at an address, if anything does.
 #[inline(always)]
 pub(crate) fn prefetch(address: usize) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
     for line in [0, 64, 128] {
+        prefetch_line(address.wrapping_add(line));
+    }
+}
+
+/// Starts to fetch the line that an address is in, if there is memory.
+#[inline(always)]
+pub(crate) fn prefetch_line(address: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a hint, which does nothing where no memory is.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.wrapping_add(line) as *const i8) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address as *const i8) };
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;

@@ -99,11 +99,10 @@ impl Inode {
     /// # Errors
     /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; ENOENT.
     pub fn lookup(&self, caller: &Caller<'_>, name: &[u8]) -> Result<InodeRef> {
-        let hash = self.superblock.hash(name);
         let state = self.state.read();
         let directory = state.directory()?;
         state.check(caller, Access::EXECUTE)?;
-        match directory.find(hash, name) {
+        match directory.find(|| self.superblock.hash(name), name) {
             Some(slot) => Ok(directory.child(slot).clone()),
             // A removed directory is not asked what it thinks of a name.
             None if name.len() > NAME_MAX && state.meta.nlink > 0 => Err(Errno::ENAMETOOLONG),
@@ -679,7 +678,7 @@ fn find(
         return Err(Errno::ENAMETOOLONG);
     }
     let hash = inode.superblock.hash(name);
-    Ok((hash, directory.find(hash, name)))
+    Ok((hash, directory.find(|| hash, name)))
 }
 
 /// # Errors

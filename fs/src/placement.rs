@@ -45,6 +45,14 @@ pub enum What<'a> {
 }
 
 impl Inode {
+    /// Gives back the memory that a directory holds for entries to come, for when all of them
+    /// are there. More can still be added. Does nothing to other files.
+    pub fn trim(&self) {
+        if let Body::Directory(directory) = &mut self.state.write().body {
+            directory.trim();
+        }
+    }
+
     /// Places a file in this directory under a name; tells whether the name is new. What had
     /// it is removed; a directory only if it is empty.
     ///
@@ -218,7 +226,7 @@ impl Found {
             return Err(Errno::ENAMETOOLONG);
         }
         let hash = inode.superblock.hash(name);
-        let entry = directory.find(hash, name).map(|slot| (slot, directory.child(slot).clone()));
+        let entry = directory.find(|| hash, name).map(|slot| (slot, directory.child(slot).clone()));
         match &entry {
             Some((_, old)) if old.is_mount_point() => Err(Errno::EBUSY),
             _ => Ok(Found { hash, entry }),

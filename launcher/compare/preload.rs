@@ -25,10 +25,15 @@ use crate::size::{MIB, STEP_BYTES};
 const PROGRAM: &str = "hello";
 /// Bytes of each of the small files.
 const SMALL_BYTES: u64 = 100;
+/// How many of the small files are in each directory of a tree. The memory of a directory's table
+/// doubles from time to time, and so is not the same for a file in each.
+const TO_A_DIRECTORY: u64 = 100;
 /// The large files.
 const LARGE_FILES: u64 = 4;
 /// What a goal of so many milliseconds for so many small files is.
 const PLACING: (f64, f64) = (100.0, 100_000.0);
+/// What a file is to take at most beside its archive, its directory's share included, in bytes.
+const MEMORY: Option<f64> = Some(256.0);
 /// Memory beside archives and what is counted for their files.
 const ROOM_BYTES: u64 = 64 * MIB;
 
@@ -98,32 +103,37 @@ pub fn preload(args: &PreloadArgs) -> Result<u8> {
         ));
     }
     let place = session.scratch.fresh()?;
-    let (small, large) = (place.path().join("small.tar"), place.path().join("large.tar"));
-    let mut progress = Progress::new(2 + 2 * args.runs);
-    for (path, files, bytes) in [
-        (&small, u64::from(args.files), SMALL_BYTES),
-        (&large, LARGE_FILES, u64::from(args.mib) * MIB / LARGE_FILES),
-    ] {
+    let files = u64::from(args.files);
+    let shapes = [
+        Shape { files, bytes: SMALL_BYTES, to_a_directory: files },
+        Shape { files, bytes: SMALL_BYTES, to_a_directory: TO_A_DIRECTORY },
+        Shape {
+            files: LARGE_FILES,
+            bytes: u64::from(args.mib) * MIB / LARGE_FILES,
+            to_a_directory: LARGE_FILES,
+        },
+    ];
+    let paths = ["small.tar", "tree.tar", "large.tar"].map(|name| place.path().join(name));
+    let mut progress = Progress::new(3 + 3 * args.runs);
+    for (path, shape) in paths.iter().zip(&shapes) {
         progress.begin("making an archive");
         let start = Instant::now();
-        make(path, files, bytes)?;
+        make(path, shape)?;
         progress.end(start.elapsed().as_secs_f64());
     }
-    let (mut of_small, mut of_large) = (Vec::new(), Vec::new());
+    let mut told = [const { Vec::new() }; 3];
     for _ in 0..args.runs {
-        for (path, files, told) in
-            [(&small, u64::from(args.files), &mut of_small), (&large, LARGE_FILES, &mut of_large)]
-        {
+        for ((path, shape), told) in paths.iter().zip(&shapes).zip(&mut told) {
             progress.begin("preload");
             warm();
             let start = Instant::now();
-            told.push(run(&session, path, files)?);
+            told.push(run(&session, path, shape.files)?);
             progress.end(start.elapsed().as_secs_f64());
         }
     }
     drop(progress);
 
-    let rows = rows(args, &of_small, &of_large);
+    let rows = rows(args, &told);
     let machine = session.machine();
     if args.json {
         return super::print_json(&Document { machine: &machine, rows: &rows });
@@ -133,23 +143,23 @@ pub fn preload(args: &PreloadArgs) -> Result<u8> {
     Ok(0)
 }
 
-fn rows(args: &PreloadArgs, small: &[Told], large: &[Told]) -> [Row; 6] {
+fn rows(args: &PreloadArgs, [small, tree, large]: &[Vec<Told>; 3]) -> [Row; 8] {
     let of = |told: &[Told], value: fn(&Told) -> f64| told.iter().map(value).collect::<Vec<_>>();
     let reading = |told: &Told| told.read_ns / 1e6;
     let placing = |told: &Told| told.place_ns / 1e6;
+    let memory = |told: &Told| (told.used_bytes - told.bytes) / told.entries;
     let files = thousands(args.files.into());
     let name = |what: &str| format!("{files} files of {SMALL_BYTES} bytes, {what}");
+    let tree_name = |what: &str| format!("the same, {TO_A_DIRECTORY} to a directory, {what}");
     let large_name = |what: &str| format!("{} MiB in {LARGE_FILES} files, {what}", args.mib);
-    let placing_goal = PLACING.0 * f64::from(args.files) / PLACING.1;
+    let placing_goal = Some(PLACING.0 * f64::from(args.files) / PLACING.1);
+    let memory_of_one = "memory of one beside the archive";
     [
         Row::new(name("reading the archive"), "ms", &of(small, reading), None),
-        Row::new(name("placing them"), "ms", &of(small, placing), Some(placing_goal)),
-        Row::new(
-            name("memory of one beside the archive"),
-            "bytes",
-            &of(small, |told| (told.used_bytes - told.bytes) / told.entries),
-            Some(256.0),
-        ),
+        Row::new(name("placing them"), "ms", &of(small, placing), placing_goal),
+        Row::new(name(memory_of_one), "bytes", &of(small, memory), MEMORY),
+        Row::new(tree_name("placing them"), "ms", &of(tree, placing), placing_goal),
+        Row::new(tree_name(memory_of_one), "bytes", &of(tree, memory), MEMORY),
         Row::new(large_name("reading the archive"), "ms", &of(large, reading), None),
         Row::new(large_name("placing them"), "ms", &of(large, placing), None),
         Row::new(
@@ -170,11 +180,19 @@ fn run(session: &Session, path: &Path, files: u64) -> Result<Told> {
     Told::of(&session.guest_with_archive(PROGRAM, archive, memory_bytes)?)
 }
 
-/// Makes an archive of so many files of so many bytes in one directory.
-fn make(path: &Path, files: u64, bytes: u64) -> Result<()> {
+/// What an archive has in it.
+struct Shape {
+    files: u64,
+    /// Bytes of each.
+    bytes: u64,
+    to_a_directory: u64,
+}
+
+/// Makes an archive. It has no entries of the directories.
+fn make(path: &Path, shape: &Shape) -> Result<()> {
     let written = fs::File::create(path)
         .map_err(WriteError::Sink)
-        .and_then(|file| write(&mut io::BufWriter::new(file), files, bytes));
+        .and_then(|file| write(&mut io::BufWriter::new(file), shape));
     written.map_err(|error| match error {
         WriteError::Sink(error) => unusable(path, &error),
         error => Failure::isle(format!("{}: {error:?}", path.display())),
@@ -183,16 +201,15 @@ fn make(path: &Path, files: u64, bytes: u64) -> Result<()> {
 
 fn write(
     out: &mut impl io::Write,
-    files: u64,
-    bytes: u64,
+    shape: &Shape,
 ) -> std::result::Result<(), WriteError<io::Error>> {
     let mut writer = Writer::new(|bytes: &[u8]| out.write_all(bytes));
     let piece = vec![b'x'; MIB as usize];
-    for number in 0..files {
-        let name = format!("files/{number:07}");
+    for number in 0..shape.files {
+        let name = format!("files/{:05}/{number:07}", number / shape.to_a_directory);
         writer.begin(&Member {
             path: name.as_bytes(),
-            body: Body::File { size: bytes },
+            body: Body::File { size: shape.bytes },
             mode: 0o644,
             uid: 0,
             gid: 0,
@@ -200,7 +217,7 @@ fn write(
             atime: None,
             xattrs: &[],
         })?;
-        let mut left = bytes;
+        let mut left = shape.bytes;
         while left > 0 {
             let len = left.min(MIB);
             writer.data(&piece[..len as usize])?;

@@ -142,6 +142,7 @@ pub fn fill(
             Err(error) => return Err(error),
         }
     }
+    filling.leave_parent();
     Ok(done)
 }
 
@@ -283,9 +284,17 @@ impl Filling<'_> {
         let (_, created) = Inode::place(&directory, self.caller, name, placement)?;
         if created == Created::No {
             // The path that was walked may lead elsewhere now.
-            self.last_parent = None;
+            self.leave_parent();
         }
         Ok(())
+    }
+
+    /// Forgets the directory that the last entry was placed in, which most likely has all its
+    /// entries now; returns its path.
+    fn leave_parent(&mut self) -> Option<Vec<u8>> {
+        let (path, directory) = self.last_parent.take()?;
+        directory.trim();
+        Some(path)
     }
 
     /// The directory at a path below the target, made if it is missing.
@@ -298,7 +307,7 @@ impl Filling<'_> {
             Some((rest, from)) => self.walk(from, rest, Missing::Make)?,
             None => self.walk(&self.target, path, Missing::Make)?,
         };
-        let mut kept = self.last_parent.take().map(|(path, _)| path).unwrap_or_default();
+        let mut kept = self.leave_parent().unwrap_or_default();
         kept.clear();
         kept.try_reserve(path.len()).map_err(|_| Refusal::Room(Errno::ENOMEM))?;
         kept.extend_from_slice(path);

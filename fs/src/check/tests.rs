@@ -103,7 +103,7 @@ fn take_name(directory: &InodeRef, name: &[u8]) {
     let hash = directory.superblock.hash(name);
     let mut state = directory.state.write();
     let directory = state.directory_mut().unwrap();
-    let slot = directory.find(hash, name).unwrap();
+    let slot = directory.find(|| hash, name).unwrap();
     let child = directory.remove(slot);
     drop(state);
     drop(child);

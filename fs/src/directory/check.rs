@@ -90,7 +90,7 @@ impl Directory {
             return report.problem(Problem::Hash { directory, name: try_bytes(name)? });
         }
         if !self.is_indexed() {
-            return match self.find(entry.hash, name) {
+            return match self.find(|| entry.hash, name) {
                 Some(Slot(first)) if first as usize == at => Ok(()),
                 _ => report.problem(Problem::SameName { directory, name: try_bytes(name)? }),
             };
