@@ -309,7 +309,8 @@ fn explain(subcommand: &str, ended: io::Result<ExitStatus>, words: &str) -> Resu
     // What QEMU says when it cannot go on.
     let qemus = words.lines().rev().find_map(|line| {
         let (name, said) = line.split_once(": ")?;
-        (subcommand == QEMU_COMMAND && name.contains("qemu")).then_some(said.trim())
+        let is_its_end = name.contains("qemu") && !said.starts_with("warning:");
+        (subcommand == QEMU_COMMAND && is_its_end).then_some(said.trim())
     });
     if let Some(said) = qemus {
         return Err(Failure::isle(format!(

@@ -47,14 +47,14 @@ pub fn fill(
         Damaged::Refused => OnDamage::Stop,
         Damaged::Skipped => OnDamage::Skip,
     };
-    let place = |file: &[u8], dir: &[u8], lender: &mut dyn FnMut() -> Box<dyn Lender>| {
+    let place = |file: &[u8], dir: &[u8], lender: &mut dyn FnMut() -> Lent| {
         let used_before = heap::used_bytes();
-        let (memory, read_ns) = timed(lender);
+        let (Lent { memory, outside_bytes }, read_ns) = timed(lender);
         let bytes = memory.bytes().len();
         let (placed, place_ns) = timed(|| system.preload(dir, memory, on_damage));
         let placed = told(file, placed);
         if line.log >= LogLevel::Machine {
-            let used_bytes = heap::used_bytes() - used_before;
+            let used_bytes = heap::used_bytes() - used_before + outside_bytes;
             output::log(format_args!(
                 "preload: entries={} bytes={bytes} read_ns={read_ns} place_ns={place_ns} \
                  used_bytes={used_bytes}",
@@ -64,17 +64,34 @@ pub fn fill(
     };
     for Archive { file, dir } in &line.preload {
         place(file, dir, &mut || match file.strip_prefix(&[IN_IMAGE]) {
-            Some(member) => Box::new(in_image(image, member)),
+            Some(member) => Lent::read_only(in_image(image, member)),
             None => match modules.iter().position(|module| module.name == *file) {
-                Some(found) => Box::new(modules.swap_remove(found)),
-                None => read(files, file),
+                Some(found) => Lent::module(modules.swap_remove(found)),
+                None => Lent { memory: read(files, file), outside_bytes: 0 },
             },
         });
     }
     if line.preload.is_empty()
         && let Some(image) = image
     {
-        place(&[IN_IMAGE], b"/", &mut || Box::new(image));
+        place(&[IN_IMAGE], b"/", &mut || Lent::read_only(image));
+    }
+}
+
+/// An archive in memory.
+struct Lent {
+    memory: Box<dyn Lender>,
+    /// Bytes of it that the heap did not give, and might have.
+    outside_bytes: usize,
+}
+
+impl Lent {
+    fn read_only(bytes: &'static [u8]) -> Self {
+        Self { memory: Box::new(bytes), outside_bytes: 0 }
+    }
+
+    fn module(module: Module) -> Self {
+        Self { outside_bytes: module.bytes.len(), memory: Box::new(module) }
     }
 }
 

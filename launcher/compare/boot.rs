@@ -135,6 +135,9 @@ pub fn boot(args: &BootArgs) -> Result<u8> {
     let others = others.iter();
     rows.extend(others.map(|(_, name, samples)| Row::without_goal(name, WHOLE.1, samples)));
     let machine = session.machine();
+    if machine.is_emulated() {
+        rows.iter_mut().for_each(|row| row.met = None);
+    }
     if args.json {
         return super::print_json(&Document { machine: &machine, rows: &rows, images: &images });
     }

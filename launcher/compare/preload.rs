@@ -133,8 +133,11 @@ pub fn preload(args: &PreloadArgs) -> Result<u8> {
     }
     drop(progress);
 
-    let rows = rows(args, &told);
+    let mut rows = rows(args, &told);
     let machine = session.machine();
+    if machine.is_emulated() {
+        rows.iter_mut().for_each(|row| row.met = None);
+    }
     if args.json {
         return super::print_json(&Document { machine: &machine, rows: &rows });
     }

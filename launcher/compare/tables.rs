@@ -94,9 +94,10 @@ pub fn notes(machine: &Machine) -> Vec<String> {
             thousands(kvm.hypercall_cycles),
             kvm.hypercall_ns as f64 / 1000.0
         )),
-        Some(kvm) if kvm.kind == "none" => notes.push(
+        Some(_) if machine.is_emulated() => notes.push(
             "KVM: none: QEMU emulated the guest (isle qemu), so its figures are not \
-             comparable with native ones, nor with those of a guest on KVM."
+             comparable with native ones, nor with those of a guest on KVM, and no goal is \
+             judged by them."
                 .to_owned(),
         ),
         Some(kvm) => notes.push(format!(
