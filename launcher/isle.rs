@@ -88,6 +88,8 @@ impl Isle {
     pub fn run(self, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
         programs::check(self, &order.program)?;
         order.check()?;
+        // What it says is for each isle.
+        qemu::kvm_wish()?;
         let mut ready = order.clone();
         if self == Isle::Qemu {
             qemu::check(order)?;

@@ -160,8 +160,7 @@ impl Order {
         if handed > HANDED_BYTES {
             return Err(Failure::usage(format!(
                 "the arguments, the environment and the names of archives take {handed} bytes, and \
-                 a guest can be handed {HANDED_BYTES}: put them in a file and --forward its \
-                 directory"
+                 a guest can be handed {HANDED_BYTES}: put them in a file and --preload its directory"
             )));
         }
         Ok(())

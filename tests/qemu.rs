@@ -60,8 +60,8 @@ fn what_belongs_to_another_isle_is_refused() {
         assert_refused(&monitor, 2, "HERMIT_MONITOR");
     }
     assert_refused(&hello(&["--isle", "uhyve"], &[("HERMIT_KVM", "0")]), 125, "HERMIT_KVM=0");
-    for value in ["2", "yes"] {
-        assert_refused(&hello(&["--isle", "qemu"], &[("HERMIT_KVM", value)]), 2, "HERMIT_KVM");
+    for (isle, value) in [("qemu", "2"), ("qemu", "yes"), ("uhyve", "no"), ("hosted", "off")] {
+        assert_refused(&hello(&["--isle", isle], &[("HERMIT_KVM", value)]), 2, "HERMIT_KVM");
     }
 }
 

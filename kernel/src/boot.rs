@@ -9,6 +9,7 @@
 //!
 //! | from the start of memory | mapped |
 //! |---|---|
+//! | a PC's first MiB, but for its first page | read |
 //! | the hypervisor's: boot info, device tree, its page tables | read, write; the heap's in the end |
 //! | the image: code | read, execute |
 //! | the image: everything else | read, write |
@@ -36,6 +37,7 @@ use spin::Mutex;
 
 use crate::bootinfo::{DeviceTree, Layout, PAGE_BYTES};
 use crate::clock::Scale;
+use crate::cmdline::Format;
 use crate::cpu::{self, Core, MAX_CORES, OtherCore, Stack, TaskSegment};
 use crate::machine::{self, Kvm, Machine};
 use crate::multiboot::{Module, Multiboot};
@@ -127,6 +129,8 @@ extern "C" fn enter_by_uhyve(
     started: u64,
     ring_0_counts: u32,
 ) -> ! {
+    // SAFETY: the first and only call, on the only core that runs.
+    unsafe { trap::install() };
     let info = BootInfo::from(*raw);
     let memory = info.hardware_info.phys_addr_range;
     let image = info.load_info.kernel_image_addr_range;
@@ -134,8 +138,8 @@ extern "C" fn enter_by_uhyve(
     let tree = device_tree(tree, &memory, &image);
     let DeviceTree { bootargs, initrd, mounts, .. } = tree;
     let told = Told { bootargs, mounts, initrd, ..Told::default() };
-    // SAFETY: the first thing on the only core that runs.
-    unsafe { prepare(&told) };
+    // SAFETY: this is the only core that runs.
+    unsafe { choose_format(&told) };
     let PlatformInfo::Uhyve { num_cpus, cpu_freq, boot_time, .. } = info.platform_info else {
         fail(format_args!("this image knows the hypervisor uhyve, and multiboot loaders"));
     };
@@ -163,14 +167,19 @@ extern "C" fn enter_by_multiboot(
     started: u64,
     ring_0_counts: u32,
 ) -> ! {
+    // SAFETY: the first calls, on the only core that runs.
+    unsafe {
+        trap::install();
+        pc::use_serial(Format::Plain);
+    }
     let image = image();
     // SAFETY: mapped memory that only the loader wrote, before the start.
     let told = Multiboot::read(info, |at, len| unsafe { loaders(at, len) });
     let told = Told { bootargs: told.arguments(), multiboot: told, ..Told::default() };
-    // SAFETY: the first things on the only core that runs.
+    // SAFETY: this is the only core that runs, and it has sent nothing.
     unsafe {
-        pc::use_serial(cmdline::format(told.bootargs));
-        prepare(&told);
+        let format = choose_format(&told);
+        pc::use_serial(format);
     }
     let memory = told.multiboot.memory(image.start);
     if memory.low.is_empty() {
@@ -203,18 +212,16 @@ extern "C" fn enter_by_multiboot(
     unsafe { begin(machine, &layout, Access::ReadWrite, told) }
 }
 
-/// Makes failures be told.
+/// Chooses the format that is asked for.
 ///
 /// # Safety
 /// Called once, on the first core, before the others start.
-unsafe fn prepare(told: &Told) {
+unsafe fn choose_format(told: &Told) -> Format {
     let format = cmdline::format(told.bootargs);
     output::set_format(format);
     // SAFETY: by this function's contract.
-    unsafe {
-        trap::install();
-        trap::set_format(format);
-    }
+    unsafe { trap::set_format(format) };
+    format
 }
 
 /// From what is known of the machine to the program; what was loaded after the image is mapped
@@ -238,7 +245,7 @@ fn refuse(reason: &str) -> Layout {
 
 impl Told {
     /// The memory from the image's end to the last of what a multiboot loader put after it:
-    /// modules, and what it tells.
+    /// modules, and what it tells. QEMU puts nothing between 1 MiB and the image.
     fn left_behind(&self, image: &Range<u64>) -> Option<Range<u64>> {
         let end = |bytes: &[u8]| bytes.as_ptr_range().end as u64;
         let told = end(self.multiboot.command_line).max(end(self.multiboot.modules));
@@ -266,10 +273,10 @@ fn image() -> Range<u64> {
     (&raw const __ehdr_start) as u64..(&raw const _end) as u64
 }
 
-/// What a loader left at an address.
+/// What a loader left at an address below the first GiB, whose first page holds nothing.
 ///
 /// # Safety
-/// The first GiB is mapped, but for null; nobody writes there.
+/// What it left is mapped, and nobody writes there.
 unsafe fn loaders(address: u64, len: u64) -> &'static [u8] {
     const MAPPED: Range<u64> = PAGE_BYTES..pc::APIC_ENTRY << 21;
     if !MAPPED.contains(&address) {

@@ -55,7 +55,7 @@ pub fn is_here() -> bool {
 /// Takes the serial port for `format` into use.
 ///
 /// # Safety
-/// Called once, on the only core that runs, before anything is sent.
+/// Called on the only core that runs, before anything is sent.
 pub unsafe fn use_serial(format: Format) {
     let port = match format {
         Format::Plain => CONSOLE_PORT,

@@ -30,9 +30,9 @@ pub use escape::{escape, unescape};
 pub const FRAMED: &str = "anchorite.framed";
 /// Kernel argument: log one line about the machine, whose stable form is
 /// `machine: kvm=page-table|hardware|none tsc_khz=N hypercall_cycles=N
-/// hypercall_ns=N boot_ns=N`, and before it one for each archive that was preloaded,
-/// `preload: entries=N bytes=N read_ns=N place_ns=N used_bytes=N`, the last what the heap gave,
-/// the archive included. [`VERBOSE`] logs them as well.
+/// hypercall_ns=N boot_ns=N` (on a PC a look at a device is the hypercall), and before it one for
+/// each archive that was preloaded, `preload: entries=N bytes=N read_ns=N place_ns=N used_bytes=N`,
+/// the last what it took of memory, the archive included. [`VERBOSE`] logs them as well.
 pub const MACHINE: &str = "anchorite.machine";
 /// Kernel argument: send the kernel's log.
 pub const VERBOSE: &str = "anchorite.verbose";
@@ -43,7 +43,7 @@ pub const FORWARD: &str = "anchorite.forward";
 
 /// Kernel argument, `anchorite.preload=FILE:DIR`: fill DIR from the archive FILE before the
 /// program starts. Repeatable, done in order. FILE is a file of the host's, by the path at which
-/// the hypervisor shows it; or `@MEMBER`, a member of the Hermit image that the machine was
+/// the hypervisor shows it, or a multiboot loader's module with that name; or `@MEMBER`, a member of the Hermit image that the machine was
 /// started with; or `@`, that image itself. Each part is percent-encoded ([`escape`]), which
 /// leaves no other colon. Without `:DIR` it is the root.
 pub const PRELOAD: &str = "anchorite.preload";
@@ -52,7 +52,8 @@ pub const PRELOAD: &str = "anchorite.preload";
 pub const PRELOAD_LENIENT: &str = "anchorite.preload-lenient";
 /// Kernel argument, `anchorite.export=FILE:DIR`: when the program returns or exits, write DIR as
 /// an archive into FILE, which is there already. Repeatable; as for [`PRELOAD`], FILE is a path
-/// at which the hypervisor shows a file of the host's.
+/// at which the hypervisor shows a file of the host's; on a PC the launcher writes what [`Kind::Archive`]
+/// brings.
 pub const EXPORT: &str = "anchorite.export";
 /// Below this a launcher shows archives to a guest, so no directory is forwarded there.
 pub const ARCHIVES_DIR: &str = "/.anchorite";
