@@ -5,21 +5,46 @@
 //! `kernel/src/lib.rs`), so whatever stable toolchain builds the launcher builds
 //! them too. They get a target directory of their own: the outer cargo holds the
 //! lock of the usual one.
+//!
+//! It hands over the sources of the kernel too, as `sources.rs` to `launcher/sources.rs`, so
+//! that an installed command can build programs.
+
+mod guest;
 
 use std::env;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, exit};
 
+use guest::{PROFILE, RUSTFLAGS, TARGET};
+
 /// The package whose binaries are the images.
 const KERNEL: &str = "anchorite-kernel";
-/// The images' target: the only one that uhyve's and our kernel's x86-64 needs.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What images are made of; a change makes new ones.
-const SOURCES: [&str; 6] =
-    ["kernel", "fs", "syscalls", "bench-postmark", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 7] =
+    ["kernel", "fs", "syscalls", "bench-postmark", "program", "Cargo.toml", "Cargo.lock"];
+/// What a program of one's own is built from: of the same, all but guest programs and tests.
+const EMBEDDED: [&str; 17] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "fs/Cargo.toml",
+    "fs/src",
+    "fs/archive/Cargo.toml",
+    "fs/archive/src",
+    "kernel/Cargo.toml",
+    "kernel/build.rs",
+    "kernel/discard.ld",
+    "kernel/interface",
+    "kernel/link-arguments",
+    "kernel/src",
+    "program/Cargo.toml",
+    "program/src",
+    "syscalls/Cargo.toml",
+    "syscalls/include",
+    "syscalls/src",
+];
 
 fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
@@ -28,6 +53,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     println!("cargo::rerun-if-changed=launcher/build.rs");
+    println!("cargo::rerun-if-changed=launcher/guest.rs");
     tell_versions(&root);
 
     let target = variable("TARGET");
@@ -41,26 +67,17 @@ fn main() {
         let _ = writeln!(table, "    ({name:?}, include_bytes!({path:?})),");
     }
     table.push_str("];\n");
-    if let Err(error) = fs::write(out.join("images.rs"), table) {
-        fail(&format!("cannot write images.rs: {error}"));
-    }
+    write(&out.join("images.rs"), &table);
+    embed_sources(&root, &out);
 }
 
 /// Runs the nested cargo; returns each image's name and path, by name.
 fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
-    let mut cargo = Command::new(variable("CARGO"));
-    for (name, _) in env::vars_os() {
-        if is_outer(&name) {
-            cargo.env_remove(name);
-        }
-    }
-    let output = cargo
-        // In place of those of a user's configuration; the linker's arguments are in
-        // kernel/build.rs. Symbols are a sixth of an image that nothing here reads: whoever has
-        // an address to explain builds without this, since each build has its own layout.
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Cstrip=symbols")
-        .args(["build", "--package", KERNEL, "--bins", "--features", "bare-metal"])
-        .args(["--profile", "guest", "--target", TARGET, "--locked"])
+    let output = guest::command(variable("CARGO"))
+        // The linker's arguments are passed on by kernel/build.rs.
+        .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS)
+        .args(["build", "--package", KERNEL, "--bins", "--features", "images"])
+        .args(["--profile", PROFILE, "--target", TARGET, "--locked"])
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
         .arg(out.join("guest"))
@@ -79,7 +96,7 @@ fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
     }
     let mut images: Vec<_> = String::from_utf8_lossy(&output.stdout)
         .lines()
-        .filter_map(executable)
+        .filter_map(guest::executable)
         .map(|path| {
             let name = path.file_name().unwrap_or_default();
             (name.to_string_lossy().into_owned(), path.clone())
@@ -92,51 +109,45 @@ fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
     images
 }
 
-/// Whether a variable is the outer build's and would change the nested one: all
-/// of cargo's but where it keeps things and how it reaches the network, and the
-/// wrappers by which clippy and coverage tools put themselves in rustc's place.
-fn is_outer(name: &OsString) -> bool {
-    let Some(name) = name.to_str() else {
-        return false;
-    };
-    let keep = [
-        "CARGO_MAKEFLAGS",
-        "CARGO_HOME",
-        "CARGO_NET_",
-        "CARGO_HTTP_",
-        "CARGO_REGISTR",
-        "CARGO_SOURCE_",
-    ];
-    let drop = [
-        "CARGO",
-        "RUSTFLAGS",
-        "RUSTDOCFLAGS",
-        "RUSTC",
-        "CLIPPY_",
-        "RUST_LOG",
-        "TARGET",
-        "HOST",
-        "PROFILE",
-        "OPT_LEVEL",
-        "DEBUG",
-        "OUT_DIR",
-        "NUM_JOBS",
-        "LLVM_PROFILE_FILE",
-        "DEP_",
-    ];
-    !keep.iter().any(|prefix| name.starts_with(prefix))
-        && drop.iter().any(|prefix| name.starts_with(prefix))
+/// Writes the table from the paths of what a program of one's own is built from to their
+/// content, and a number that differs where any of it does.
+fn embed_sources(root: &Path, out: &Path) {
+    let mut files = Vec::new();
+    for source in EMBEDDED {
+        gather(&root.join(source), &mut files);
+    }
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    let mut table = String::from("static SOURCES: &[(&str, &[u8])] = &[\n");
+    for file in files {
+        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        let content = fs::read(&file);
+        let content = content.unwrap_or_else(|error| fail(&format!("cannot read {name}: {error}")));
+        (&name, content).hash(&mut hasher);
+        let _ =
+            writeln!(table, "    ({name:?}, include_bytes!({:?})),", file.display().to_string());
+    }
+    table.push_str("];\n");
+    let _ = writeln!(table, "const SOURCES_HASH: &str = \"{:016x}\";", hasher.finish());
+    write(&out.join("sources.rs"), &table);
 }
 
-/// The path in a line of cargo's that tells of a finished executable. A JSON
-/// parser would be a build dependency for one string.
-fn executable(line: &str) -> Option<PathBuf> {
-    if !line.contains(r#""reason":"compiler-artifact""#) {
-        return None;
+/// Adds the files at and below `path`.
+fn gather(path: &Path, files: &mut Vec<PathBuf>) {
+    if !path.is_dir() {
+        return files.push(path.to_owned());
     }
-    let (_, rest) = line.split_once(r#""executable":""#)?;
-    let (path, _) = rest.split_once('"')?;
-    Some(PathBuf::from(path.replace(r"\\", r"\")))
+    let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match entries {
+        Ok(entries) => entries.iter().for_each(|entry| gather(&entry.path(), files)),
+        Err(error) => fail(&format!("cannot list {}: {error}", path.display())),
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    if let Err(error) = fs::write(path, text) {
+        fail(&format!("cannot write {}: {error}", path.display()));
+    }
 }
 
 /// Tells the launcher uhyve's version, from the lock file, and the commit.

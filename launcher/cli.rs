@@ -31,6 +31,10 @@ pub struct Cli {
 pub enum Command {
     /// Start one guest program; its output and exit status are this command's
     Run(RunArgs),
+    /// Make the directory of a program of your own
+    New(NewArgs),
+    /// Build a program of your own: its image
+    Build(BuildArgs),
     /// Make an image that another hypervisor starts
     Image(ImageArgs),
     /// Run a benchmark each way and compare
@@ -73,7 +77,8 @@ pub struct RunArgs {
     /// Send the kernel's log to standard error as it happens [env: HERMIT_VERBOSE]
     #[arg(long)]
     verbose: bool,
-    /// The program, and its arguments
+    /// The program, and its arguments; with a slash in it, the path of an image, or of the
+    /// directory or the C file of a program, which is built first
     #[arg(
         required = true,
         value_name = "PROGRAM",
@@ -83,10 +88,35 @@ pub struct RunArgs {
     program: Vec<OsString>,
 }
 
+/// `anchorite new`.
+#[derive(Args)]
+pub struct NewArgs {
+    /// Begin a program in C; without this it is a crate
+    #[arg(long)]
+    pub c: bool,
+    /// The directory to make; its last part is the program's name
+    #[arg(value_name = "NAME")]
+    pub path: PathBuf,
+}
+
+/// `anchorite build`.
+#[derive(Args)]
+pub struct BuildArgs {
+    /// The directory of a crate, or of C files; or C files [default: .]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The image's file [default: target/anchorite/NAME in the directory, or beside the C file]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Which program of a crate that has several
+    #[arg(long, value_name = "NAME")]
+    pub bin: Option<String>,
+}
+
 /// `anchorite image`.
 #[derive(Args)]
 pub struct ImageArgs {
-    /// A Hermit image of PROGRAM, for `uhyve --hermit-image-mode internal`
+    /// A Hermit image of PROGRAM, as for `run`, for `uhyve --hermit-image-mode internal`
     #[arg(long, value_name = "PROGRAM")]
     hermit: String,
     /// Put the files of ARCHIVE, or of a directory of the host's, into the image; as for `run`

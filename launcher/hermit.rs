@@ -63,10 +63,11 @@ struct Requirements {
 
 /// Does what the command line says.
 pub fn image(args: &ImageArgs) -> Result<()> {
-    let order = args.order()?;
-    programs::check(Isle::Uhyve, &order.program)?;
+    let mut order = args.order()?;
+    let _image = programs::ready(&mut order, Isle::Uhyve)?;
+    programs::check(Isle::Uhyve, &order)?;
     order.check()?;
-    let kernel = programs::image(&order.program).unwrap_or_default();
+    let kernel = programs::image(&order)?;
     let target = Target::new("--output", &args.output()?)?;
     let mut archives = Vec::new();
     for archive in &order.preloads {
@@ -87,7 +88,7 @@ pub fn image(args: &ImageArgs) -> Result<()> {
         transfer.at(written, archive_bytes);
         gzip.write_all(bytes)
     };
-    let written = write(&mut out, &config, kernel, &archives)
+    let written = write(&mut out, &config, &kernel, &archives)
         .and_then(|()| gzip.finish().and_then(|mut file| file.flush()).map_err(WriteError::Sink));
     written.map_err(|error| match error {
         WriteError::Sink(error) => unwritten(&target, &error),

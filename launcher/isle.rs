@@ -86,7 +86,7 @@ impl Isle {
     /// # Errors
     /// The isle cannot start, failed, or never told how the program ended.
     pub fn run(self, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
-        programs::check(self, &order.program)?;
+        programs::check(self, order)?;
         order.check()?;
         // What it says is for each isle.
         qemu::kvm_wish()?;

@@ -5,7 +5,9 @@
 //! on, and has [`preload`] and [`export`] see to its archives; [`supervise`] starts the isle as a process of its own, takes its stream of
 //! frames apart, and answers with a status or one sentence ([`failure`]).
 //! The isle's process is this same executable: [`vmm`] with uhyve inside, [`qemu`], which becomes
-//! another one, or [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. [`compare`] runs a benchmark
+//! another one, or [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. A
+//! user's own program is begun by [`new`] and built by [`make`], from the [`sources`] that are in
+//! this executable and as [`guest`] says; [`image`] knows what is one. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
 #![deny(unsafe_code)]
 
@@ -15,16 +17,21 @@ mod compare;
 mod export;
 mod failure;
 mod forward;
+mod guest;
 mod hermit;
 mod hosted;
+mod image;
 mod isle;
 mod machine;
+mod make;
+mod new;
 mod order;
 mod pack;
 mod preload;
 mod programs;
 mod qemu;
 mod size;
+mod sources;
 mod supervise;
 mod transfer;
 mod vmm;
@@ -64,6 +71,8 @@ fn obey(cli: &Cli) -> Result<u8> {
     match &cli.command {
         None => compare::postmark::main_job(),
         Some(Command::Run(args)) => run(args),
+        Some(Command::New(args)) => new::new(args).map(|()| 0),
+        Some(Command::Build(args)) => make::build(args).map(|()| 0),
         Some(Command::Image(args)) => hermit::image(args).map(|()| 0),
         Some(Command::Compare(args)) => match &args.benchmark {
             Benchmark::Boot(args) => compare::boot::boot(args),
@@ -78,7 +87,7 @@ fn obey(cli: &Cli) -> Result<u8> {
 
 /// `anchorite run`.
 fn run(args: &cli::RunArgs) -> Result<u8> {
-    let (order, isle) = args.order()?;
+    let (mut order, isle) = args.order()?;
     let isle = isle.unwrap_or_else(|| {
         let (isle, line) = Isle::default_for(&order);
         if let Some(line) = line {
@@ -86,6 +95,8 @@ fn run(args: &cli::RunArgs) -> Result<u8> {
         }
         isle
     });
+    programs::become_hosted(&order, isle)?;
+    let _image = programs::ready(&mut order, isle)?;
     let status = isle.run(&order, &mut Terminal::default())?;
     // As wait(2) has it: the low eight bits.
     Ok((status & 0xff) as u8)

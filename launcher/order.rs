@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use anchorite_interface::{
     EXPORT, FORWARD, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, VERBOSE, escape,
@@ -77,8 +78,10 @@ pub enum Damaged {
 /// A guest to be started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// The program's name.
+    /// The program's name, or the path of a user's own.
     pub program: String,
+    /// Where the isle opens the image of a user's own program.
+    pub image: Option<PathBuf>,
     /// Its arguments, without its name.
     pub args: Vec<Word>,
     /// Its environment.
@@ -132,6 +135,7 @@ impl Order {
     pub fn new(program: &str) -> Self {
         Order {
             program: program.to_owned(),
+            image: None,
             args: Vec::new(),
             env: Vec::new(),
             cpus: 1,

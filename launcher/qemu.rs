@@ -44,6 +44,8 @@ const OLDEST: (u32, u32) = (6, 1);
 const IMAGE_ADDRESS: u32 = 2 << 20;
 /// Bytes of the header's page.
 const HEADER_BYTES: u32 = 4096;
+/// How the 32-bit entry of an image begins.
+const NEAR_JUMP: u8 = 0xe9;
 /// An image is parsed at a multiple of this.
 const ALIGNMENT: usize = 8;
 /// What the image, its tables and the least heap take of a guest's memory beside its archives.
@@ -259,11 +261,11 @@ fn become_qemu(order: &Order) -> String {
     let Some(setup) = &order.qemu else {
         return "the isle's order names no QEMU".to_owned();
     };
-    let image = match programs::image(&order.program) {
-        Some(image) => image,
-        None => return format!("there is no image of `{}`", order.program),
+    let image = match programs::image(order) {
+        Ok(image) => image,
+        Err(failure) => return failure.to_string(),
     };
-    let kernel = match wrap(image).and_then(|wrapped| in_memory(&wrapped)) {
+    let kernel = match wrap(&image).and_then(|wrapped| in_memory(&wrapped)) {
         Ok(kernel) => kernel,
         Err(error) => return format!("the guest's image cannot be loaded ({})", describe(&error)),
     };
@@ -356,6 +358,10 @@ fn wrap(image: &[u8]) -> io::Result<Vec<u8>> {
     let length = |bytes: usize| u32::try_from(bytes).map_err(io::Error::other);
     let end = IMAGE_ADDRESS + length(memory.len())?;
     let mut bytes: Vec<u8> = memory.iter().map(initialised).collect();
+    let at = usize::try_from(entry - u64::from(IMAGE_ADDRESS)).map_err(io::Error::other)?;
+    if bytes.get(at) != Some(&NEAR_JUMP) {
+        return Err(io::Error::other("it has no entry for a PC, so build it anew"));
+    }
     // What is left out at the end the loader fills with zeros.
     bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
 
@@ -414,7 +420,7 @@ mod tests {
     #[test]
     fn every_image_is_wrapped_for_a_multiboot_loader() {
         for name in programs::names() {
-            let Some(image) = programs::image(name) else { continue };
+            let Some(image) = programs::built_in(name) else { continue };
             let wrapped = wrap(image).unwrap();
             let words: Vec<u32> = wrapped[..32]
                 .chunks(4)
@@ -427,7 +433,7 @@ mod tests {
             assert!(loaded_end <= end && (start..loaded_end).contains(&entry), "{name}");
             // A jump, before the 64-bit entry, which reads the time-stamp counter first.
             let at = (entry - start) as usize;
-            assert_eq!(wrapped[at], 0xe9, "{name}");
+            assert_eq!(wrapped[at], NEAR_JUMP, "{name}");
             assert_eq!(wrapped[at + 16..][..2], [0x0f, 0x31], "{name}");
         }
     }

@@ -78,9 +78,8 @@ pub fn main(parent: &str, order: &str) -> ! {
 
 /// Loads the guest; the error is a sentence.
 fn build(order: &Order, archives: &Archives) -> Result<UhyveVm<DefaultBackend>, String> {
-    let image = programs::image(&order.program)
-        .ok_or_else(|| format!("there is no image of `{}`", order.program))?;
-    let (_image_file, image_path) = as_file(image)
+    let image = programs::image(order).map_err(|failure| failure.to_string())?;
+    let (_image_file, image_path) = as_file(&image)
         .map_err(|error| format!("the guest's image cannot be loaded ({})", describe(&error)))?;
     let scratch = scratch_dir().map_err(|error| {
         format!(

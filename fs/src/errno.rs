@@ -62,6 +62,7 @@ errnos! {
     ERANGE: "Numerical result out of range",
     EDEADLK: "Resource deadlock avoided",
     ENAMETOOLONG: "File name too long",
+    ENOLCK: "No locks available",
     ENOSYS: "Function not implemented",
     ENOTEMPTY: "Directory not empty",
     ELOOP: "Too many levels of symbolic links",

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -443,6 +444,21 @@ fn a_blocking_lock_waits_in_the_kernel() {
             first.unlock().unwrap();
             served.unwrap();
         });
+        let mut world = Numbers { syscall: &linux_call };
+        let second = File::options().read(true).write(true).open(&path).unwrap();
+        let (one, other) = (first.as_raw_fd(), second.as_raw_fd());
+        for (line, expected) in [
+            (format!("fcntl_setlk {one} F_OFD_SETLK {{F_WRLCK SEEK_SET 0 10 0}}"), "0"),
+            (format!("fcntl_setlk {other} F_OFD_SETLK {{F_RDLCK SEEK_SET 9 1 0}}"), "EAGAIN"),
+            (format!("fcntl_setlk {other} F_SETLK {{F_WRLCK SEEK_SET 9 1 0}}"), "EAGAIN"),
+            (format!("fcntl_setlk {other} F_SETLK {{F_WRLCK SEEK_SET 10 1 0}}"), "0"),
+            (
+                format!("fcntl_getlk {one} F_OFD_GETLK {{F_RDLCK SEEK_SET 0 0 0}}"),
+                "0 [1, 0, 10, 1, 1]",
+            ),
+        ] {
+            assert_eq!(outcome(&mut world, &line), expected, "{line}");
+        }
     });
 }
 

@@ -1,5 +1,7 @@
 //! What makes a program an image: the macro, and the notes that a loader reads.
 
+use anchorite_interface::{NOTE_KIND, NOTE_NAME, VERSION};
+
 /// Makes this binary the image of a program:
 ///
 /// ```ignore
@@ -20,9 +22,13 @@ macro_rules! image {
         #[unsafe(link_section = ".note.ABI-tag")]
         static ABI_TAG: $crate::image::AbiTag = $crate::image::AbiTag::NEW;
 
+        #[used]
+        #[unsafe(link_section = ".note.anchorite")]
+        static ANCHORITE: $crate::image::Note = $crate::image::Note::NEW;
+
         #[unsafe(no_mangle)]
-        fn anchorite_image_program() -> &'static $crate::anchorite_programs::Program {
-            static PROGRAM: $crate::anchorite_programs::Program = $program;
+        fn anchorite_image_program() -> &'static $crate::anchorite_syscalls::program::Program {
+            static PROGRAM: $crate::anchorite_syscalls::program::Program = $program;
             &PROGRAM
         }
     };
@@ -55,5 +61,33 @@ impl AbiTag {
         name: *b"GNU\0",
         system: 6, // Hermit
         version: [0, 13, 2],
+    };
+}
+
+/// The note `.note.anchorite`, by which a launcher knows an image of this kernel, and the
+/// version of what they have agreed on ([`VERSION`]).
+#[repr(C)]
+#[derive(Debug)]
+pub struct Note {
+    name_bytes: u32,
+    description_bytes: u32,
+    kind: u32,
+    /// [`NOTE_NAME`], to a multiple of four bytes.
+    name: [u8; NOTE_NAME.len().next_multiple_of(4)],
+    version: u32,
+}
+
+impl Note {
+    /// The note.
+    pub const NEW: Self = {
+        let mut name = [0; NOTE_NAME.len().next_multiple_of(4)];
+        name.split_at_mut(NOTE_NAME.len()).0.copy_from_slice(NOTE_NAME);
+        Self {
+            name_bytes: NOTE_NAME.len() as u32,
+            description_bytes: 4,
+            kind: NOTE_KIND,
+            name,
+            version: VERSION,
+        }
     };
 }

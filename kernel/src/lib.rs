@@ -114,4 +114,4 @@ pub mod trap;
 
 #[cfg(feature = "bare-metal")]
 #[doc(hidden)]
-pub use {anchorite_programs, hermit_entry};
+pub use {anchorite_syscalls, hermit_entry};

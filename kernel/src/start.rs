@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use anchorite_interface::{EXPORT, FORWARD};
-use anchorite_programs::{Context, Program};
+use anchorite_syscalls::program::{Context, Program};
 use anchorite_syscalls::{Limits, Platform, System, c, declare_alone, declare_cores};
 
 use crate::boot::{HANDOVER, Handover, fail};

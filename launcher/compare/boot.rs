@@ -117,7 +117,7 @@ pub fn boot(args: &BootArgs) -> Result<u8> {
 
     let images: Vec<Image> = programs::names()
         .into_iter()
-        .filter_map(|name| Some(Image { name, bytes: programs::image(name)?.len() }))
+        .filter_map(|name| Some(Image { name, bytes: programs::built_in(name)?.len() }))
         .collect();
     let hello = images.iter().find(|image| image.name == PROGRAM);
     let mut rows = vec![

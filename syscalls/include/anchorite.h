@@ -3,11 +3,43 @@
  *
  * Each takes and returns what the Linux call of that name takes and returns in the
  * kernel's own interface (x86-64): the result, or an error's number below zero, such as
- * -ENOENT. There is no errno. The numbers, the flags and the structures are Linux's: include
- * <fcntl.h>, <sys/stat.h>, <errno.h> and so on beside this file for them.
+ * -ENOENT, and errno stays as it is. The numbers, the flags and the structures are Linux's:
+ * include <fcntl.h>, <sys/stat.h>, <errno.h> and so on beside this file for them.
  *
  * A pointer outside the program's memory is -EFAULT. Until the process is there, which the
  * kernel sees to before the program starts, every call is -ENOSYS.
+ *
+ * A program that `anchorite build` makes of C has besides, as the host's own headers declare
+ * them, with errno where POSIX has it; and no other function of a C library:
+ *
+ * <assert.h>      assert
+ * <dirent.h>      opendir fdopendir readdir rewinddir dirfd closedir
+ * <errno.h>       errno
+ * <fcntl.h>       open openat creat fcntl fallocate
+ * <poll.h>        poll
+ * <sched.h>       sched_yield
+ * <stdio.h>       puts putchar perror remove rename renameat, and of stdout and stderr, which
+ *                 have no buffer: fputs fputc putc fwrite fflush
+ * <stdlib.h>      malloc calloc realloc free exit abort getenv strtol atoi
+ *                 atol
+ * <string.h>      memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strcpy
+ *                 stpcpy strncpy strcat strchr strrchr strstr strdup
+ * <sys/random.h>  getrandom
+ * <sys/select.h>  select
+ * <sys/stat.h>    stat lstat fstat fstatat mkdir mkdirat mkfifo chmod fchmod umask utimensat
+ *                 futimens
+ * <sys/statfs.h>  statfs fstatfs
+ * <sys/uio.h>     readv writev
+ * <sys/utsname.h> uname
+ * <sys/xattr.h>   setxattr getxattr listxattr removexattr
+ * <time.h>        clock_gettime time
+ * <unistd.h>      read pread write pwrite lseek close dup dup2 dup3 pipe pipe2 truncate
+ *                 ftruncate fsync fdatasync sync link symlink readlink unlink unlinkat rmdir
+ *                 chdir fchdir getcwd access chown lchown fchown getuid geteuid getgid getegid
+ *                 getpid environ _exit
+ *
+ * There is one thread, there are no thread-local variables, and no functions are called at
+ * exit; those of __attribute__((constructor)) are called before main.
  */
 #ifndef ANCHORITE_H
 #define ANCHORITE_H
@@ -54,6 +86,7 @@ long anchorite_pselect6(
     int count, fd_set *read, fd_set *write, fd_set *except, struct timespec *timeout,
     const void *mask);
 long anchorite_fcntl(int fd, int command, unsigned long argument);
+long anchorite_flock(int fd, int operation);
 
 /* Content. */
 long anchorite_read(int fd, void *buf, size_t len);

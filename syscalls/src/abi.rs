@@ -123,31 +123,42 @@ pub(crate) enum Dirent {
     Dirent,
 }
 
+/// Bytes of a record before type and name.
+const HEAD: usize = 18;
+
 /// Puts a directory entry (`getdents(2)`); false if it has no room.
 pub(crate) fn put_dirent(layout: Dirent, listed: &Listed<'_>, sink: &mut Sink<'_>) -> bool {
-    const HEAD: usize = 18;
-    // Both have one byte for the type and one NUL.
+    /// The longest record.
+    const LONG: usize = (HEAD + 2 + NAME_MAX).next_multiple_of(8);
+    /// One of most names, which has little to clear.
+    const SHORT: usize = 64;
+    // Both layouts have one byte for the type and one NUL.
     let len = (HEAD + 2 + listed.name.len()).next_multiple_of(8);
     if sink.remaining() < len {
         return false;
     }
-    let mut head = [0; HEAD];
-    head[..8].copy_from_slice(&listed.ino.0.to_ne_bytes());
-    head[8..16].copy_from_slice(&listed.next.to_ne_bytes());
-    head[16..].copy_from_slice(&(len as u16).to_ne_bytes());
-    let file_type = [(listed.file_type as u32 >> 12) as u8]; // DT_* are S_IF* without the mode
-    let zeros = len - HEAD - 1 - listed.name.len();
-    sink.put(&head);
-    if layout == Dirent::Dirent64 {
-        sink.put(&file_type);
-        sink.put(listed.name);
-        sink.put_zeros(zeros);
+    if len <= SHORT {
+        sink.put(&record::<SHORT>(layout, listed, len)[..len]);
     } else {
-        sink.put(listed.name);
-        sink.put_zeros(zeros);
-        sink.put(&file_type);
+        sink.put(&record::<LONG>(layout, listed, len)[..len]);
     }
     true
+}
+
+/// A record of `len` bytes, and zeros.
+#[inline]
+fn record<const ROOM: usize>(layout: Dirent, listed: &Listed<'_>, len: usize) -> [u8; ROOM] {
+    let (type_at, name_at) = match layout {
+        Dirent::Dirent64 => (HEAD, HEAD + 1),
+        Dirent::Dirent => (len - 1, HEAD),
+    };
+    let mut record = [0; ROOM];
+    record[..8].copy_from_slice(&listed.ino.0.to_ne_bytes());
+    record[8..16].copy_from_slice(&listed.next.to_ne_bytes());
+    record[16..HEAD].copy_from_slice(&(len as u16).to_ne_bytes());
+    record[type_at] = (listed.file_type as u32 >> 12) as u8; // DT_* are S_IF* without the mode
+    record[name_at..][..listed.name.len()].copy_from_slice(listed.name);
+    record
 }
 
 /// Major and minor number of a device, as glibc's `makedev(3)` packs them.

@@ -188,6 +188,7 @@ functions! {
         except: *mut libc::fd_set, timeout: *mut libc::timespec, mask: *const c_void
     );
     anchorite_fcntl = SYS_fcntl(fd: c_int, command: c_int, argument: c_ulong);
+    anchorite_flock = SYS_flock(fd: c_int, operation: c_int);
 
     anchorite_read = SYS_read(fd: c_int, buf: *mut c_void, len: usize);
     anchorite_pread64 = SYS_pread64(fd: c_int, buf: *mut c_void, len: usize, offset: c_long);

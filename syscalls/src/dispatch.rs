@@ -116,6 +116,7 @@ impl System {
                 told.map(length)
             }
             libc::SYS_fcntl => self.fcntl(int(a), int(b), c).map(i64::from),
+            libc::SYS_flock => self.flock(int(a), int(b)).map(|()| 0),
             libc::SYS_stat => put_stat(b, self.stat(&string(a)?)?),
             libc::SYS_lstat => put_stat(b, self.lstat(&string(a)?)?),
             libc::SYS_fstat => put_stat(b, self.fstat(int(a))?),

@@ -1,7 +1,7 @@
 //! [`OpenFile`]: an open file description — the offset and flags that descriptors
 //! share — over an [`Object`] of one kind or another.
 
-use anchorite_fs::sync::{AtomicU32, Class, Mutex, Noted, Ordering};
+use anchorite_fs::sync::{AtomicU32, Class, Mutex, Noted, Once, Ordering};
 use anchorite_fs::{
     AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Region, Sink, Source,
 };
@@ -9,6 +9,7 @@ use anchorite_fs::{
 use crate::abi::{Dirent, put_dirent};
 use crate::console::Console;
 use crate::forward::HostFile;
+use crate::locks::{Holder, Key};
 use crate::node::Files;
 use crate::pipe::{End, Form, Waits};
 use crate::system::System;
@@ -27,6 +28,8 @@ pub(crate) struct OpenFile {
     /// transfers through one description do not mix (POSIX.1-2024, 2.9.7). Taken
     /// before any inode's lock.
     offset: Mutex<u64>,
+    /// What it has locked. Made when it is first asked for a lock.
+    pub(crate) holder: Once<Holder>,
 }
 
 /// What an open file description stands for.
@@ -82,6 +85,7 @@ impl OpenFile {
             place,
             flags: AtomicU32::new(flags as u32),
             offset: Mutex::new(Class::Offset, 0),
+            holder: Once::new(),
         }
     }
 
@@ -171,6 +175,38 @@ impl OpenFile {
     #[inline]
     pub(crate) fn is_fifo(&self) -> bool {
         matches!(&self.object, Object::Inode(inode) if Inode::file_type(inode) == FileType::Fifo)
+    }
+
+    /// What its locks are kept by.
+    ///
+    /// # Errors
+    /// ENOLCK for a file of the host, who knows of no locks; EBADF for what O_PATH made.
+    #[inline]
+    pub(crate) fn lock_key(&self) -> Result<Key> {
+        match &self.object {
+            Object::Inode(inode) => Ok(Key(inode.lock_address())),
+            Object::Pipe(end) => Ok(Key(end.inode().lock_address())),
+            // There is one, and nothing else is there.
+            Object::Console(_) => Ok(Key(0)),
+            Object::Host(_) => Err(Errno::ENOLCK),
+            Object::Path => Err(Errno::EBADF),
+        }
+    }
+
+    /// Where the bytes of a lock are counted from.
+    ///
+    /// # Errors
+    /// EINVAL for a `whence` that locks do not know; the host's.
+    pub(crate) fn lock_base(&self, whence: i32) -> Result<i64> {
+        let is_seekable = matches!(self.object, Object::Inode(_) | Object::Host(_));
+        let base = match whence {
+            libc::SEEK_SET => 0,
+            libc::SEEK_CUR => *self.offset.lock(),
+            libc::SEEK_END if is_seekable => self.attributes()?.size,
+            libc::SEEK_END => 0,
+            _ => return Err(Errno::EINVAL),
+        };
+        i64::try_from(base).map_err(|_| Errno::EOVERFLOW)
     }
 
     /// Whether it is a directory of a ramdisk.

@@ -15,10 +15,12 @@
 //!   that there are; `mounts` says which is where.
 //! * `walk`: from a path to a file.
 //! * `file`, `console`, `pipe`: open file descriptions; `descriptors`: the table of them.
+//! * `locks`: what open file descriptions and the process have locked.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
 //! * [`preload`], [`export`]: the tree filled from an archive, and written out as one.
-//! * [`api`], [`c`]: the calls for Rust and for C; [`thread`]: threads on cores.
+//! * [`api`], [`c`]: the calls for Rust and for C; [`thread`]: threads on cores;
+//!   [`program`]: what a program is started with.
 //! * `hosted` (feature `std`): threads for platforms in a process of a host.
 //!
 //! # Calls
@@ -29,6 +31,7 @@
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` | `oracle/data.rs`, `truncate_to_every_kind_of_length` |
 //! | fallocate, copy_file_range, sendfile, posix_fadvise, readahead | each its own | `calls::ranges` | rows in `posix/ranges.txt` |
 //! | pipe, pipe2; fifos by open, and F_GETPIPE_SZ and F_SETPIPE_SZ by fcntl | `pipe(2)`, `pipe(7)`, `fifo(7)` | `calls::pipes` | rows in `posix/pipes.txt`, `tests/pipes.rs` |
+//! | flock; F_GETLK, F_SETLK, F_SETLKW and F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW by fcntl | `flock(2)`, `fcntl(2)` | `calls::locks` | rows in `posix/locks.txt`, `tests/locks.rs` |
 //! | poll, ppoll, select, pselect6 | `poll(2)`, `select(2)` | `calls::poll` | rows in `posix/pipes.txt`, `tests/pipes.rs` |
 //! | readv, writev, preadv, pwritev, preadv2, pwritev2 | `readv(2)` | `calls::vectors` | rows in `oracle/rows/by_number.txt` |
 //! | mkdir, mknod, rmdir, unlink, link, symlink, readlink, rename, and with `at`; renameat2; getdents64, getdents | each its own | `calls::names` | `oracle/names.rs`, `oracle/listing.rs`, rows in `posix/names.txt` |
@@ -44,7 +47,7 @@
 //!
 //! # Locks
 //! [`anchorite_fs::sync`] has the order of all locks. `System::identity` is held shared for
-//! the time of a call (but never by one that waits for a pipe), an open file's offset over a
+//! the time of a call (but never by one that waits for a pipe or a lock), an open file's offset over a
 //! transfer; the table of descriptors, the
 //! table of mounts and the working directory are each locked for a look-up alone, with
 //! nothing taken inside.
@@ -74,11 +77,13 @@ pub mod host;
 pub mod hosted;
 mod identity;
 mod limits;
+mod locks;
 mod mounts;
 mod node;
 mod pipe;
 pub mod platform;
 pub mod preload;
+pub mod program;
 mod ramdisk;
 mod system;
 #[allow(unsafe_code)]

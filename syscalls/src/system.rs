@@ -18,6 +18,7 @@ use crate::file::{Object, OpenFile};
 use crate::forward::HostNode;
 use crate::identity::Identity;
 use crate::limits::ResourceLimits;
+use crate::locks::Locks;
 use crate::mounts::{MountId, Mounts};
 use crate::node::{Files, Node};
 use crate::pipe::Pipes;
@@ -52,6 +53,7 @@ pub struct System {
     umask: AtomicU32,
     recent: PerCore<Recent>,
     pub(crate) limits: ResourceLimits,
+    locks: Arc<Locks>,
     pipes: Arc<Pipes>,
     /// Where those are that have no name. Made with the first.
     pipe_files: Once<Ramdisk>,
@@ -83,6 +85,7 @@ impl System {
             descriptors.install(fd, file, OnExec::Keep);
         }
         Ok(System {
+            locks: Locks::new(platform.clone())?,
             pipes: Pipes::new(platform.clone())?,
             pipe_files: Once::new(),
             user_memory: UserMemory::new(platform.user_memory())?,
@@ -171,6 +174,10 @@ impl System {
     /// What the ramdisk mounted as `mount` holds; none for what is no ramdisk.
     pub(crate) fn usage_of(&self, mount: MountId) -> Option<Usage> {
         (mount == MountId::ROOT).then(|| self.usage())
+    }
+
+    pub(crate) fn locks(&self) -> &Arc<Locks> {
+        &self.locks
     }
 
     pub(crate) fn pipes(&self) -> &Arc<Pipes> {

@@ -286,6 +286,25 @@ fn forwarded_files_have_no_extended_attributes() {
     assert_eq!(system.setxattr(file, name, b"1", 4), Err(Errno::EINVAL));
 }
 
+/// The host cannot be asked for locks, so that others there would know of them: nothing is
+/// promised.
+#[test]
+fn files_of_the_host_have_no_locks() {
+    let (system, host) = with_deep_directory();
+    let fd = system.open(b"/mnt/a/b/c/d/e/f", libc::O_RDONLY, 0).unwrap();
+    host.asked();
+    let enolck = Err(Errno::ENOLCK);
+    for operation in [libc::LOCK_SH, libc::LOCK_EX, libc::LOCK_UN] {
+        assert_eq!(system.flock(fd, operation), enolck);
+    }
+    for command in [libc::F_SETLK, libc::F_SETLKW, libc::F_OFD_SETLK, libc::F_GETLK] {
+        let mut lock = libc::flock { l_type: 0, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+        assert_eq!(system.fcntl_lock(fd, command, &mut lock), enolck);
+    }
+    assert_eq!(host.asked(), [""; 0]);
+    assert_eq!(system.close(fd), Ok(()));
+}
+
 #[test]
 fn mount_has_edges() {
     let (system, _host) = with_deep_directory();

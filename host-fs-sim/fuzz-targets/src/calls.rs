@@ -20,19 +20,8 @@ use table::CALLS;
 const MOST_CALLS: usize = 100;
 /// A call whose first byte is not below this one may have any number.
 const ANY_NUMBER: u8 = 252;
-/// Calls that end the process, or wait, or make what calls wait for: nobody is there to wake it.
-const LEFT_OUT: [i64; 10] = [
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-    libc::SYS_mknod,
-    libc::SYS_mknodat,
-    libc::SYS_pipe,
-    libc::SYS_pipe2,
-    libc::SYS_poll,
-    libc::SYS_ppoll,
-    libc::SYS_select,
-    libc::SYS_pselect6,
-];
+/// Calls that end the process.
+const LEFT_OUT: [i64; 2] = [libc::SYS_exit, libc::SYS_exit_group];
 /// Where in the second piece of memory buffers are. Strings are in the first.
 const BUFFERS: usize = 1;
 const STRINGS: usize = 0;
@@ -177,6 +166,10 @@ enum Kind {
     Words,
     /// The name of an extended attribute.
     Xattr,
+    /// A `struct flock`.
+    Lock,
+    /// Descriptors, and what of them is asked for.
+    Polled,
 }
 
 impl Kind {
@@ -224,6 +217,19 @@ impl Kind {
                 Word::Text(Path(table::XATTRS[usize::from(odd) % table::XATTRS.len()].to_vec()))
             }
             Kind::Xattr => Word::TextAtEnd(u.arbitrary()?, u.arbitrary()?),
+            Kind::Lock => {
+                let [start, len, whence] = u.arbitrary::<[u8; 3]>()?;
+                // The types that there are and one more, mostly from the start, and few bytes.
+                let whence = if whence < 200 { 0 } else { u64::from(whence) % 4 };
+                let len = if len < 200 { i64::from(len) % 8 } else { 198 - i64::from(len) };
+                let kinds = (small % 13 % 4) | (whence << 16);
+                Word::Words(Small(vec![kinds, u64::from(start) % 16, len as u64, 0]))
+            }
+            Kind::Polled => {
+                let file = |word: &u8| u64::from(word % 8) | u64::from(word / 8) << 32;
+                let files: [u8; 4] = u.arbitrary()?;
+                Word::Words(Small(files.iter().map(file).collect()))
+            }
         })
     }
 }
@@ -246,7 +252,9 @@ pub fn run(input: Input) {
     for call in &input.calls {
         let mut addresses = Addresses { memory: &memory, used: 0 };
         let words = call.words.each_ref().map(|word| addresses.of(word));
-        let done = system.syscall(call.number, words);
+        let no_time = addresses.put(&[0; 16]) as u64;
+        let (number, words) = without_waiting(call.number, words, no_time);
+        let done = system.syscall(number, words);
         if done < 0 {
             let known = u16::try_from(-done).is_ok_and(|raw| raw < 4096);
             assert!(known, "{call:?} answers {done}");
@@ -259,6 +267,33 @@ pub fn run(input: Input) {
         check_limits(&system);
     }
     end(&system);
+}
+
+/// A call as one that does not wait: nobody is there to wake it. `no_time` is where a time is that
+/// is over at once.
+fn without_waiting(number: i64, mut words: [u64; 6], no_time: u64) -> (i64, [u64; 6]) {
+    let is_fifo = |mode: u64| mode as u32 & libc::S_IFMT == libc::S_IFIFO;
+    let to_socket = u64::from(libc::S_IFIFO ^ libc::S_IFSOCK);
+    let nonblock = libc::O_NONBLOCK as u64;
+    match number {
+        libc::SYS_pipe => return (libc::SYS_pipe2, [words[0], nonblock, 0, 0, 0, 0]),
+        libc::SYS_pipe2 => words[1] |= nonblock,
+        // Who opens a fifo waits: it is a socket.
+        libc::SYS_mknod if is_fifo(words[1]) => words[1] ^= to_socket,
+        libc::SYS_mknodat if is_fifo(words[2]) => words[2] ^= to_socket,
+        libc::SYS_poll => words[2] = 0,
+        libc::SYS_ppoll => words[2] = no_time,
+        libc::SYS_select | libc::SYS_pselect6 => words[4] = no_time,
+        libc::SYS_flock => words[1] |= libc::LOCK_NB as u64,
+        libc::SYS_fcntl => match words[1] as i32 {
+            libc::F_SETFL => words[2] |= nonblock,
+            libc::F_SETLKW => words[1] = libc::F_SETLK as u64,
+            libc::F_OFD_SETLKW => words[1] = libc::F_OFD_SETLK as u64,
+            _ => {}
+        },
+        _ => {}
+    }
+    (number, words)
 }
 
 /// Where the arguments of one call are.

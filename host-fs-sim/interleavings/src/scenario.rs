@@ -281,7 +281,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// What is left, told: the tree, the open files, the working directory and the quota.
+/// What is left, told: the tree, its locks, the open files, the working directory and the quota.
 /// Asserts that it is sound.
 fn left(system: &System) -> String {
     let report = system.check().expect("there is memory to check with");
@@ -309,7 +309,7 @@ fn left(system: &System) -> String {
             }
         } else if stat.st_mode & libc::S_IFMT == libc::S_IFREG {
             let fd = system.open(path.as_bytes(), libc::O_RDONLY, 0).expect("a file to read");
-            let _ = write!(text, " {}", content(system, fd));
+            let _ = write!(text, " {}{}", content(system, fd), locks(system, fd));
             system.close(fd).expect("an open file");
         }
         text.push('\n');
@@ -339,6 +339,18 @@ fn left(system: &System) -> String {
 fn attributes(stat: &libc::stat) -> String {
     let libc::stat { st_mode, st_nlink, st_size, st_blocks, .. } = stat;
     format!("{st_mode:o} links {st_nlink} size {st_size} blocks {st_blocks}")
+}
+
+/// What keeps `fd`, which nobody else has, from locking its file; nothing if nobody does.
+fn locks(system: &System, fd: i32) -> String {
+    let whole = system.flock(fd, libc::LOCK_EX | libc::LOCK_NB);
+    let mut lock = libc::flock { l_type: 1, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    system.fcntl_lock(fd, libc::F_OFD_GETLK, &mut lock).expect("an answer");
+    let libc::flock { l_type, l_start, l_len, l_pid, .. } = lock;
+    match (whole, i32::from(l_type)) {
+        (Ok(()), libc::F_UNLCK) => String::new(),
+        (whole, _) => format!("locked {whole:?} {l_type} {l_start} {l_len} {l_pid}"),
+    }
 }
 
 /// What a file holds, by runs of the same byte.

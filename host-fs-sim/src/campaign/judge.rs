@@ -363,8 +363,20 @@ fn everywhere(ours: &mut dyn World, statement: &Statement) -> Option<&'static st
     if may_wait(ours, &statement.name, &statement.arguments) {
         return Some("it may wait for what nobody does");
     }
+    if locks_from_within_a_directory(ours, statement) {
+        return Some("where it is counted from is each file system's own");
+    }
     (statement.name == "stamp" && !matches!(statement.arguments[..], [Value::Text(_)]))
         .then_some("only a path has times")
+}
+
+/// Whether it locks from where a directory's listing is, or from its size: each file system's own.
+fn locks_from_within_a_directory(ours: &mut dyn World, statement: &Statement) -> bool {
+    let Some(Value::List(lock)) = statement.arguments.get(2) else { return false };
+    matches!(&*statement.name, "fcntl_setlk" | "fcntl_getlk")
+        && lock.get(1) != Some(&Value::Word(libc::SEEK_SET.into()))
+        && stat(ours, &statement.arguments[..1])
+            .is_some_and(|stat| stat.st_mode & S_IFMT == S_IFDIR)
 }
 
 /// Whether it asks for what is true of a standard stream.
@@ -416,6 +428,18 @@ pub fn may_wait(ours: &mut dyn World, name: &str, arguments: &[Value]) -> bool {
         }
         "read" | "readv" | "preadv2" | "write" | "writev" | "pwritev2" | "sendfile" => {
             is_pipe_that_waits(0)
+        }
+        // Who has what of the whole file nobody tells.
+        "flock" => matches!(word(1) as i32, libc::LOCK_SH | libc::LOCK_EX),
+        "fcntl_setlk" => {
+            let asks = match word(1) as i32 {
+                libc::F_SETLKW => libc::F_GETLK,
+                libc::F_OFD_SETLKW => libc::F_OFD_GETLK,
+                _ => return false,
+            };
+            let asked = [arguments[0].clone(), Value::Word(asks.into()), arguments[2].clone()];
+            let is_free = |lock: &[i64]| lock.first() == Some(&libc::F_UNLCK.into());
+            matches!(ours.call("fcntl_getlk", &asked), Some(Reply::Numbers(_, lock)) if !is_free(&lock))
         }
         "poll" => word(1) != 0,
         "ppoll" => !is_over_at_once(arguments.get(1)),

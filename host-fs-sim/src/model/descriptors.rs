@@ -23,7 +23,7 @@ pub struct Description {
 }
 
 /// What is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {
     /// A file of the tree.
     Inode(Id),
@@ -84,6 +84,14 @@ impl Descriptors {
     /// EBADF.
     pub fn get(&mut self, fd: i32) -> Result<&mut Descriptor, Errno> {
         self.table.get_mut(&fd).ok_or(Errno::EBADF)
+    }
+
+    /// The number of the description of `fd`, which no other has or had.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn number(&mut self, fd: i32) -> Result<usize, Errno> {
+        self.get(fd).map(|descriptor| descriptor.description)
     }
 
     /// The description of `fd`, which may be for the path alone.

@@ -9,6 +9,7 @@
 //! # Modules, from the bottom
 //! * [`file`]: the content of a regular file.
 //! * [`pipe`]: what is in a pipe.
+//! * [`locks`]: what is locked of a file.
 //! * [`tree`]: inodes and directories.
 //! * [`permission`]: who may do what.
 //! * [`walk`]: from a path to a file.
@@ -23,6 +24,7 @@ mod arguments;
 mod calls;
 mod descriptors;
 mod file;
+mod locks;
 mod permission;
 mod pipe;
 mod tree;
@@ -34,6 +36,7 @@ use anchorite_syscalls::Errno;
 
 use arguments::Arguments;
 use descriptors::{Description, Descriptors, Object};
+use locks::AllLocks;
 use permission::Identity;
 use pipe::Pipes;
 use tree::{Id, ROOT, Time, Tree};
@@ -68,6 +71,7 @@ pub struct Model {
     working_directory: Id,
     descriptors: Descriptors,
     pipes: Pipes,
+    locks: AllLocks,
     /// Soft and hard limit of each resource.
     limits: [(u64, u64); RESOURCES],
     now: Time,
@@ -102,6 +106,7 @@ impl Model {
             working_directory: ROOT,
             descriptors,
             pipes: Pipes::new(),
+            locks: AllLocks::new(),
             limits: rlimits,
             now,
             stat: nix::sys::stat::stat("/").expect("this machine has a root directory"),

@@ -18,6 +18,7 @@ use crate::worlds::{Numbers, system_by_numbers};
 pub const CALLS: &[(&str, u64)] = &[
     ("open", 110), ("openat", 30), ("creat", 12), ("close", 30), ("close_range", 2), ("dup", 5),
     ("dup2", 5), ("dup3", 4), ("fcntl", 16),
+    ("flock", 14), ("fcntl_setlk", 40), ("fcntl_getlk", 20),
     ("pipe", 3), ("pipe2", 10), ("poll", 8), ("ppoll", 4), ("select", 6), ("pselect6", 3), ("read", 25), ("pread64", 20), ("write", 40),
     ("pwrite64", 30), ("readv", 8), ("writev", 8), ("preadv", 8), ("pwritev", 8), ("preadv2", 8),
     ("pwritev2", 8), ("lseek", 30), ("truncate", 14), ("ftruncate", 20), ("fallocate", 20),
@@ -212,6 +213,20 @@ impl Generator<'_> {
                     _ => (self.of(&[999, -1]), 0),
                 };
                 vec![self.fd(Anything), number(command.into()), number(argument)]
+            }
+            "flock" => {
+                use libc::{LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN};
+                let operations = [LOCK_SH | LOCK_NB, LOCK_EX | LOCK_NB, LOCK_EX | LOCK_NB, LOCK_UN, LOCK_UN | LOCK_NB, 0, 32, -1];
+                vec![self.fd(Anything), number(self.of(&operations).into())]
+            }
+            "fcntl_setlk" => {
+                use libc::{F_OFD_SETLK, F_OFD_SETLKW, F_SETLK, F_SETLKW};
+                let command = self.of(&[F_SETLK, F_SETLK, F_OFD_SETLK, F_OFD_SETLK, F_OFD_SETLK, F_SETLKW, F_OFD_SETLKW]);
+                vec![self.fd(File), number(command.into()), self.lock()]
+            }
+            "fcntl_getlk" => {
+                let command = self.of(&[libc::F_GETLK, libc::F_OFD_GETLK, libc::F_OFD_GETLK]);
+                vec![self.fd(File), number(command.into()), self.lock()]
             }
             "pipe2" => {
                 use libc::{O_CLOEXEC, O_DIRECT, O_NONBLOCK};
@@ -453,6 +468,27 @@ impl Generator<'_> {
             [] => Value::Word(3 + self.below(6) as i64),
             _ => Value::Word(self.of(&fitting)),
         }
+    }
+
+    /// A `struct flock`: few ranges, so that they meet, and some at the ends of what there can be.
+    fn lock(&mut self) -> Value {
+        if self.chance(2) {
+            return Value::Null;
+        }
+        let odd = if self.chance(10) { 3 } else { 0 };
+        let kind = self.of(&[0, 1, 1, 1, 2, 2, 2, odd]);
+        let whence = self.of(&[0, 0, 0, 0, 0, 1, 2, odd]);
+        let start = match self.below(20) {
+            0 => self.of(&[-1, i64::MIN, i64::MAX, i64::MAX - 1, -5]),
+            _ => self.below(12) as i64,
+        };
+        let len = match self.below(20) {
+            0 => self.of(&[-1, -5, i64::MIN, i64::MAX, 1 << 40]),
+            1..=3 => 0,
+            _ => 1 + self.below(6) as i64,
+        };
+        let process = if self.chance(3) { 1 } else { 0 };
+        words(&[kind, whence, start, len, process])
     }
 
     /// Descriptors and what of them is asked for.

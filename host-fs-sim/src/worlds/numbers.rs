@@ -1,5 +1,7 @@
 //! [`Numbers`]: whoever does calls by Linux's numbers, as a world of rows.
 
+use std::mem::offset_of;
+
 use anchorite_programs::posix::methods::{ended_by_nul, entries};
 use anchorite_programs::posix::script::{Reply, Statement, Value, World};
 use anchorite_syscalls::Errno;
@@ -41,18 +43,21 @@ enum Out {
     Pair,
     Ends,
     Polled,
+    /// What F_GETLK tells of a lock.
+    Lock,
 }
 
 /// Name, number, what the arguments become, what comes back. Each letter takes an argument:
 /// `w` a word, `s` a string, `d` bytes and their length, `r` room and its length, `a` an
 /// array of words, `v` an array of buffers and its length, `i` an array of ids after its
 /// length, `g` room for that many ids after it, `p` an array of descriptors and events and its
-/// length, `t` an array of words of which nothing comes back; but for `o`, room for what comes back, and
+/// length, `t` an array of words of which nothing comes back, `l` a `struct flock` as an array of its
+/// five; but for `o`, room for what comes back, and
 /// digits, which are themselves.
 #[rustfmt::skip]
 const CALLS: &[(&str, i64, &str, Out)] = {
     use Out::{
-        Bytes, Ends, Ids, Names, New, Nothing, Old, Pair, Polled, Stat, Statfs, Statx, Value,
+        Bytes, Ends, Ids, Lock, Names, New, Nothing, Old, Pair, Polled, Stat, Statfs, Statx, Value,
     };
     use libc::*;
     const NUMBERS: Out = Out::Numbers;
@@ -64,7 +69,9 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("pipe", SYS_pipe, "o", Ends), ("pipe2", SYS_pipe2, "ow", Ends),
         ("poll", SYS_poll, "pw", Polled), ("ppoll", SYS_ppoll, "pt00", Polled),
         ("select", SYS_select, "waaat", NUMBERS), ("pselect6", SYS_pselect6, "waaat0", NUMBERS),
-        ("fcntl", SYS_fcntl, "www", Nothing), ("read", SYS_read, "wr", Bytes),
+        ("fcntl", SYS_fcntl, "www", Nothing), ("flock", SYS_flock, "ww", Nothing),
+        ("fcntl_setlk", SYS_fcntl, "wwl", Nothing), ("fcntl_getlk", SYS_fcntl, "wwl", Lock),
+        ("read", SYS_read, "wr", Bytes),
         ("pread64", SYS_pread64, "wrw", Bytes), ("write", SYS_write, "wd", Nothing),
         ("pwrite64", SYS_pwrite64, "wdw", Nothing), ("readv", SYS_readv, "wv", Bytes),
         ("writev", SYS_writev, "wv", Nothing), ("preadv", SYS_preadv, "wvw", Bytes),
@@ -120,6 +127,15 @@ const CALLS: &[(&str, i64, &str, Out)] = {
     ]
 };
 
+/// Where the fields of a `struct flock` are, and their lengths.
+const LOCK: [(usize, usize); 5] = [
+    (offset_of!(libc::flock, l_type), 2),
+    (offset_of!(libc::flock, l_whence), 2),
+    (offset_of!(libc::flock, l_start), 8),
+    (offset_of!(libc::flock, l_len), 8),
+    (offset_of!(libc::flock, l_pid), 4),
+];
+
 /// Whether there is such a call, and the arguments are what it wants.
 ///
 /// # Errors
@@ -129,8 +145,9 @@ pub fn check(statement: &Statement) -> Result<(), String> {
         ('w', Value::Word(_)) | ('g', Value::Word(..=65536)) => true,
         ('s' | 'd', Value::Text(_)) | ('s' | 'a', Value::Null) | ('r', Value::Room(_)) => true,
         ('p', Value::List(list)) if list.len() % 2 == 1 => false,
-        ('t', Value::Null) => true,
-        ('a' | 'i' | 'p' | 't', Value::List(list)) => {
+        ('t' | 'l', Value::Null) => true,
+        ('l', Value::List(list)) if list.len() != LOCK.len() => false,
+        ('a' | 'i' | 'p' | 't' | 'l', Value::List(list)) => {
             list.iter().all(|one| matches!(one, Value::Word(_)))
         }
         ('v', Value::List(list)) => {
@@ -159,6 +176,7 @@ pub fn check(statement: &Statement) -> Result<(), String> {
         'p' => "an array of pairs of numbers",
         'a' | 't' => "an array of numbers or NULL",
         'i' => "an array of numbers",
+        'l' => "type, whence, start, length and process of a lock, or NULL",
         _ => "an array of buffers",
     });
     let told: Vec<&str> = told.collect();
@@ -184,7 +202,15 @@ impl World for Numbers<'_> {
             }
             match (letter, given.next().unwrap_or_else(|| panic!("{name} wants more"))) {
                 ('w', Value::Word(word)) => words.push(*word as u64),
-                ('s' | 'a' | 't', Value::Null) => words.push(0),
+                ('s' | 'a' | 't' | 'l', Value::Null) => words.push(0),
+                ('l', Value::List(list)) => {
+                    let mut lock = vec![0; size_of::<libc::flock>()];
+                    for (word, (at, len)) in list.iter().zip(LOCK) {
+                        lock[at..at + len].copy_from_slice(&long(word).to_ne_bytes()[..len]);
+                    }
+                    rooms.push(memory.0.len());
+                    words.push(memory.put(lock));
+                }
                 ('t', Value::List(list)) => {
                     let bytes = list.iter().flat_map(|word| long(word).to_ne_bytes());
                     words.push(memory.put(bytes.collect()));
@@ -247,7 +273,13 @@ impl World for Numbers<'_> {
             return Some(Reply::Failed(Errno::from_raw(-value as i32)));
         }
         let rooms: Vec<&[u8]> = rooms.iter().map(|at| &*memory.0[*at]).collect();
-        Some(reply(*out, value, &rooms))
+        let mut reply = reply(*out, value, &rooms);
+        if let (Out::Lock, Reply::Numbers(_, lock)) = (out, &mut reply) {
+            // Whatever number this process has.
+            let own = (self.syscall)(libc::SYS_getpid, [0; 6]);
+            lock.iter_mut().skip(4).filter(|pid| **pid == own).for_each(|pid| *pid = 1);
+        }
+        Some(reply)
     }
 }
 
@@ -296,6 +328,15 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
             let told =
                 all.chunks_exact(8).map(|file| i16::from_ne_bytes([file[6], file[7]]).into());
             Reply::Numbers(value, told.collect())
+        }
+        Out::Lock => {
+            let field = |(at, len): (usize, usize)| {
+                let mut word = [0; 8];
+                word[8 - len..].copy_from_slice(&all[at..at + len]);
+                // With its sign: what is shorter is the upper end of a word.
+                i64::from_ne_bytes(word) >> (64 - 8 * len)
+            };
+            Reply::Numbers(value, LOCK.map(field).to_vec())
         }
         Out::Ends => Reply::Numbers(value, ids(&mut [0, 4].into_iter())),
         Out::Pair => {

@@ -25,6 +25,15 @@ mod escape;
 pub use demux::{Demux, Event};
 pub use escape::{escape, unescape};
 
+/// The version of all of this, which an image has in its note: a launcher starts images of its
+/// own version only. Whoever changes something here that the other side would not understand
+/// makes it one more.
+pub const VERSION: u32 = 1;
+/// The name of an image's ELF note, with its NUL; the description is [`VERSION`], little-endian.
+pub const NOTE_NAME: &[u8] = b"ANCHORITE\0";
+/// The kind of an image's ELF note.
+pub const NOTE_KIND: u32 = 1;
+
 /// Kernel argument: frame all output (see [`header`]) instead of printing it,
 /// and [`unescape`] the program's arguments and environment.
 pub const FRAMED: &str = "anchorite.framed";

@@ -8,75 +8,13 @@ use core::mem::ManuallyDrop;
 use anchorite_syscalls::Errno;
 use anchorite_syscalls::api::File;
 use anchorite_syscalls::check::Report;
-use arrayvec::ArrayVec;
+pub use anchorite_syscalls::program::Text;
+use anchorite_syscalls::program::write_all;
 
 use crate::Context;
 
-/// Bytes collected before a call writes them.
-const BUFFER: usize = 1024;
 /// Bytes of a file that are read at once, or collected for standard output.
 const PIECE_BYTES: usize = 64 << 10;
-
-/// A console stream that text can be formatted to; what is collected is written when
-/// the buffer is full, at each end of a line, and when it is dropped.
-pub struct Text<'a> {
-    context: &'a Context<'a>,
-    fd: i32,
-    buffer: ArrayVec<u8, BUFFER>,
-}
-
-impl<'a> Text<'a> {
-    /// Standard output.
-    pub fn stdout(context: &'a Context<'a>) -> Text<'a> {
-        Text { context, fd: libc::STDOUT_FILENO, buffer: ArrayVec::new() }
-    }
-
-    /// Standard error.
-    pub fn stderr(context: &'a Context<'a>) -> Text<'a> {
-        Text { context, fd: libc::STDERR_FILENO, buffer: ArrayVec::new() }
-    }
-
-    fn flush(&mut self) -> fmt::Result {
-        write_all(self.context, self.fd, &self.buffer)?;
-        self.buffer.clear();
-        Ok(())
-    }
-}
-
-fn write_all(context: &Context<'_>, fd: i32, mut rest: &[u8]) -> fmt::Result {
-    while !rest.is_empty() {
-        match context.sys.write(fd, rest) {
-            Ok(done) if done > 0 => rest = &rest[done..],
-            _ => return Err(fmt::Error),
-        }
-    }
-    Ok(())
-}
-
-impl Write for Text<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for line in text.as_bytes().split_inclusive(|&byte| byte == b'\n') {
-            for piece in line.chunks(BUFFER) {
-                if self.buffer.remaining_capacity() < piece.len() {
-                    self.flush()?;
-                }
-                // There is room: a piece is no longer than an empty buffer.
-                let _ = self.buffer.try_extend_from_slice(piece);
-            }
-            if line.ends_with(b"\n") {
-                self.flush()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Text<'_> {
-    fn drop(&mut self) {
-        // A console that fails has nobody to tell.
-        let _ = self.flush();
-    }
-}
 
 /// Standard output for much of it, text or not: it is written in large pieces, and by
 /// [`end`](Output::end). A program that gives up before drops what is not written yet.

@@ -33,7 +33,7 @@ mod threads;
 mod tree;
 mod tree_walk;
 
-use anchorite_syscalls::System;
+pub use anchorite_syscalls::program::{Context, Program};
 
 pub use cat::CAT;
 pub use hello::HELLO;
@@ -61,28 +61,6 @@ pub const PROGRAMS: &[&Program] = &[
     &THREADS,
     &TREE,
 ];
-
-/// What a program is started with.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// The process that it is.
-    pub sys: &'a System,
-    /// Arguments; the first is the program's name.
-    pub args: &'a [&'a [u8]],
-    /// Environment, each `KEY=VALUE`.
-    pub env: &'a [&'a [u8]],
-}
-
-/// A guest program.
-#[derive(Clone, Copy)]
-pub struct Program {
-    /// Its name, as `anchorite run NAME` takes it.
-    pub name: &'static str,
-    /// A line about it.
-    pub summary: &'static str,
-    /// Its entry point; returns the exit status.
-    pub main: fn(&Context<'_>) -> i32,
-}
 
 /// Exit status of a program that was called the wrong way.
 pub const STATUS_USAGE: i32 = 2;

@@ -34,6 +34,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("permissions", include_str!("posix/permissions.txt")),
     ("pipes", include_str!("posix/pipes.txt")),
     ("attributes", include_str!("posix/attributes.txt")),
+    ("locks", include_str!("posix/locks.txt")),
 ];
 
 fn posix(context: &Context<'_>) -> Result<(), Failure> {

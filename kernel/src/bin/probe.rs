@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use anchorite_kernel::host_files::UhyveFiles;
 use anchorite_kernel::platform::BareMetal;
-use anchorite_kernel::{anchorite_programs, cpu, machine};
+use anchorite_kernel::{cpu, machine};
 use anchorite_programs::{Context, Program};
 use anchorite_syscalls::api::OpenOptions;
 use anchorite_syscalls::{HostFiles, Platform, Result, thread};

@@ -136,6 +136,95 @@ impl<'a> File<'a> {
         sys.dup(self.0.fd).map(|fd| File::from_fd(sys, fd))
     }
 
+    /// Locks the whole file for whoever has this file or a [clone](File::try_clone) of it; waits
+    /// while somebody else has a lock of it. Given up by [`unlock`](File::unlock) or when the last
+    /// of them is closed. Nobody who does not ask for a lock is kept from anything.
+    ///
+    /// # Errors
+    /// Those of [`System::flock`].
+    ///
+    /// ```
+    /// # use anchorite_syscalls::{Errno, api::File};
+    /// # let sys = &anchorite_example::system();
+    /// let (file, other) = (File::create(sys, "f")?, File::open(sys, "f")?);
+    /// file.lock()?;
+    /// assert_eq!(other.try_lock(), Err(Errno::EAGAIN));
+    /// file.close()?;
+    /// other.lock()?;
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn lock(&self) -> Result<()> {
+        self.0.sys.flock(self.0.fd, libc::LOCK_EX)
+    }
+
+    /// As [`lock`](File::lock), together with all others who share.
+    ///
+    /// # Errors
+    /// Those of [`System::flock`].
+    ///
+    /// ```
+    /// # use anchorite_syscalls::{Errno, api::File};
+    /// # let sys = &anchorite_example::system();
+    /// let (file, other) = (File::create(sys, "f")?, File::open(sys, "f")?);
+    /// file.lock_shared()?;
+    /// other.lock_shared()?;
+    /// assert_eq!(file.try_lock(), Err(Errno::EAGAIN));
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn lock_shared(&self) -> Result<()> {
+        self.0.sys.flock(self.0.fd, libc::LOCK_SH)
+    }
+
+    /// As [`lock`](File::lock), without waiting. A shared lock that it had is lost if it fails.
+    ///
+    /// # Errors
+    /// EAGAIN if somebody else has a lock; those of [`System::flock`].
+    ///
+    /// ```
+    /// # use anchorite_syscalls::api::File;
+    /// # let sys = &anchorite_example::system();
+    /// File::create(sys, "f")?.try_lock()?;
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn try_lock(&self) -> Result<()> {
+        self.0.sys.flock(self.0.fd, libc::LOCK_EX | libc::LOCK_NB)
+    }
+
+    /// As [`lock_shared`](File::lock_shared), without waiting.
+    ///
+    /// # Errors
+    /// EAGAIN if somebody else has a lock that is not shared; those of [`System::flock`].
+    ///
+    /// ```
+    /// # use anchorite_syscalls::{Errno, api::File};
+    /// # let sys = &anchorite_example::system();
+    /// let (file, other) = (File::create(sys, "f")?, File::open(sys, "f")?);
+    /// file.lock()?;
+    /// assert_eq!(other.try_lock_shared(), Err(Errno::EAGAIN));
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn try_lock_shared(&self) -> Result<()> {
+        self.0.sys.flock(self.0.fd, libc::LOCK_SH | libc::LOCK_NB)
+    }
+
+    /// Gives the lock up, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`System::flock`].
+    ///
+    /// ```
+    /// # use anchorite_syscalls::api::File;
+    /// # let sys = &anchorite_example::system();
+    /// let (file, other) = (File::create(sys, "f")?, File::open(sys, "f")?);
+    /// file.lock()?;
+    /// file.unlock()?;
+    /// other.try_lock()?;
+    /// # Ok::<(), anchorite_syscalls::Errno>(())
+    /// ```
+    pub fn unlock(&self) -> Result<()> {
+        self.0.sys.flock(self.0.fd, libc::LOCK_UN)
+    }
+
     /// Closes it. Dropping does so too, and ignores what goes wrong.
     ///
     /// # Errors

@@ -17,7 +17,7 @@
 //! the calls of [`System`](crate::System) and back; nothing is buffered in between.
 //!
 //! Deliberately absent: `canonicalize`, which would need the name of a directory that is
-//! not the working one; locks, which there is no second process to wait for.
+//! not the working one.
 //!
 //! ```
 //! use anchorite_syscalls::api::{self, File};

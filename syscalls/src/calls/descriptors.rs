@@ -4,6 +4,7 @@
 use anchorite_fs::mem::{Arc, Room};
 use anchorite_fs::{Caller, Linkable};
 
+use crate::calls::locks::is_about_locks;
 use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
 use crate::node::{Files, Node, OpenedOrLink};
@@ -83,6 +84,7 @@ impl System {
     /// descriptor is closed all the same.
     pub fn close(&self, fd: i32) -> Result<()> {
         let file = self.descriptors.remove(fd)?;
+        self.unlock_at_close(&file);
         Arc::into_inner(file).map_or(Ok(()), OpenFile::close)
     }
 
@@ -102,7 +104,7 @@ impl System {
         let mut next = first;
         // One by one: the last reference may have much to free.
         while let Some((fd, closed)) = self.descriptors.remove_first(next, last) {
-            drop(closed);
+            self.unlock_at_close(&closed.into_file());
             next = fd as u32 + 1;
         }
         Ok(())
@@ -136,19 +138,25 @@ impl System {
         if flags & !libc::O_CLOEXEC != 0 || old == new {
             return Err(Errno::EINVAL);
         }
-        self.descriptors.replace(old, new, on_exec(flags), self.limits.descriptors())?;
+        let limit = self.limits.descriptors();
+        if let Some(former) = self.descriptors.replace(old, new, on_exec(flags), limit)? {
+            self.unlock_at_close(&former.into_file());
+        }
         Ok(new)
     }
 
     /// `fcntl(2)` with F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
-    /// F_GETPIPE_SZ or F_SETPIPE_SZ.
+    /// F_GETPIPE_SZ or F_SETPIPE_SZ; and with the commands of
+    /// [`fcntl_lock`](System::fcntl_lock), for which the argument is the address of a `struct flock`
+    /// in the program's memory.
     ///
     /// # Errors
     /// EBADF, also for what O_PATH does not allow; EINVAL for another command, or to
     /// F_DUPFD for a number that no descriptor can have; EMFILE; EPERM to set O_NOATIME
     /// on somebody else's file; EINVAL to set O_DIRECT on a directory. Of F_SETPIPE_SZ and
     /// F_GETPIPE_SZ: EBADF for what is no pipe; EINVAL above 1 GiB; EPERM above 1 MiB without
-    /// privilege; EBUSY if more is in the pipe.
+    /// privilege; EBUSY if more is in the pipe. Of locks: EFAULT; those of
+    /// [`fcntl_lock`](System::fcntl_lock).
     pub fn fcntl(&self, fd: i32, command: i32, argument: u64) -> Result<i32> {
         let file = self.file_or_path(fd)?;
         match command {
@@ -184,6 +192,9 @@ impl System {
                 }
                 file.set_flags(flags);
                 Ok(0)
+            }
+            _ if is_about_locks(command) => {
+                self.lock_ranges_raw(fd, &file, command, argument).map(|()| 0)
             }
             _ => Err(Errno::EINVAL),
         }

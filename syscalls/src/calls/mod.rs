@@ -7,6 +7,7 @@
 mod data;
 mod descriptors;
 mod identity;
+mod locks;
 mod metadata;
 mod names;
 mod pipes;

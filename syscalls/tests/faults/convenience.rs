@@ -67,6 +67,10 @@ pub const STEPS: &[Step] = &[
     ("File::create", Yes, |sys| File::create(sys, LONG)?.close()),
     ("File::create_new", Yes, |sys| File::create_new(sys, LONG)?.close()),
     ("File::try_clone", Yes, |sys| File::open(sys, "d/file")?.try_clone().map(drop)),
+    ("File::lock", Yes, |sys| File::open(sys, "d/file")?.lock()),
+    ("File::lock_shared", Yes, |sys| File::open(sys, "d/file")?.lock_shared()),
+    ("File::try_lock", Yes, |sys| File::open(sys, "d/file")?.try_lock()),
+    ("File::try_lock_shared", Yes, |sys| File::open(sys, "d/file")?.try_lock_shared()),
     ("File::read_to_end", Yes, |sys| {
         File::open(sys, "d/file")?.read_to_end(&mut Vec::new()).map(drop)
     }),
@@ -144,6 +148,7 @@ pub const WITHOUT_MEMORY: &[&str] = &[
     "sync_data",
     "truncate",
     "uid",
+    "unlock",
 ];
 
 fn sample() -> System {
@@ -192,6 +197,7 @@ fn nth_allocation_fails_and_the_api_says_enomem_and_leaks_nothing() {
 fn what_is_open_can_be_used_without_memory() {
     let system = sample();
     let file = OpenOptions::new().read(true).write(true).open(&system, "d/file").unwrap();
+    file.lock().unwrap();
     let mut buffer = [0; 5000];
     let (result, failed) = failing(Fails::From(0), || {
         file.read_exact_at(&mut buffer, 100)?;
@@ -207,6 +213,7 @@ fn what_is_open_can_be_used_without_memory() {
         file.set_len(10)?;
         let metadata = file.metadata()?;
         assert_eq!((metadata.len(), metadata.permissions()), (10, 0o600));
+        file.unlock()?;
         file.close()
     });
     assert_eq!((result, failed), (Ok(()), false));

@@ -66,6 +66,10 @@ const NAME: &[u8] = b"/d/a name of more bytes than an entry holds in place";
 const TEXT: &[u8] = &[b't'; 200];
 const HERE: i32 = libc::AT_FDCWD;
 const TIMES: [libc::timespec; 2] = [libc::timespec { tv_sec: 7, tv_nsec: 8 }; 2];
+/// From a byte on, so many.
+const fn lock(kind: i32, l_start: i64, l_len: i64) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: 0, l_start, l_len, l_pid: 0 }
+}
 const LIMIT: libc::rlimit = libc::rlimit { rlim_cur: 500, rlim_max: 1000 };
 
 /// Every method, over files and directories of all the layouts there are.
@@ -193,6 +197,11 @@ pub const SCRIPT: &[Op] = script![
     open(b"/d/a fifo whose name is longer than an entry", libc::O_RDWR | libc::O_NONBLOCK, 0),
     write(3, b"through"),
     read(3, &mut [0; 10]),
+    flock(3, libc::LOCK_EX),
+    flock(3, libc::LOCK_UN),
+    fcntl_lock(3, libc::F_OFD_SETLK, &mut lock(libc::F_WRLCK, 0, 0)),
+    fcntl_lock(3, libc::F_OFD_SETLKW, &mut lock(libc::F_UNLCK, 5, 9)),
+    fcntl_lock(3, libc::F_GETLK, &mut lock(libc::F_WRLCK, 0, 0)),
     poll(&mut [libc::pollfd { fd: 3, events: libc::POLLOUT, revents: 0 }], -1),
     ppoll(&mut [libc::pollfd { fd: 3, events: libc::POLLOUT, revents: 0 }], None),
     select(4, [Some(&mut [8]), Some(&mut [8]), None], None),

@@ -12,7 +12,7 @@ use host_fs_sim::worlds::{Numbers, ROOMY, assert_whole, system_by_numbers};
 
 use crate::full_sweep;
 use crate::heap::{Fails, failing, live};
-use crate::tree::{clear, dump};
+use crate::tree::{Contents, clear, dump_with};
 
 /// Rows that have no method, and rows that need a process of their own.
 const MORE: [&str; 2] =
@@ -38,6 +38,12 @@ pub fn names() -> BTreeSet<&'static str> {
     calls.map(name).chain(LOOKS).collect()
 }
 
+/// What of the tree is looked at between the calls of a row.
+fn contents(row: Row<'_>) -> Contents {
+    let locks = row.lines().any(|line| line.call.starts_with("fcntl_setlk"));
+    if locks { Contents::Left } else { Contents::Read }
+}
+
 /// A call of a row.
 type Said = (String, Vec<Value>);
 
@@ -57,6 +63,7 @@ fn say(system: &System, fails: Option<Fails>, (name, arguments): &Said) -> (Opti
 /// A world in which each allocation of each call fails once before the call succeeds.
 struct Failing {
     system: System,
+    contents: Contents,
     /// What was said since the beginning.
     said: Vec<Said>,
     failures: usize,
@@ -67,7 +74,7 @@ impl World for Failing {
         let call = (name.to_owned(), arguments.to_vec());
         let looks = LOOKS.contains(&name);
         let mut done = Vec::new();
-        let mut before = if looks { Vec::new() } else { dump(&self.system) };
+        let mut before = if looks { Vec::new() } else { dump_with(&self.system, self.contents) };
         let reply = (0..).find_map(|nth| {
             let fails = if looks { None } else { Some(Fails::Nth(nth)) };
             let (reply, failed) = say(&self.system, fails, &call);
@@ -77,14 +84,18 @@ impl World for Failing {
             self.failures += 1;
             match reply {
                 Some(Reply::Failed(_)) => {
-                    assert_eq!(dump(&self.system), before, "{call:?}, allocation {nth}");
+                    assert_eq!(
+                        dump_with(&self.system, self.contents),
+                        before,
+                        "{call:?}, allocation {nth}"
+                    );
                     assert_whole(&self.system);
                 }
                 _ => {
                     // Done all the same, or in part: from the beginning, to see the next fail.
                     assert_whole(&self.system);
                     self.begin_again();
-                    before = dump(&self.system);
+                    before = dump_with(&self.system, self.contents);
                 }
             }
             done.push(reply);
@@ -129,8 +140,8 @@ fn nth_allocation_of_each_call_fails_and_the_tree_is_as_it_was() {
     for row in all_rows() {
         let before = live();
         {
-            let mut world =
-                Failing { system: system_by_numbers(ROOMY), said: Vec::new(), failures: 0 };
+            let (system, contents) = (system_by_numbers(ROOMY), contents(row));
+            let mut world = Failing { system, contents, said: Vec::new(), failures: 0 };
             row.run(&mut world, &mut |line, outcome| {
                 if let Some(recorded) = line.recorded {
                     assert_eq!(outcome, recorded, "{}: {}", row.name, line.call);
@@ -147,6 +158,7 @@ fn nth_allocation_of_each_call_fails_and_the_tree_is_as_it_was() {
 /// A world in which a call that finds no room must leave all as it was.
 struct Full<'a> {
     system: System,
+    contents: Contents,
     limits: Limits,
     /// Whether something else came of a call than without limits.
     differs: &'a Cell<bool>,
@@ -155,7 +167,8 @@ struct Full<'a> {
 impl World for Full<'_> {
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Reply> {
         let call = (name.to_owned(), arguments.to_vec());
-        let before = if LOOKS.contains(&name) { Vec::new() } else { dump(&self.system) };
+        let before =
+            if LOOKS.contains(&name) { Vec::new() } else { dump_with(&self.system, self.contents) };
         // Once a file is missing, a row may meet a pipe that it did not fill.
         let syscall = |number, words| self.system.syscall(number, words);
         if self.differs.get() && may_wait(&mut Numbers { syscall: &syscall }, name, arguments) {
@@ -163,7 +176,12 @@ impl World for Full<'_> {
         }
         let (reply, _) = say(&self.system, None, &call);
         if let Some(Reply::Failed(Errno::ENOSPC)) = reply {
-            assert_eq!(dump(&self.system), before, "{call:?} {:?}", self.limits);
+            assert_eq!(
+                dump_with(&self.system, self.contents),
+                before,
+                "{call:?} {:?}",
+                self.limits
+            );
             assert_whole(&self.system);
         }
         reply
@@ -176,7 +194,7 @@ fn is_met(row: Row<'_>, limits: Limits) -> bool {
     let differs = Cell::new(false);
     {
         let system = system_by_numbers(limits);
-        let mut world = Full { system, limits, differs: &differs };
+        let mut world = Full { system, contents: contents(row), limits, differs: &differs };
         row.run(&mut world, &mut |line, outcome| {
             if line.recorded.is_some_and(|recorded| recorded != outcome) {
                 differs.set(true);

@@ -13,9 +13,23 @@ const BYTES: usize = 300_000;
 /// All that can be seen of the tree and the descriptors but for access times, which looking
 /// leaves alone. What the process may not see is told as the error.
 pub fn dump(system: &System) -> Vec<String> {
+    dump_with(system, Contents::Read)
+}
+
+/// Whether the contents of files are looked at too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// Yes.
+    Read,
+    /// No: the process loses its locks on a file that it closes.
+    Left,
+}
+
+/// As [`dump`].
+pub fn dump_with(system: &System, contents: Contents) -> Vec<String> {
     let mut lines = vec![format!("{:?} {:?}", cwd(system), system.usage())];
     let mut buffer = vec![0; BYTES];
-    visit(system, b"/".to_vec(), &mut buffer, &mut lines);
+    visit(system, b"/".to_vec(), contents, &mut buffer, &mut lines);
     for fd in 0..DESCRIPTORS {
         let flags = system.fcntl(fd, libc::F_GETFD, 0);
         if flags.is_ok() {
@@ -64,7 +78,13 @@ fn xattrs(system: &System, path: &[u8], buffer: &mut [u8]) -> String {
     names.iter().map(tell).collect()
 }
 
-fn visit(system: &System, path: Vec<u8>, buffer: &mut [u8], lines: &mut Vec<String>) {
+fn visit(
+    system: &System,
+    path: Vec<u8>,
+    contents: Contents,
+    buffer: &mut [u8],
+    lines: &mut Vec<String>,
+) {
     let name = path.escape_ascii();
     let stat = match system.lstat(&path) {
         Ok(stat) => stat,
@@ -72,7 +92,8 @@ fn visit(system: &System, path: Vec<u8>, buffer: &mut [u8], lines: &mut Vec<Stri
     };
     let line = format!("{name} {}{}", told(&stat), xattrs(system, &path, buffer));
     let kind = stat.st_mode & libc::S_IFMT;
-    if !matches!(kind, libc::S_IFREG | libc::S_IFDIR) {
+    let is_left = kind == libc::S_IFREG && contents == Contents::Left;
+    if is_left || !matches!(kind, libc::S_IFREG | libc::S_IFDIR) {
         return lines.push(line);
     }
     let fd = match system.open(&path, libc::O_RDONLY | libc::O_NOATIME, 0) {
@@ -108,7 +129,7 @@ fn visit(system: &System, path: Vec<u8>, buffer: &mut [u8], lines: &mut Vec<Stri
     system.close(fd).unwrap();
     for name in names.iter().filter(|name| !matches!(&name[..], b"." | b"..")) {
         let slash: &[u8] = if path == b"/" { b"" } else { b"/" };
-        visit(system, [&path, slash, name].concat(), buffer, lines);
+        visit(system, [&path, slash, name].concat(), contents, buffer, lines);
     }
 }
 

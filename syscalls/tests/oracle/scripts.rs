@@ -168,6 +168,7 @@ texts! {
     permissions from ROWS in portable;
     pipes from ROWS in portable;
     attributes from ROWS in portable;
+    locks from ROWS in portable;
     by_number from TEXTS in own;
     identity from TEXTS in own;
 }

@@ -2,8 +2,8 @@
 
 use super::Kind;
 use super::Kind::{
-    At, Count, Fd, Flags, Id, Length, Mode, Offset, One, Open, Path as Name, Room, Vector, Words,
-    Xattr,
+    At, Count, Fd, Flags, Id, Length, Lock, Mode, Offset, One, Open, Path as Name, Polled, Room,
+    Vector, Words, Xattr,
 };
 
 /// Flags of `open(2)` that go together.
@@ -82,6 +82,9 @@ const CONTROL: Kind = One(&[
     libc::F_ADD_SEALS,
     99,
 ]);
+const LOCK: Kind =
+    One(&[libc::F_GETLK, libc::F_SETLK, libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLK]);
+const WHOLE: Kind = One(&[libc::LOCK_SH, libc::LOCK_EX, libc::LOCK_UN, 0, 32]);
 const XATTR: Kind = One(&[0, 0, 0, libc::XATTR_CREATE, libc::XATTR_REPLACE, 3, 4]);
 /// Names of extended attributes, of each namespace, and such as there cannot be.
 pub(super) const XATTRS: &[&[u8]] = &[
@@ -236,4 +239,17 @@ pub(super) const CALLS: &[(i64, &[Kind])] = &[
     (libc::SYS_removexattr, &[Name, Xattr]),
     (libc::SYS_lremovexattr, &[Name, Xattr]),
     (libc::SYS_fremovexattr, &[Fd, Xattr]),
+    (libc::SYS_flock, &[Fd, WHOLE]),
+    (libc::SYS_flock, &[Fd, WHOLE]),
+    (libc::SYS_fcntl, &[Fd, LOCK, Lock]),
+    (libc::SYS_fcntl, &[Fd, LOCK, Lock]),
+    (libc::SYS_fcntl, &[Fd, LOCK, Room]),
+    (libc::SYS_pipe, &[Room]),
+    (libc::SYS_pipe2, &[Room, Flags(&[libc::O_CLOEXEC, libc::O_DIRECT, 1])]),
+    (libc::SYS_mknod, &[Name, Mode, Offset]),
+    (libc::SYS_mknodat, &[At, Name, Mode, Offset]),
+    (libc::SYS_poll, &[Polled, Count]),
+    (libc::SYS_ppoll, &[Polled, Count, Words, Words, One(&[0, 8, 7])]),
+    (libc::SYS_select, &[Count, Words, Words, Words]),
+    (libc::SYS_pselect6, &[Count, Words, Words, Words, Words, Words]),
 ];

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod identity;
+mod locks;
 mod names;
 mod open;
 mod pipes;
@@ -26,6 +27,7 @@ pub const O_LARGEFILE: i32 = 0o100_000;
 pub fn call(model: &mut Model, name: &str, given: Arguments<'_>) -> Option<Done> {
     open::call(model, name, given)
         .or_else(|| pipes::call(model, name, given))
+        .or_else(|| locks::call(model, name, given))
         .or_else(|| poll::call(model, name, given))
         .or_else(|| transfer::call(model, name, given))
         .or_else(|| ranges::call(model, name, given))

@@ -11,7 +11,7 @@ use super::super::permission::{EXECUTE, READ, WRITE};
 use super::super::tree::{Id, Kind};
 use super::super::walk::{Last, LastLink, check_path};
 use super::super::{Done, Model};
-use super::{O_LARGEFILE, done, fd, pipes};
+use super::{O_LARGEFILE, done, fd, locks, pipes};
 
 /// The bit of O_TMPFILE that is not O_DIRECTORY.
 const TMPFILE: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
@@ -217,7 +217,13 @@ fn check_direct(model: &Model, id: Id, flags: i32) -> Result<(), Errno> {
 }
 
 fn close(model: &mut Model, fd: i32) -> Result<(), Errno> {
-    if let Some(closed) = model.descriptors.close(fd)?
+    let (number, file) = (model.descriptors.number(fd)?, model.descriptors.any(fd)?.clone());
+    let closed = model.descriptors.close(fd)?;
+    locks::descriptor_closed(model, &file);
+    if closed.is_some() {
+        locks::description_closed(model, number, file.object);
+    }
+    if let Some(closed) = closed
         && let Object::Inode(id) = closed.object
     {
         if !closed.is_path() && pipes::is_pipe(model, closed.object).is_some() {

@@ -29,7 +29,8 @@ pub fn spelled(name: &str, at: usize, argument: &Value) -> Option<String> {
         ("lseek", 2) => "SEEK_",
         ("renameat2", 4) => "RENAME_",
         ("fallocate", 1) => "FALLOC_",
-        ("fcntl", 1) => "F_",
+        ("fcntl" | "fcntl_setlk" | "fcntl_getlk", 1) => "F_",
+        ("flock", 1) => "LOCK_",
         ("setxattr" | "lsetxattr" | "fsetxattr", 3) => "XATTR_",
         ("access", 1) | ("faccessat" | "faccessat2", 2) => "_OK",
         ("unlinkat" | "newfstatat" | "faccessat2" | "fchmodat2" | "utimensat", _) if at >= 2 => {
@@ -85,6 +86,8 @@ constants! {
          AT_NO_AUTOMOUNT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC }
     fcntl { F_DUPFD F_DUPFD_CLOEXEC F_GETFD F_SETFD F_GETFL F_SETFL F_GETPIPE_SZ F_SETPIPE_SZ
             FD_CLOEXEC }
+    locks { F_GETLK F_SETLK F_SETLKW F_OFD_GETLK F_OFD_SETLK F_OFD_SETLKW F_RDLCK F_WRLCK F_UNLCK
+            LOCK_SH LOCK_EX LOCK_UN LOCK_NB }
     poll { POLLIN POLLPRI POLLOUT POLLERR POLLHUP POLLNVAL POLLRDNORM POLLWRNORM }
     close_range { CLOSE_RANGE_CLOEXEC CLOSE_RANGE_UNSHARE }
     seek { SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE }

@@ -107,6 +107,9 @@ fn by_method(sys: &System, name: &str, given: Arguments<'_>) -> Option<Told> {
             selected(&given, |sets| sys.pselect(int(0), sets, timeout))
         }
         "fcntl" => fd(sys.fcntl(int(0), int(1), long(2) as u64)),
+        "flock" => done(sys.flock(int(0), int(1))),
+        "fcntl_setlk" => locked(sys, &given).map(|_| Reply::Done(0)),
+        "fcntl_getlk" => locked(sys, &given).map(|lock| Reply::Numbers(0, lock)),
         "read" => filled(given.room(1), |room| sys.read(int(0), room)),
         "pread64" => filled(given.room(1), |room| sys.pread(int(0), room, long(2))),
         "write" => len(sys.write(int(0), text(1))),
@@ -319,6 +322,25 @@ fn selected(
     let count = select(sets.each_mut().map(|set| set.as_mut().map(|set| &mut set[..])))?;
     let told = sets.iter().flatten().map(|set| set[0] as i64);
     Ok(Reply::Numbers(count as i64, told.collect()))
+}
+
+/// The fields of a `struct flock`, as the call leaves them; by the address of nothing, if there
+/// is none.
+fn locked(sys: &System, given: &Arguments<'_>) -> Result<Vec<i64>, Errno> {
+    let (fd, command) = (given.int(0), given.int(1));
+    let Some(fields) = given.numbers(2) else {
+        return sys.fcntl(fd, command, 0).map(|_| Vec::new());
+    };
+    let mut lock = libc::flock {
+        l_type: fields[0] as i16,
+        l_whence: fields[1] as i16,
+        l_start: fields[2],
+        l_len: fields[3],
+        l_pid: fields[4] as i32,
+    };
+    sys.fcntl_lock(fd, command, &mut lock)?;
+    let libc::flock { l_type, l_whence, l_start, l_len, l_pid } = lock;
+    Ok([l_type.into(), l_whence.into(), l_start, l_len, l_pid.into()].to_vec())
 }
 
 /// The descriptors of a pipe.
