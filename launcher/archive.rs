@@ -59,7 +59,13 @@ impl Archive {
         })
     }
 
-    /// The path at which uhyve shows the archive to its guest, as the `number`th of its `use_`.
+    /// A directory of the host's, at `dir` in the guest, which is absolute and normalised.
+    pub fn of_directory(host: &Path, dir: &str) -> Self {
+        Archive { host: host.to_owned(), name: "directory".to_owned(), dir: dir.to_owned() }
+    }
+
+    /// The path at which uhyve shows the archive to its guest, as the `number`th of its `use_`,
+    /// and the name of a multiboot loader's module.
     pub fn guest_path(&self, use_: &str, number: usize) -> String {
         format!("{ARCHIVES_DIR}/{use_}/{number}/{}", self.name)
     }

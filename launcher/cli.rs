@@ -46,8 +46,8 @@ pub enum Command {
 /// `anchorite run`.
 #[derive(Args)]
 pub struct RunArgs {
-    /// What the guest lives on: uhyve, hosted or qemu [env: HERMIT_ISLE] [default: uhyve where
-    /// /dev/kvm can be used, else hosted]
+    /// What the guest lives on: uhyve, qemu or hosted [env: HERMIT_ISLE] [default: uhyve where
+    /// /dev/kvm can be used, else qemu where it is installed, else hosted]
     #[arg(long, value_name = "ISLE")]
     isle: Option<String>,
     /// Cores [env: HERMIT_CPUS] [default: 1]
@@ -173,6 +173,10 @@ pub enum Benchmark {
 /// `anchorite compare postmark`.
 #[derive(Args)]
 pub struct PostmarkArgs {
+    /// The guest's isle [env: HERMIT_ISLE] [default: as for run]; on qemu, which is emulated,
+    /// instructions are counted instead of time
+    #[arg(long, value_name = "ISLE")]
+    pub isle: Option<String>,
     /// A host file of postmark commands, without `run` and `quit` [default: postmark's own
     /// configuration]
     #[arg(long, value_name = "FILE")]
@@ -197,6 +201,10 @@ pub struct PostmarkArgs {
 /// `anchorite compare microbench`.
 #[derive(Args)]
 pub struct MicrobenchArgs {
+    /// The guest's isle [env: HERMIT_ISLE] [default: as for run]; on qemu, which is emulated,
+    /// instructions are counted instead of time
+    #[arg(long, value_name = "ISLE")]
+    pub isle: Option<String>,
     /// Only rows with TEXT in their name; may be repeated
     #[arg(long, value_name = "TEXT")]
     pub filter: Vec<String>,
@@ -309,7 +317,7 @@ impl Cli {
 impl RunArgs {
     /// The order that these options and the environment make, and its isle.
     pub fn order(&self) -> Result<(Order, Option<Isle>)> {
-        let isle = setting(&self.isle, "--isle", "HERMIT_ISLE", Isle::parse)?;
+        let isle = isle(self.isle.as_deref())?;
         let Some((program, args)) = self.program.split_first() else {
             return Err(Failure::usage("give a program to run"));
         };
@@ -322,10 +330,13 @@ impl RunArgs {
         }
         let mut order = Order::new(&program);
         order.args = args.iter().map(|arg| Word::from(arg.as_os_str())).collect();
-        if let Some(cpus) = setting(&self.cpus, "--cpus", "HERMIT_CPUS", order::parse_cpus)? {
+        if let Some(cpus) =
+            setting(self.cpus.as_deref(), "--cpus", "HERMIT_CPUS", order::parse_cpus)?
+        {
             order.cpus = cpus;
         }
-        if let Some(bytes) = setting(&self.memory, "--memory", "HERMIT_MEM", size::parse)? {
+        if let Some(bytes) = setting(self.memory.as_deref(), "--memory", "HERMIT_MEM", size::parse)?
+        {
             order.memory_bytes = bytes;
         }
         for argument in &self.forward {
@@ -393,9 +404,14 @@ fn set_files_and_env(
     Ok(())
 }
 
+/// The isle that an option, or else the variable, asks for.
+pub fn isle(option: Option<&str>) -> Result<Option<Isle>> {
+    setting(option, "--isle", "HERMIT_ISLE", Isle::parse)
+}
+
 /// A value from its option, or else from its variable, unless that is empty.
 fn setting<T>(
-    option: &Option<String>,
+    option: Option<&str>,
     option_name: &str,
     variable: &str,
     parse: impl Fn(&str, &str) -> Result<T>,
@@ -410,6 +426,6 @@ fn setting<T>(
 }
 
 /// Whether a variable that turns something on does.
-fn is_on(value: Option<&OsStr>) -> bool {
+pub fn is_on(value: Option<&OsStr>) -> bool {
     value.is_some_and(|value| !["", "0", "false", "no", "off"].iter().any(|off| value == *off))
 }

@@ -10,6 +10,7 @@ use crate::export::Target;
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::order::Order;
+use crate::qemu::{self, Accelerator, Setup};
 use crate::supervise::{self, End, Sink};
 use crate::{preload, programs};
 
@@ -17,6 +18,8 @@ use crate::{preload, programs};
 pub const HIDDEN_PREFIX: &str = "__";
 /// The hidden subcommand that makes this executable a virtual machine monitor.
 pub const VMM_COMMAND: &str = "__isle-uhyve";
+/// The hidden subcommand that makes this executable QEMU.
+pub const QEMU_COMMAND: &str = "__isle-qemu";
 /// The hidden subcommand that makes this executable a hosted isle.
 pub const HOSTED_COMMAND: &str = "__isle-hosted";
 
@@ -25,6 +28,8 @@ pub const HOSTED_COMMAND: &str = "__isle-hosted";
 pub enum Isle {
     /// A virtual machine under uhyve and KVM.
     Uhyve,
+    /// A virtual machine under QEMU, with KVM or without.
+    Qemu,
     /// A process of this host: no virtual machine, the same calls.
     Hosted,
 }
@@ -37,6 +42,7 @@ impl Isle {
     pub fn name(self) -> &'static str {
         match self {
             Isle::Uhyve => "uhyve",
+            Isle::Qemu => "qemu",
             Isle::Hosted => "hosted",
         }
     }
@@ -46,27 +52,32 @@ impl Isle {
         match text {
             "uhyve" => Ok(Isle::Uhyve),
             "hosted" => Ok(Isle::Hosted),
-            "qemu" => Err(Failure::usage(
-                "the isle qemu is not there yet: take --isle uhyve, or --isle hosted where there \
-                 is no KVM",
-            )),
+            "qemu" => Ok(Isle::Qemu),
             _ => Err(Failure::usage(format!("{origin} `{text}` is no isle: take {NAMES}"))),
         }
     }
 
-    /// The isle to use when nobody says, and the line that tells why it is not
-    /// the usual one.
-    pub fn default_here() -> (Self, Option<String>) {
-        match kvm_problem() {
-            None => (Isle::Uhyve, None),
-            Some(problem) => (
-                Isle::Hosted,
-                Some(format!(
-                    "{problem}: running hosted, in a process of this host; {}",
-                    problem.remedy()
-                )),
-            ),
+    /// Whether it can be had here.
+    pub fn is_here(self) -> bool {
+        match self {
+            Isle::Uhyve => kvm_problem().is_none(),
+            Isle::Qemu => Setup::find().is_ok(),
+            Isle::Hosted => true,
         }
+    }
+
+    /// The isle to use for `order` when nobody says, and the line that tells why it is not
+    /// the usual one.
+    pub fn default_for(order: &Order) -> (Self, Option<String>) {
+        let Some(problem) = kvm_problem() else {
+            return (Isle::Uhyve, None);
+        };
+        // Where a program should see the host's files, only a process of the host can show them.
+        let (isle, what) = match Setup::find() {
+            Ok(_) if order.forwards.is_empty() => (Isle::Qemu, "running under QEMU, emulated"),
+            _ => (Isle::Hosted, "running hosted, in a process of this host"),
+        };
+        (isle, Some(format!("{problem}: {what}; {}", problem.remedy())))
     }
 
     /// Starts `order` here and hands what it sends to `sink`; returns the
@@ -77,25 +88,45 @@ impl Isle {
     pub fn run(self, order: &Order, sink: &mut dyn Sink) -> Result<i32> {
         programs::check(self, order)?;
         order.check()?;
-        if self == Isle::Uhyve
-            && let Some(problem) = kvm_problem()
-        {
+        // What it says is for each isle.
+        qemu::kvm_wish()?;
+        let mut ready = order.clone();
+        if self == Isle::Qemu {
+            qemu::check(order)?;
+            if ready.qemu.is_none() {
+                ready.qemu = Some(Setup::find()?);
+            }
+        } else if qemu::wants_monitor() {
+            return Err(Failure::usage(format!(
+                "HERMIT_MONITOR: the isle {} has no monitor: take --isle qemu, or unset it",
+                self.name()
+            )));
+        }
+        let needs_kvm = match &ready.qemu {
+            Some(setup) => setup.accelerator == Accelerator::Kvm,
+            None => self == Isle::Uhyve,
+        };
+        if needs_kvm && let Some(problem) = kvm_problem() {
             return Err(Failure::isle(format!(
-                "{problem}: {}, or take --isle hosted",
+                "{problem}: {}, or take --isle qemu with HERMIT_KVM=0, or --isle hosted",
                 problem.remedy()
             )));
         }
         let command = match self {
             Isle::Uhyve => VMM_COMMAND,
+            Isle::Qemu => QEMU_COMMAND,
             Isle::Hosted => HOSTED_COMMAND,
         };
         // Held until the guest's end, since its isle opens them by this process.
-        let mut ready = order.clone();
         let mut held = Vec::new();
         for archive in &mut ready.preloads {
             let (opened, file) = preload::ready(archive, order.memory_bytes)?;
             *archive = opened;
             held.push(file);
+        }
+        if self == Isle::Qemu {
+            let bytes = held.iter().map(|file| file.metadata().map_or(0, |found| found.len()));
+            qemu::check_room(order, bytes.sum())?;
         }
         let mut targets = Vec::new();
         for archive in &mut ready.exports {
@@ -121,29 +152,46 @@ impl Isle {
     }
 }
 
-/// Why `/dev/kvm` cannot be used.
-struct KvmProblem(io::Error);
+/// Why KVM cannot be used.
+pub enum KvmProblem {
+    /// `/dev/kvm` does not open.
+    Device(io::Error),
+    /// `HERMIT_KVM=0`.
+    Unwanted,
+}
 
 impl KvmProblem {
     fn remedy(&self) -> &'static str {
-        match self.0.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "join the group that owns it (`sudo usermod -aG kvm $USER`, then log in again)"
-            }
-            io::ErrorKind::NotFound => {
-                "load the module kvm_intel or kvm_amd, or turn on (nested) virtualisation"
-            }
-            _ => "see whether the host's KVM works at all",
+        match self {
+            KvmProblem::Unwanted => "unset HERMIT_KVM",
+            KvmProblem::Device(error) => match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "join the group that owns it (`sudo usermod -aG kvm $USER`, then log in again)"
+                }
+                io::ErrorKind::NotFound => {
+                    "load the module kvm_intel or kvm_amd, or turn on (nested) virtualisation"
+                }
+                _ => "see whether the host's KVM works at all",
+            },
         }
     }
 }
 
 impl std::fmt::Display for KvmProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "/dev/kvm cannot be used ({})", describe(&self.0))
+        match self {
+            KvmProblem::Device(error) => {
+                write!(f, "/dev/kvm cannot be used ({})", describe(error))
+            }
+            KvmProblem::Unwanted => f.write_str("KVM is not to be used (HERMIT_KVM=0)"),
+        }
     }
 }
 
-fn kvm_problem() -> Option<KvmProblem> {
-    OpenOptions::new().read(true).write(true).open("/dev/kvm").err().map(KvmProblem)
+/// Why KVM cannot be used, if it cannot.
+pub fn kvm_problem() -> Option<KvmProblem> {
+    if qemu::kvm_wish() == Ok(Some(false)) {
+        return Some(KvmProblem::Unwanted);
+    }
+    OpenOptions::new().read(true).write(true).open("/dev/kvm").err().map(KvmProblem::Device)
 }

@@ -34,7 +34,7 @@ pub struct Machine {
 /// What a guest measured about the KVM under it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Kvm {
-    /// `hardware`, or `page-table` where guest ring 0 is interpreted.
+    /// `hardware`; `page-table` where guest ring 0 is interpreted; `none` under emulation.
     pub kind: String,
     /// The time-stamp counter's rate.
     pub tsc_khz: u64,
@@ -60,6 +60,13 @@ impl Machine {
             native_dir: native_dir.display().to_string(),
             native_file_system: file_system(native_dir).unwrap_or_else(|| "unknown".to_owned()),
         }
+    }
+}
+
+impl Machine {
+    /// Whether guests were emulated, so that no goal is judged by their times.
+    pub fn is_emulated(&self) -> bool {
+        self.kvm.as_ref().is_some_and(|kvm| kvm.kind == "none")
     }
 }
 

@@ -4,10 +4,10 @@
 //! [`forward`] and [`archive`]) is a guest to be started, checked; [`isle`] chooses what it lives
 //! on, and has [`preload`] and [`export`] see to its archives; [`supervise`] starts the isle as a process of its own, takes its stream of
 //! frames apart, and answers with a status or one sentence ([`failure`]).
-//! The isle's process is this same executable: [`vmm`] with uhyve inside, or
-//! [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. A user's own
-//! program is begun by [`new`] and built by [`make`], from the [`sources`] that are in this
-//! executable and as [`guest`] says; [`image`] knows what is one. [`compare`] runs a benchmark
+//! The isle's process is this same executable: [`vmm`] with uhyve inside, [`qemu`], which becomes
+//! another one, or [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. A
+//! user's own program is begun by [`new`] and built by [`make`], from the [`sources`] that are in
+//! this executable and as [`guest`] says; [`image`] knows what is one. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
 #![deny(unsafe_code)]
 
@@ -30,6 +30,7 @@ mod order;
 mod pack;
 mod preload;
 mod programs;
+mod qemu;
 mod size;
 mod sources;
 mod supervise;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     if let Some((command, args)) = hidden_command() {
         match (command.as_str(), args.as_slice()) {
             (isle::VMM_COMMAND, [parent, order]) => vmm::main(parent, order),
+            (isle::QEMU_COMMAND, [parent, order]) => qemu::main(parent, order),
             (isle::HOSTED_COMMAND, [parent, order]) => hosted::main(parent, order),
             (compare::NATIVE_COMMAND, [parent, program, args @ ..]) => {
                 compare::native_main(parent, program, args)
@@ -88,7 +90,7 @@ fn obey(cli: &Cli) -> Result<u8> {
 fn run(args: &cli::RunArgs) -> Result<u8> {
     let (mut order, isle) = args.order()?;
     let isle = isle.unwrap_or_else(|| {
-        let (isle, line) = Isle::default_here();
+        let (isle, line) = Isle::default_for(&order);
         if let Some(line) = line {
             complain(&line);
         }

@@ -5,12 +5,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use anchorite_interface::{EXPORT, PRELOAD, escape};
+use anchorite_interface::{EXPORT, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, VERBOSE, escape};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
 use crate::failure::{Failure, Result};
 use crate::forward::{self, Forward};
+use crate::qemu::Setup;
 use crate::{mount, size};
 
 /// Bytes that arguments, environment, forwarded paths and archives may take together as
@@ -101,6 +102,8 @@ pub struct Order {
     pub exports: Vec<Archive>,
     /// How much the kernel tells.
     pub verbosity: Verbosity,
+    /// What makes the machine, on the isle qemu.
+    pub qemu: Option<Setup>,
 }
 
 /// A variable of the program's environment.
@@ -145,6 +148,7 @@ impl Order {
             damaged: Damaged::Refused,
             exports: Vec::new(),
             verbosity: Verbosity::Quiet,
+            qemu: None,
         }
     }
 
@@ -163,11 +167,43 @@ impl Order {
         if handed > HANDED_BYTES {
             return Err(Failure::usage(format!(
                 "the arguments, the environment and the names of archives take {handed} bytes, and \
-                 a guest can be handed {HANDED_BYTES}: put them in a file and --forward its \
-                 directory"
+                 a guest can be handed {HANDED_BYTES}: put them in a file and --preload its directory"
             )));
         }
         Ok(())
+    }
+
+    /// The kernel's arguments, without the environment and the program's.
+    pub fn settings(&self) -> Vec<String> {
+        let mut words = vec![FRAMED.to_owned()];
+        match self.verbosity {
+            Verbosity::Quiet => {}
+            Verbosity::Machine => words.push(MACHINE.to_owned()),
+            Verbosity::Log => words.push(VERBOSE.to_owned()),
+        }
+        for forward in &self.forwards {
+            words.push(forward.kernel_argument());
+        }
+        words.extend(self.mounts.iter().map(mount::kernel_argument));
+        for (number, archive) in self.preloads.iter().enumerate() {
+            words.push(archive.kernel_argument(PRELOAD, "preload", number));
+        }
+        if self.damaged == Damaged::Skipped {
+            words.push(PRELOAD_LENIENT.to_owned());
+        }
+        for (number, archive) in self.exports.iter().enumerate() {
+            words.push(archive.kernel_argument(EXPORT, "export", number));
+        }
+        words
+    }
+
+    /// The whole boot command line, word by word.
+    pub fn kernel_arguments(&self) -> Vec<String> {
+        let env = self.env.iter().map(|variable| {
+            format!("env={}={}", variable.name.escaped(), variable.value.escaped())
+        });
+        let args = self.args.iter().map(Word::escaped);
+        self.settings().into_iter().chain(env).chain(["--".to_owned()]).chain(args).collect()
     }
 
     /// Bytes of the device tree that depend on the order.

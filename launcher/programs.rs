@@ -27,7 +27,7 @@ include!(concat!(env!("OUT_DIR"), "/images.rs"));
 
 /// Images that are for tests of the bare machine and have no portable part.
 const TEST_IMAGES: [(&str, &str); 2] = [
-    ("fault", "KIND: fails, in the way named; for tests, on the isle uhyve only"),
+    ("fault", "KIND: fails, in the way named; for tests, not hosted"),
     ("probe", "[WHAT]: prints its arguments, or what the kernel gave it; for tests, likewise"),
 ];
 
@@ -158,7 +158,7 @@ fn is_path(program: &str) -> bool {
 pub fn check(isle: Isle, order: &Order) -> Result<()> {
     let name = order.program.as_str();
     let is_there = match isle {
-        Isle::Uhyve => order.image.is_some() || built_in(name).is_some(),
+        Isle::Uhyve | Isle::Qemu => order.image.is_some() || built_in(name).is_some(),
         Isle::Hosted => find(name).is_some(),
     };
     if is_there {

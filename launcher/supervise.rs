@@ -7,6 +7,7 @@
 //! on its standard error, which only `--verbose` shows. It dies with the launcher
 //! ([`die_with_parent`]).
 
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -17,7 +18,7 @@ use nix::sys::signal::Signal;
 
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
-use crate::isle::{HOSTED_COMMAND, VMM_COMMAND};
+use crate::isle::{HOSTED_COMMAND, QEMU_COMMAND, VMM_COMMAND};
 use crate::order::{Order, Verbosity};
 use crate::transfer::Transfer;
 
@@ -163,7 +164,7 @@ pub fn run(subcommand: &str, order: &Order, sink: &mut dyn Sink) -> Result<End> 
             ))
         })?;
     let words = child.stderr.take().map(|pipe| listen(pipe, order.verbosity));
-    let outcome = relay(&mut child, sink);
+    let outcome = relay(&mut child, order, sink);
 
     // After the exit record nothing of use follows; without one the monitor is
     // at its end anyway. Not waiting for it to unmap memory saves milliseconds.
@@ -175,7 +176,7 @@ pub fn run(subcommand: &str, order: &Order, sink: &mut dyn Sink) -> Result<End> 
     match outcome {
         Ok(Some(end)) => Ok(end),
         Ok(None) => explain(subcommand, ended, &words),
-        Err(error) => Err(Failure::output(error)),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -189,60 +190,95 @@ pub fn die_with_parent(parent: &str) {
 }
 
 /// Passes on frames until the exit record or the end of the stream.
-fn relay(child: &mut Child, sink: &mut dyn Sink) -> io::Result<Option<End>> {
+fn relay(child: &mut Child, order: &Order, sink: &mut dyn Sink) -> Result<Option<End>> {
     let Some(mut pipe) = child.stdout.take() else {
         return Ok(None);
     };
     let mut demux = Demux::default();
     let mut buffer = vec![0; 64 * 1024];
-    let mut status = None;
-    let mut exported = Vec::new();
-    while status.is_none() {
+    let mut relay = Relay { order, sink, status: None, exported: Vec::new(), archive: None };
+    while relay.status.is_none() {
         let len = match pipe.read(&mut buffer) {
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+            Err(error) => return Err(Failure::output(error)),
         };
-        let mut on = |event: Event<'_>| deliver(event, sink, &mut status, &mut exported);
         if len == 0 {
-            demux.finish(&mut on)?;
-            sink.flush()?;
+            demux.finish(&mut |event| relay.deliver(event))?;
+        } else {
+            demux.push(&buffer[..len], &mut |event| relay.deliver(event))?;
+        }
+        relay.sink.flush().map_err(Failure::output)?;
+        if len == 0 {
             break;
         }
-        demux.push(&buffer[..len], &mut on)?;
-        sink.flush()?;
     }
+    let Relay { status, exported, .. } = relay;
     Ok(status.map(|status| End { status, exported }))
 }
 
-fn deliver(
-    event: Event<'_>,
-    sink: &mut dyn Sink,
-    status: &mut Option<i32>,
-    exported: &mut Vec<usize>,
-) -> io::Result<()> {
-    match event {
-        // Nothing follows the exit record.
-        _ if status.is_some() => Ok(()),
-        Event::Frame(Kind::Stdout, bytes) => sink.stdout(bytes),
-        Event::Frame(Kind::Stderr, bytes) => sink.stderr(bytes),
-        Event::Frame(Kind::Log, line) => sink.log(line.trim_ascii_end()),
-        Event::Frame(Kind::Exit, record) => {
-            *status = record.first_chunk().map(|bytes| i32::from_le_bytes(*bytes));
-            Ok(())
+/// What frames lead to.
+struct Relay<'a> {
+    order: &'a Order,
+    sink: &'a mut dyn Sink,
+    status: Option<i32>,
+    exported: Vec<usize>,
+    /// The file of the archive that is on its way.
+    archive: Option<File>,
+}
+
+impl Relay<'_> {
+    fn deliver(&mut self, event: Event<'_>) -> Result<()> {
+        if self.status.is_some() {
+            // Nothing follows the exit record.
+            return Ok(());
         }
-        Event::Frame(Kind::Progress, counts) => {
-            if let [done, total] = counts.as_chunks().0 {
-                sink.progress(u64::from_le_bytes(*done), u64::from_le_bytes(*total));
+        match event {
+            Event::Frame(Kind::Stdout, bytes) => self.sink.stdout(bytes).map_err(Failure::output),
+            Event::Frame(Kind::Stderr, bytes) => self.sink.stderr(bytes).map_err(Failure::output),
+            Event::Frame(Kind::Log, line) => {
+                self.sink.log(line.trim_ascii_end()).map_err(Failure::output)
             }
-            Ok(())
+            Event::Frame(Kind::Exit, record) => {
+                self.status = record.first_chunk().map(|bytes| i32::from_le_bytes(*bytes));
+                Ok(())
+            }
+            Event::Frame(Kind::Progress, counts) => {
+                if let [done, total] = counts.as_chunks().0 {
+                    self.sink.progress(u64::from_le_bytes(*done), u64::from_le_bytes(*total));
+                }
+                Ok(())
+            }
+            Event::Frame(Kind::Archive, bytes) => self.keep(bytes),
+            Event::Frame(Kind::Exported, number) => {
+                let number = number.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize);
+                self.exported.extend(number);
+                self.archive = None;
+                Ok(())
+            }
+            // The monitor's dump of a dying guest: its words, not the program's.
+            Event::Noise(_) => Ok(()),
         }
-        Event::Frame(Kind::Exported, number) => {
-            exported.extend(number.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize));
-            Ok(())
-        }
-        // The monitor's dump of a dying guest: its words, not the program's.
-        Event::Noise(_) => Ok(()),
+    }
+
+    /// Adds to the archive that is complete next.
+    fn keep(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(target) = self.order.exports.get(self.exported.len()) else {
+            return Err(Failure::isle("the guest exports what nobody asked for"));
+        };
+        let refuse = |error: io::Error| {
+            Failure::isle(format!(
+                "the host cannot write a file of --export ({}): make room there and run it again",
+                describe(&error)
+            ))
+        };
+        let mut file = match self.archive.take() {
+            Some(file) => file,
+            None => OpenOptions::new().write(true).open(&target.host).map_err(refuse)?,
+        };
+        file.write_all(bytes).map_err(refuse)?;
+        self.archive = Some(file);
+        Ok(())
     }
 }
 
@@ -270,13 +306,25 @@ fn explain(subcommand: &str, ended: io::Result<ExitStatus>, words: &str) -> Resu
         return Err(Failure::isle(sentence));
     }
     let signal = ended.ok().and_then(|status| status.signal());
+    // What QEMU says when it cannot go on.
+    let qemus = words.lines().rev().find_map(|line| {
+        let (name, said) = line.split_once(": ")?;
+        let is_its_end = name.contains("qemu") && !said.starts_with("warning:");
+        (subcommand == QEMU_COMMAND && is_its_end).then_some(said.trim())
+    });
+    if let Some(said) = qemus {
+        return Err(Failure::isle(format!(
+            "QEMU cannot run the virtual machine ({said}): see whether the host has memory and \
+             cores for it, and QEMU all of its parts"
+        )));
+    }
     match (subcommand, signal) {
-        (VMM_COMMAND, Some(signal)) => Err(Failure::isle(format!(
+        (VMM_COMMAND | QEMU_COMMAND, Some(signal)) => Err(Failure::isle(format!(
             "the virtual machine was killed by {}: if the host is short of memory take less \
              --memory, else run it again",
             signal_name(signal)
         ))),
-        (VMM_COMMAND, None) => Err(Failure::isle(
+        (VMM_COMMAND | QEMU_COMMAND, None) => Err(Failure::isle(
             "the guest stopped without an exit record, most likely by a triple fault: run it with \
              --verbose to see what its kernel last said",
         )),

@@ -16,9 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::{fs, panic, thread};
 
-use anchorite_interface::{
-    EXPORT, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, STATUS_ISLE_FAILED, VERBOSE,
-};
+use anchorite_interface::STATUS_ISLE_FAILED;
 use landlock::{
     ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError,
@@ -30,8 +28,7 @@ use uhyvelib::{DefaultBackend, HypervisorError, UhyveVm};
 
 use crate::archive::Archive;
 use crate::forward::{Access, Forward, describe};
-use crate::mount;
-use crate::order::{Damaged, Order, Verbosity};
+use crate::order::{Order, Verbosity};
 use crate::programs;
 use crate::size::{LIMIT_BYTES, MIB};
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
@@ -116,25 +113,7 @@ fn params(order: &Order, archives: &Archives, scratch: &Path) -> Result<Params, 
         .map_err(|error| format!("uhyve refuses the memory size ({error})"))?;
     let cpu_count = CpuCount::try_from(order.cpus)
         .map_err(|_| "uhyve refuses the number of cores: give at least one".to_owned())?;
-    let mut kernel_args = vec![FRAMED.to_owned()];
-    match order.verbosity {
-        Verbosity::Quiet => {}
-        Verbosity::Machine => kernel_args.push(MACHINE.to_owned()),
-        Verbosity::Log => kernel_args.push(VERBOSE.to_owned()),
-    }
-    for forward in &order.forwards {
-        kernel_args.push(forward.kernel_argument());
-    }
-    kernel_args.extend(order.mounts.iter().map(mount::kernel_argument));
-    for (number, archive) in order.preloads.iter().enumerate() {
-        kernel_args.push(archive.kernel_argument(PRELOAD, "preload", number));
-    }
-    if order.damaged == Damaged::Skipped {
-        kernel_args.push(PRELOAD_LENIENT.to_owned());
-    }
-    for (number, archive) in order.exports.iter().enumerate() {
-        kernel_args.push(archive.kernel_argument(EXPORT, "export", number));
-    }
+    let mut kernel_args = order.settings();
     kernel_args.push("--".to_owned());
     kernel_args.extend(order.args.iter().map(|arg| arg.escaped()));
 

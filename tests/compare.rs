@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{anchorite, assert_refused, can_boot, finish, run, stderr, stdout};
+use common::{anchorite, assert_refused, can_boot, finish, has_qemu, run, stderr, stdout};
 use serde_json::Value;
 
 /// What PostMark prints for its default configuration, whatever it runs on.
@@ -81,6 +81,28 @@ fn the_table_names_the_ground() {
     let table = stdout(&output);
     for words in ["764", "ramdisk", "forwarded", "native", "KVM", "hypercall", "uhyve", "Linux"] {
         assert!(table.contains(words), "`{words}` is not in:\n{table}");
+    }
+}
+
+/// As the README's first command does it, where there is no KVM, and where there is no QEMU either.
+#[test]
+fn without_kvm_the_table_says_what_its_figures_are_worth() {
+    if !has_qemu("without_kvm_the_table_says") {
+        return;
+    }
+    for (qemu, words) in [("", "isle qemu"), ("/no/such/qemu", "isle hosted")] {
+        let mut command = anchorite(&["compare", "postmark", "--runs", "1"]);
+        command.envs([("HERMIT_KVM", "0"), ("HERMIT_QEMU", qemu)]);
+        let output = finish(command);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let table = stdout(&output);
+        for words in ["764", "ramdisk", "native", "KVM: none", words, "figures are not"] {
+            assert!(table.contains(words), "`{words}` is not in:\n{table}");
+        }
+        let told = stderr(&output);
+        for words in ["KVM is not to be used", "left out", words] {
+            assert!(told.contains(words), "`{words}` is not in: {told}");
+        }
     }
 }
 

@@ -14,14 +14,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{anchorite, assert_refused, can_boot, finish, run, skip, stderr, stdout};
+use common::{
+    anchorite, assert_refused, can_boot, finish, isles, machines, run, skip, stderr, stdout,
+};
 use tempfile::TempDir;
 use tree::{ATTRIBUTES, Extent, Times, make, manifest};
-
-/// The isles that can be had here.
-fn isles(test: &str) -> Vec<&'static str> {
-    if can_boot(test) { vec!["uhyve", "hosted"] } else { vec!["hosted"] }
-}
 
 /// A way to make an archive of a directory.
 struct Way {
@@ -238,7 +235,10 @@ fn an_archive_can_come_through_a_pipe() {
             let output = Command::new("bash")
                 .args(["-c", &tar, env!("CARGO_BIN_EXE_anchorite")])
                 .current_dir(&tree)
-                .env("HERMIT_ISLE", isle)
+                .envs([
+                    ("HERMIT_ISLE", isle),
+                    ("HERMIT_KVM", if isle == "qemu" { "0" } else { "" }),
+                ])
                 .output()
                 .unwrap();
             assert_eq!(stdout(&output), "text", "{}", stderr(&output));
@@ -261,7 +261,7 @@ fn preloads_that_cannot_be_are_refused() {
         (":/x".to_owned(), "path of this host"),
         (String::new(), "path of this host"),
     ] {
-        for isle in ["uhyve", "hosted"] {
+        for isle in ["uhyve", "qemu", "hosted"] {
             let output = run(&["run", "--isle", isle, "--preload", &argument, "hello"]);
             assert_refused(&output, 2, words);
         }
@@ -469,9 +469,6 @@ fn what_was_preloaded_and_exported_is_the_same_tree_to_everybody() {
 
 #[test]
 fn a_change_to_a_preloaded_file_is_exported_and_its_archive_stays() {
-    if !can_boot("a_change_to_a_preloaded_file") {
-        return;
-    }
     let tree = tempfile::tempdir().unwrap();
     let before = "b".repeat(5000);
     for name in ["changed", "other"] {
@@ -483,14 +480,17 @@ fn a_change_to_a_preloaded_file_is_exported_and_its_archive_stays() {
     let archive = fs::read(&preloaded).unwrap();
     let preload = format!("{}:/data", preloaded.display());
     let file = format!("{}:/data", exported.display());
-    let options = ["run", "--preload", &preload, "--export", &file];
-    let output = run(&[&options[..], &["probe", "change", "/data/changed"]].concat());
-    let after = format!("C{}+", &before[1..]);
-    assert_eq!(stdout(&output), format!("changed: {after}\n"), "{}", stderr(&output));
-    shell("tar -xf ../out.tar", &make_dir(place.path(), "x"), &place.path().join("told"));
-    assert_eq!(fs::read_to_string(place.path().join("x/changed")).unwrap(), after);
-    assert_eq!(fs::read_to_string(place.path().join("x/other")).unwrap(), before);
-    assert!(fs::read(&preloaded).unwrap() == archive, "the archive was written to");
+    for isle in machines("a_change_to_a_preloaded_file") {
+        let options = ["run", "--isle", isle, "--preload", &preload, "--export", &file];
+        let output = run(&[&options[..], &["probe", "change", "/data/changed"]].concat());
+        let after = format!("C{}+", &before[1..]);
+        assert_eq!(stdout(&output), format!("changed: {after}\n"), "{}", stderr(&output));
+        let extracted = make_dir(place.path(), isle);
+        shell("tar -xf ../out.tar", &extracted, &place.path().join("told"));
+        assert_eq!(fs::read_to_string(extracted.join("changed")).unwrap(), after);
+        assert_eq!(fs::read_to_string(extracted.join("other")).unwrap(), before);
+        assert!(fs::read(&preloaded).unwrap() == archive, "the archive was written to");
+    }
 }
 
 fn make_dir(place: &Path, name: &str) -> std::path::PathBuf {
@@ -518,8 +518,9 @@ fn an_export_keeps_the_programs_status_and_is_complete_or_absent() {
         assert!(stderr(&output).contains("/none"), "{}", stderr(&output));
         assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
 
-        if isle == "uhyve" {
-            let output = run(&["run", "--export", &export, "fault", "panic"]);
+        if isle != "hosted" {
+            let args = ["run", "--isle", isle, "--export", &export, "fault", "panic"];
+            let output = run(&args);
             assert_eq!(output.status.code(), Some(101));
             assert!(stderr(&output).contains("out.tar: not written"), "{}", stderr(&output));
         }
@@ -569,7 +570,7 @@ fn exports_that_cannot_be_are_refused() {
         ("/dev/null".to_owned(), "no file"),
         (String::new(), "path of this host"),
     ] {
-        for isle in ["uhyve", "hosted"] {
+        for isle in ["uhyve", "qemu", "hosted"] {
             let output = run(&["run", "--isle", isle, "--export", &argument, "hello"]);
             assert_refused(&output, 2, words);
         }

@@ -2,17 +2,22 @@
 //!
 //! `boot.s` does in ring 0 what only ring 0 can do, and as little
 //! of it as it can (where KVM is page-table virtualised, ring 0 is interpreted).
-//! Then, in ring 3 on the boot stack, `enter_boot_core` fills the exception
-//! table, reads boot info, builds the page tables, and divides memory:
+//! A multiboot loader leaves a PC with 32 bits, so `multiboot.s` comes before it there.
+//! Then, in ring 3 on the boot stack, `enter_by_uhyve` or `enter_by_multiboot` reads
+//! what was told, and both go on in `begin`: it fills the exception
+//! table, builds the page tables, and divides memory:
 //!
 //! | from the start of memory | mapped |
 //! |---|---|
+//! | a PC's first MiB, but for its first page | read |
 //! | the hypervisor's: boot info, device tree, its page tables | read, write; the heap's in the end |
 //! | the image: code | read, execute |
 //! | the image: everything else | read, write |
 //! | a Hermit image, if there is one | read |
+//! | a multiboot loader's modules, if there are any | read, write |
 //! | page tables, the program's stack, the other cores' structures and stacks | read, write; an unmapped guard below each stack |
 //! | the heap | read, write |
+//! | more of it, above a PC's hole for devices | read, write |
 //!
 //! Nothing is mapped at address 0, and nothing but code can be executed. The
 //! image's constants are mapped for writing although they are constants: a
@@ -32,16 +37,21 @@ use spin::Mutex;
 
 use crate::bootinfo::{DeviceTree, Layout, PAGE_BYTES};
 use crate::clock::Scale;
+use crate::cmdline::Format;
 use crate::cpu::{self, Core, MAX_CORES, OtherCore, Stack, TaskSegment};
 use crate::machine::{self, Kvm, Machine};
+use crate::multiboot::{Module, Multiboot};
 use crate::paging::{Access, Frames, LARGE_PAGE_BYTES, OutOfFrames, PageTables};
 use crate::trap::{self, Frame};
-use crate::{cmdline, heap, output, stack, start, thread};
+use crate::{cmdline, heap, output, pc, platform, stack, start, thread};
 
 global_asm!(
     include_str!("boot.s"),
+    include_str!("multiboot.s"),
+    apic_entry = const pc::APIC_ENTRY,
     boot_core = sym cpu::BOOT_CORE,
-    enter_boot_core = sym enter_boot_core,
+    enter_by_multiboot = sym enter_by_multiboot,
+    enter_by_uhyve = sym enter_by_uhyve,
     enter_other_core = sym cpu::enter_other_core,
     cores = sym cpu::CORES,
     max_cores = const MAX_CORES,
@@ -51,16 +61,20 @@ global_asm!(
     core_report_top = const Core::REPORT_TOP,
     core_trap_top = const Core::TRAP_TOP,
     core_task = const Core::TASK,
+    exit_port = const pc::EXIT_PORT,
     frame_bytes = const size_of::<Frame>(),
     frame_cs = const Frame::CS,
     idt = sym trap::IDT,
     idt_limit = const trap::IDT_LIMIT,
     last_words = sym trap::LAST_WORDS,
     last_words_status = const trap::LAST_STATUS,
+    loader_tables = sym LOADER_TABLES,
     report = sym trap::report,
     root = sym cpu::ROOT,
     task_end = const TaskSegment::END,
     task_ports = const TaskSegment::PORTS,
+    trampoline = const pc::TRAMPOLINE,
+    uart = sym pc::UART,
 );
 
 /// Bytes of the program's stack: a sixteenth of memory within these bounds.
@@ -81,9 +95,9 @@ const DEVICE_TREE_BYTES: u64 = 1 << 20;
 /// What the boot hands to [`start`].
 #[derive(Debug)]
 pub struct Handover {
-    /// The device tree, in memory that becomes the heap's once the other cores
+    /// What uhyve or the loader told, in memory that becomes the heap's once the other cores
     /// no longer need it: what is wanted of it must be copied before.
-    pub tree: DeviceTree<'static>,
+    pub told: Told,
     /// The Hermit image, as uhyve has it in the mode `internal`.
     pub image: Option<&'static [u8]>,
     /// The hypervisor's memory below the image.
@@ -92,11 +106,24 @@ pub struct Handover {
     pub user_memory: Vec<Range<usize>>,
 }
 
+/// What was told from outside.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The boot command line.
+    pub bootargs: &'static [u8],
+    /// [`DeviceTree::mounts`].
+    pub mounts: &'static [u8],
+    /// [`DeviceTree::initrd`].
+    pub initrd: Option<Range<u64>>,
+    /// What a multiboot loader told.
+    pub multiboot: Multiboot<'static>,
+}
+
 /// Set once by the boot, taken once by [`start`].
 pub static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 
-/// The first core's first function in ring 3, on the boot stack.
-extern "C" fn enter_boot_core(
+/// The first core's first function in ring 3, on the boot stack, if uhyve started it.
+extern "C" fn enter_by_uhyve(
     _core: &'static Core,
     raw: &'static RawBootInfo,
     started: u64,
@@ -109,21 +136,18 @@ extern "C" fn enter_boot_core(
     let image = info.load_info.kernel_image_addr_range;
     let tree = info.hardware_info.device_tree.map_or(0, |address| address.get());
     let tree = device_tree(tree, &memory, &image);
-    let format = cmdline::format(tree.bootargs);
-    output::set_format(format);
+    let DeviceTree { bootargs, initrd, mounts, .. } = tree;
+    let told = Told { bootargs, mounts, initrd, ..Told::default() };
     // SAFETY: this is the only core that runs.
-    unsafe { trap::set_format(format) };
-
+    unsafe { choose_format(&told) };
     let PlatformInfo::Uhyve { num_cpus, cpu_freq, boot_time, .. } = info.platform_info else {
-        fail(format_args!("this image knows the hypervisor uhyve only"));
+        fail(format_args!("this image knows the hypervisor uhyve, and multiboot loaders"));
     };
-    let layout = match Layout::check(memory, image, tree.initrd.clone()) {
-        Ok(layout) => layout,
-        Err(reason) => fail(format_args!("{reason}")),
-    };
+    let layout = Layout::check(memory, image, told.initrd.clone()).unwrap_or_else(refuse);
     let khz = cpu_freq.map(|khz| khz.get()).or(tree.tsc_khz).unwrap_or(0);
-    machine::set(Machine {
+    let machine = Machine {
         memory: layout.memory.clone(),
+        high_memory: 0..0,
         image: layout.image.clone(),
         kvm: Kvm::from_counts(ring_0_counts),
         cores: num_cpus.get(),
@@ -131,15 +155,146 @@ extern "C" fn enter_boot_core(
         started,
         // A host whose clock is beyond what 64 bits hold tells no time worth having.
         boot_time_ns: i64::try_from(boot_time.unix_timestamp_nanos()).unwrap_or(0),
-    });
+    };
+    // SAFETY: called once, on the only core that runs, and the layout was checked.
+    unsafe { begin(machine, &layout, Access::Read, told) }
+}
 
-    let cores = num_cpus.get().min(MAX_CORES as u64) as usize;
-    // SAFETY: called once, on the only core that runs, and `layout` was checked.
-    let (stack, handover) = unsafe { divide(&layout, cores, tree) };
+/// The same if a multiboot loader did. Page tables map the first GiB to itself, and the local APIC.
+extern "C" fn enter_by_multiboot(
+    core: &'static Core,
+    info: u64,
+    started: u64,
+    ring_0_counts: u32,
+) -> ! {
+    // SAFETY: the first calls, on the only core that runs.
+    unsafe {
+        trap::install();
+        pc::use_serial(Format::Plain);
+    }
+    let image = image();
+    // SAFETY: mapped memory that only the loader wrote, before the start.
+    let told = Multiboot::read(info, |at, len| unsafe { loaders(at, len) });
+    let told = Told { bootargs: told.arguments(), multiboot: told, ..Told::default() };
+    // SAFETY: this is the only core that runs, and it has sent nothing.
+    unsafe {
+        let format = choose_format(&told);
+        pc::use_serial(format);
+    }
+    let memory = told.multiboot.memory(image.start);
+    if memory.low.is_empty() {
+        fail(format_args!("the loader tells of no memory where it put this image"));
+    }
+    let layout = Layout::check(memory.low, image.clone(), told.left_behind(&image))
+        .unwrap_or_else(refuse)
+        .with_high(memory.high);
+    let found = pc::look();
+    let scale = Scale::new(found.tsc_khz);
+    let machine = Machine {
+        memory: layout.memory.clone(),
+        high_memory: layout.high.clone(),
+        image: layout.image.clone(),
+        kvm: if found.has_kvm { Kvm::from_counts(ring_0_counts) } else { Kvm::None },
+        cores: found.cores,
+        scale,
+        started,
+        boot_time_ns: found.time_ns.saturating_sub_unsigned(
+            scale.nanoseconds(platform::time_stamp().saturating_sub(started)),
+        ),
+    };
+    if found.cores > 1 {
+        let tables = LOADER_TABLES.0.get() as u64;
+        // SAFETY: called once, on these tables, which nobody else uses.
+        unsafe { pc::start_other_cores(tables, core.segments(), scale.khz()) };
+    }
+    // SAFETY: called once, on the only core that runs but for those that wait for it, and the
+    // layout was checked.
+    unsafe { begin(machine, &layout, Access::ReadWrite, told) }
+}
+
+/// Chooses the format that is asked for.
+///
+/// # Safety
+/// Called once, on the first core, before the others start.
+unsafe fn choose_format(told: &Told) -> Format {
+    let format = cmdline::format(told.bootargs);
+    output::set_format(format);
+    // SAFETY: by this function's contract.
+    unsafe { trap::set_format(format) };
+    format
+}
+
+/// From what is known of the machine to the program; what was loaded after the image is mapped
+/// for `loaded`.
+///
+/// # Safety
+/// Called once, on the only core that runs; `layout` tells the truth.
+unsafe fn begin(machine: Machine, layout: &Layout, loaded: Access, told: Told) -> ! {
+    let cores = machine.cores.min(MAX_CORES as u64) as usize;
+    machine::set(machine);
+    // SAFETY: by this function's contract.
+    let (stack, handover) = unsafe { divide(layout, cores, loaded, told) };
     *HANDOVER.lock() = Some(handover);
     // SAFETY: a new stack; nothing on the boot stack is needed any more.
     unsafe { cpu::run_on_stack(stack.top, start::start) }
 }
+
+fn refuse(reason: &str) -> Layout {
+    fail(format_args!("{reason}"))
+}
+
+impl Told {
+    /// The memory from the image's end to the last of what a multiboot loader put after it:
+    /// modules, and what it tells. QEMU puts nothing between 1 MiB and the image.
+    fn left_behind(&self, image: &Range<u64>) -> Option<Range<u64>> {
+        let end = |bytes: &[u8]| bytes.as_ptr_range().end as u64;
+        let told = end(self.multiboot.command_line).max(end(self.multiboot.modules));
+        let ends = self.modules().map(|module| module.end.max(end(module.name)));
+        let last = ends.fold(told, u64::max);
+        // What shares the image's last page is kept with it.
+        let end = image.end.next_multiple_of(PAGE_BYTES);
+        (last > end).then_some(end..last)
+    }
+
+    /// The modules that a multiboot loader put into memory.
+    pub fn modules(&self) -> impl Iterator<Item = Module<'static>> {
+        // SAFETY: as in `enter_by_multiboot`; `start` has copied what it needs of it before
+        // anybody else may write there.
+        self.multiboot.modules(|at, len| unsafe { loaders(at, len) })
+    }
+}
+
+/// The image, by the linker.
+fn image() -> Range<u64> {
+    unsafe extern "C" {
+        static __ehdr_start: u8;
+        static _end: u8;
+    }
+    (&raw const __ehdr_start) as u64..(&raw const _end) as u64
+}
+
+/// What a loader left at an address below the first GiB, whose first page holds nothing.
+///
+/// # Safety
+/// What it left is mapped, and nobody writes there.
+unsafe fn loaders(address: u64, len: u64) -> &'static [u8] {
+    const MAPPED: Range<u64> = PAGE_BYTES..pc::APIC_ENTRY << 21;
+    if !MAPPED.contains(&address) {
+        return &[];
+    }
+    let len = len.min(MAPPED.end - address) as usize;
+    // SAFETY: by this function's contract.
+    unsafe { slice::from_raw_parts(address as *const u8, len) }
+}
+
+#[repr(C, align(4096))]
+struct LoaderTables(UnsafeCell<[[u64; 512]; 3]>);
+
+// SAFETY: written in ring 0 before anything else runs.
+unsafe impl Sync for LoaderTables {}
+
+/// Page tables that `multiboot.s` fills; the other cores start with them too.
+static LOADER_TABLES: LoaderTables = LoaderTables(UnsafeCell::new([[0; 512]; 3]));
 
 /// Ends a machine that cannot be started.
 pub fn fail(reason: fmt::Arguments<'_>) -> ! {
@@ -164,8 +319,8 @@ fn device_tree(address: u64, memory: &Range<u64>, image: &Range<u64>) -> DeviceT
 ///
 /// # Safety
 /// Called once, on the only core that runs; `layout` tells the truth.
-unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (Stack, Handover) {
-    let Layout { memory, image, initrd } = layout;
+unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (Stack, Handover) {
+    let Layout { memory, image, initrd, high } = layout;
     let code = code(image);
     let mut pages = Pages {
         // SAFETY: called once, so the pool has one user.
@@ -190,7 +345,12 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
         let range = range.start as u64..range.end as u64;
         tables.map(range, access, pages).unwrap_or_else(|_| too_small());
     };
-    map(addresses(initrd.clone()), Access::Read, &mut pages);
+    map(addresses(initrd.clone()), loaded, &mut pages);
+    map(addresses(high.clone()), Access::ReadWrite, &mut pages);
+    if loaded == Access::ReadWrite {
+        // Where a loader may have put what it tells.
+        map(addresses(PAGE_BYTES..memory.start), Access::Read, &mut pages);
+    }
     let stack_bytes = (memory.end - memory.start) / 16;
     let stack_bytes = stack_bytes.clamp(STACK_BYTES.start, STACK_BYTES.end);
     pages.reserve_tables(stack_bytes, cores as u64 - 1);
@@ -213,7 +373,8 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
     cpu::set_root(root);
 
     let heaps = layout.heap(pages.free.start).map(addresses);
-    for range in &heaps {
+    let high = addresses(high.clone());
+    for range in heaps.iter().chain([&high]) {
         // SAFETY: mapped memory that nothing has taken.
         unsafe { heap::claim(range.clone()) };
     }
@@ -241,15 +402,18 @@ unsafe fn divide(layout: &Layout, cores: usize, tree: DeviceTree<'static>) -> (S
         user_memory.push(start..guard.start);
         start = guard.end;
     }
-    user_memory.extend([start..first.end, second]);
+    user_memory.extend([start..first.end, second, high]);
     user_memory.retain(|range| !range.is_empty());
     let reclaimable = addresses(memory.start..image.start);
+    if loaded == Access::ReadWrite {
+        user_memory.push(addresses(initrd.clone()));
+    }
     // SAFETY: the layout was checked to have it apart from all else, and it is mapped for reading;
     // the host wrote it before the start, and nobody writes to it any more.
-    let image = tree.initrd.as_ref().map(|range| unsafe {
+    let image = told.initrd.as_ref().map(|range| unsafe {
         slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize)
     });
-    (stack, Handover { tree, image, reclaimable, user_memory })
+    (stack, Handover { told, image, reclaimable, user_memory })
 }
 
 /// New page tables for memory up to `end`, a part of which is `code`.

@@ -4,7 +4,15 @@
 
 .section .text.anchorite_boot,"ax",@progbits
 
-// Every core starts here: ring 0, long mode, the hypervisor's own page tables.
+// A loader of multiboot images enters here, so many bytes before `_start` as
+// `anchorite_interface::MULTIBOOT_ENTRY_BYTES` says.
+.balign 16
+.code32
+    jmp     .Lstart_32
+.code64
+.balign 16
+
+// uhyve starts every core here: ring 0, long mode, uhyve's own page tables.
 // rdi = boot info, rsi = the core's number, interrupts off, no stack to use.
 .globl _start
 .type _start,@function
@@ -15,7 +23,11 @@ _start:
     mov     r15, rax                // when the kernel started
     mov     r12, rdi
     mov     r13d, esi
+    lea     r14, [rip + {enter_by_uhyve}]
 
+    // r12 = what the loader tells, r13 = the core's number, r14 = where the first core
+    // goes in ring 3, r15 = when the kernel started.
+.Lstart_64:
     // SSE on, x87 native, alignment checks as a program asks for them; no write
     // in ring 0 to what ring 3 may not write.
     mov     rax, cr0
@@ -37,7 +49,7 @@ _start:
     // until it has made its own page tables: set the user bit on the way there.
     mov     rbx, cr3
     and     rbx, -4096
-    mov     r14, 0x000ffffffffff000
+    mov     r9, 0x000ffffffffff000
     mov     rax, r12
     and     rax, -0x200000
     lea     rcx, [rip + _end]
@@ -47,13 +59,13 @@ _start:
     and     edx, 511
     or      qword ptr [rbx + rdx * 8], 4
     mov     rsi, [rbx + rdx * 8]
-    and     rsi, r14
+    and     rsi, r9
     mov     rdx, rax
     shr     rdx, 30
     and     edx, 511
     or      qword ptr [rsi + rdx * 8], 4
     mov     rsi, [rsi + rdx * 8]
-    and     rsi, r14
+    and     rsi, r9
     mov     rdx, rax
     shr     rdx, 21
     and     edx, 511
@@ -74,7 +86,6 @@ _start:
     mov     ebp, eax
 
     lea     rbx, [rip + {boot_core}]
-    lea     r14, [rip + {enter_boot_core}]
     jmp     .Lenter_ring_3
 
 // A core other than the first waits until the first has made its structure.
@@ -234,6 +245,9 @@ anchorite_vectors:
 
 .Llast_words:
     lea     rdi, [rip + {last_words}]
+    movzx   ebx, word ptr [rip + {uart}]
+    test    ebx, ebx
+    jnz     .Llast_words_by_uart
     mov     edx, 0x1030             // SerialWriteBuffer
     xor     eax, eax
     out     dx, eax
@@ -242,6 +256,22 @@ anchorite_vectors:
     out     dx, eax
 .Lstop:
     hlt
+    jmp     .Lstop
+
+.Llast_words_by_uart:
+    mov     rcx, [rdi]
+    mov     rsi, [rdi + 8]
+.Lwait_for_uart:
+    lea     edx, [rbx + 5]
+    in      al, dx
+    test    al, 0x20                // it takes a byte
+    jz      .Lwait_for_uart
+    mov     edx, ebx
+    outsb
+    dec     rcx
+    jnz     .Lwait_for_uart
+    mov     edx, {exit_port}
+    out     dx, eax
     jmp     .Lstop
 
 // The one service for ring 3, extern "C" fn(root: u64): use the page tables at

@@ -1,4 +1,4 @@
-//! What the hypervisor tells: boot info and the device tree, checked.
+//! What uhyve tells: boot info and the device tree, checked; and where things lie in memory.
 //!
 //! Boot info is `hermit-entry`'s structure; the device tree adds the command
 //! line, the frequency and whatever else the hypervisor hands over. Both come
@@ -86,8 +86,10 @@ pub struct Layout {
     pub memory: Range<u64>,
     /// The loaded image, whole pages.
     pub image: Range<u64>,
-    /// The Hermit image, whole pages; may be empty.
+    /// The Hermit image, or what a multiboot loader left, whole pages; may be empty.
     pub initrd: Range<u64>,
+    /// More memory above that, whole pages; may be empty.
+    pub high: Range<u64>,
 }
 
 impl Layout {
@@ -102,21 +104,28 @@ impl Layout {
         initrd: Option<Range<u64>>,
     ) -> Result<Self, &'static str> {
         if memory.is_empty() || memory.start == 0 || memory.end > ADDRESS_LIMIT {
-            return Err("boot info tells a range of memory that cannot be");
+            return Err("the loader tells a range of memory that cannot be");
         }
         // A last page that memory ends within is no use to anyone.
         let memory = up(memory.start)..down(memory.end);
         let image = down(image.start)..up(image.end.min(ADDRESS_LIMIT));
         if image.is_empty() || image.start < memory.start || image.end > memory.end {
-            return Err("boot info tells that the image lies outside of memory");
+            return Err("the loader tells that the image lies outside of memory");
         }
         let initrd = initrd
             .map(|range| down(range.start)..up(range.end.min(ADDRESS_LIMIT)))
             .unwrap_or(image.end..image.end);
         if initrd.start < image.end || initrd.end > memory.end || initrd.start > initrd.end {
-            return Err("the device tree tells of a Hermit image outside of memory");
+            return Err("the loader tells of files outside of memory");
         }
-        Ok(Self { memory, image, initrd })
+        Ok(Self { memory, image, initrd, high: 0..0 })
+    }
+
+    /// The same with more memory above, unless that cannot be.
+    #[must_use]
+    pub fn with_high(self, high: Range<u64>) -> Self {
+        let high = up(high.start)..down(high.end.min(ADDRESS_LIMIT));
+        if high.is_empty() || high.start < self.memory.end { self } else { Self { high, ..self } }
     }
 
     /// Where free memory starts after the image. A Hermit image that follows it

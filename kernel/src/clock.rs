@@ -1,8 +1,8 @@
 //! Time from the time-stamp counter.
 //!
-//! The counter runs at the frequency that boot info (or the device tree) tells,
-//! from the kernel's first instruction on; the wall clock is boot info's boot
-//! time plus that. Hypervisors write the boot time a moment before the first
+//! The counter runs at the frequency that boot info (or the device tree) tells, or that a PC's
+//! processor tells or its timer shows, from the kernel's first instruction on; the wall clock is
+//! boot info's boot time, or what a PC's clock shows, plus that. Hypervisors write the boot time a moment before the first
 //! instruction, so the wall clock is late by that moment (under a millisecond
 //! under uhyve 0.10).
 

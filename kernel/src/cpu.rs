@@ -124,6 +124,11 @@ impl Core {
         self.id
     }
 
+    /// Where its descriptors are.
+    pub(crate) fn segments(&self) -> u64 {
+        (&raw const self.gdt) as u64
+    }
+
     /// Writes a core other than the first at `place`, and returns where it is.
     ///
     /// # Safety

@@ -1,6 +1,7 @@
 //! Files that leave the machine when its program ends, as archives: [`at_end`].
 //!
-//! Each is a file of the host's that is there already, empty, and is written in large pieces. Only
+//! Each is a file of the host's that is there already, empty, and is written in large pieces; where
+//! the machine cannot write files, the pieces go to the launcher. Only
 //! an end that the program chose exports: after a panic or an exception nobody knows what the
 //! locks protect.
 
@@ -9,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use anchorite_interface::{Kind, STATUS_ISLE_FAILED};
+use anchorite_interface::{Kind, MAX_PAYLOAD_BYTES, STATUS_ISLE_FAILED};
 use anchorite_syscalls::{Errno, ExportError, Exported, HostFd, HostFiles, Result, System};
 use spin::Once;
 
@@ -23,14 +24,15 @@ const PIECE_BYTES: usize = 1 << 20;
 /// What is to be written at the end.
 struct Exports {
     system: &'static System,
-    files: Arc<UhyveFiles>,
+    /// Where there are none, the launcher writes.
+    files: Option<Arc<UhyveFiles>>,
     archives: Vec<Archive>,
 }
 
 static EXPORTS: Once<Exports> = Once::new();
 
 /// Has `archives` written at the end.
-pub fn prepare(system: &'static System, files: Arc<UhyveFiles>, archives: Vec<Archive>) {
+pub fn prepare(system: &'static System, files: Option<Arc<UhyveFiles>>, archives: Vec<Archive>) {
     EXPORTS.call_once(|| Exports { system, files, archives });
 }
 
@@ -72,24 +74,36 @@ pub fn at_end() {
 
 impl Exports {
     fn write(&self, archive: &Archive) -> core::result::Result<Exported, ExportError> {
-        let path =
-            CString::new(archive.file.clone()).map_err(|_| ExportError::Out(Errno::EINVAL))?;
-        let files = &*self.files;
-        let fd = files.open(&path, libc::O_WRONLY, 0).map_err(ExportError::Out)?;
+        let to = match &self.files {
+            Some(files) => {
+                let path = CString::new(archive.file.clone());
+                let path = path.map_err(|_| ExportError::Out(Errno::EINVAL))?;
+                let fd = files.open(&path, libc::O_WRONLY, 0).map_err(ExportError::Out)?;
+                To::File(files, fd)
+            }
+            None => To::Launcher,
+        };
         let progress = Progress::new(0);
-        let mut writer = Writer { files, fd, pending: Vec::new(), written: 0, progress };
+        let mut writer = Writer { to, pending: Vec::new(), written: 0, progress };
         // Without it pieces leave as they come.
         let _ = writer.pending.try_reserve_exact(PIECE_BYTES);
         let exported = self.system.export(&archive.dir, &mut |bytes| writer.write(bytes))?;
-        writer.flush().and_then(|()| files.close(fd)).map_err(ExportError::Out)?;
+        writer.finish().map_err(ExportError::Out)?;
         Ok(exported)
     }
 }
 
+/// Where an archive goes.
+enum To<'a> {
+    /// Into a file of the host's.
+    File(&'a UhyveFiles, HostFd),
+    /// In frames.
+    Launcher,
+}
+
 /// Gathers an archive's bytes.
 struct Writer<'a> {
-    files: &'a UhyveFiles,
-    fd: HostFd,
+    to: To<'a>,
     /// Never grows.
     pending: Vec<u8>,
     written: u64,
@@ -118,12 +132,27 @@ impl Writer<'_> {
 
     fn send(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            // SAFETY: bytes that are borrowed.
-            let sent = unsafe { self.files.write(self.fd, bytes.as_ptr(), bytes.len()) }?;
+            let sent = match self.to {
+                // SAFETY: bytes that are borrowed.
+                To::File(files, fd) => unsafe { files.write(fd, bytes.as_ptr(), bytes.len()) }?,
+                To::Launcher => {
+                    let piece = &bytes[..bytes.len().min(MAX_PAYLOAD_BYTES)];
+                    output::with(|console| console.tell(Kind::Archive, piece));
+                    piece.len()
+                }
+            };
             bytes = bytes.get(sent.max(1)..).ok_or(Errno::EIO)?;
             self.written += sent as u64;
             self.progress.at(self.written);
         }
         Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        match self.to {
+            To::File(files, fd) => files.close(fd),
+            To::Launcher => Ok(()),
+        }
     }
 }

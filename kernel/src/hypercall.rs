@@ -16,7 +16,7 @@ use uhyve_interface::GuestPhysAddr;
 use uhyve_interface::v2::HypercallAddress;
 use uhyve_interface::v2::parameters::SerialWriteBufferParams;
 
-use crate::console::Sink;
+use crate::isle::Isle;
 
 /// Makes a hypercall, which may read and write `params` and what they point to.
 ///
@@ -42,45 +42,36 @@ pub fn address<T>(pointer: *const T) -> GuestPhysAddr {
     GuestPhysAddr::new(pointer as u64)
 }
 
-/// Ends the machine with `status`.
-pub fn exit(status: i32) -> ! {
-    loop {
-        // SAFETY: Exit takes the status itself where others take parameters.
-        unsafe {
-            asm!(
-                "out dx, eax",
-                in("dx") HypercallAddress::Exit as u64 as u16,
-                in("eax") 0,
-                in("rdi") u64::from(status.cast_unsigned()),
-            )
-        };
-    }
-}
-
-/// The hypervisor's serial console.
+/// The isle that uhyve is.
 #[derive(Debug)]
-pub struct Serial;
+pub struct Uhyve;
 
-impl Sink for Serial {
-    fn send(&mut self, bytes: &[u8]) {
+impl Isle for Uhyve {
+    fn send(&self, bytes: &[u8]) {
         let mut params =
             SerialWriteBufferParams { len: bytes.len() as u64, buf: address(bytes.as_ptr()) };
         // SAFETY: the buffer is read for the given length.
         unsafe { call(HypercallAddress::SerialWriteBuffer, &mut params) };
     }
-}
 
-/// How many counts of the time-stamp counter one hypercall takes: the least of
-/// a few that write nothing at all.
-pub fn cost() -> u64 {
-    let mut params = SerialWriteBufferParams { len: 0, buf: address([0u8; 8].as_ptr()) };
-    (0..8)
-        .map(|_| {
-            let start = crate::platform::time_stamp();
-            // SAFETY: a buffer of no length at an address within memory.
-            unsafe { call(HypercallAddress::SerialWriteBuffer, &mut params) };
-            crate::platform::time_stamp() - start
-        })
-        .min()
-        .unwrap_or(0)
+    fn exit(&self, status: i32) -> ! {
+        loop {
+            // SAFETY: Exit takes the status itself where others take parameters.
+            unsafe {
+                asm!(
+                    "out dx, eax",
+                    in("dx") HypercallAddress::Exit as u64 as u16,
+                    in("eax") 0,
+                    in("rdi") u64::from(status.cast_unsigned()),
+                )
+            };
+        }
+    }
+
+    fn leave(&self) {
+        // A buffer of no length at an address within memory.
+        let mut params = SerialWriteBufferParams { len: 0, buf: address([0u8; 8].as_ptr()) };
+        // SAFETY: as above.
+        unsafe { call(HypercallAddress::SerialWriteBuffer, &mut params) };
+    }
 }

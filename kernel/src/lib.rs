@@ -4,7 +4,8 @@
 //! machine:
 //!
 //! - [`strings`]: `memcpy` and its kin
-//! - [`bootinfo`]: the device tree, and where things lie in memory
+//! - [`bootinfo`]: uhyve's device tree, and where things lie in memory
+//! - [`multiboot`]: what a multiboot loader tells; [`rtc`]: a PC's clock
 //! - [`cmdline`]: the boot command line
 //! - [`paging`]: page tables
 //! - [`memory`]: the heap; [`cache`]: what each core keeps of it
@@ -15,7 +16,7 @@
 //!
 //! Bare-metal layers (feature `bare-metal`), from the machine up:
 //!
-//! - `hypercall`: the hypervisor
+//! - `hypercall`: uhyve; `pc`: a PC; `isle`: what differs between them
 //! - `cpu`: cores, what each has of its own, and the way into ring 0
 //! - `output`, `heap`, `machine`: the one console, the one allocator, the facts
 //! - `stack`, `thread`: threads on cores
@@ -53,9 +54,11 @@ pub mod console;
 pub mod exception;
 #[allow(unsafe_code)]
 pub mod memory;
+pub mod multiboot;
 #[allow(unsafe_code)]
 pub mod paging;
 pub mod random;
+pub mod rtc;
 #[allow(unsafe_code)]
 pub mod strings;
 
@@ -80,6 +83,8 @@ pub mod hypercall;
 #[cfg(feature = "bare-metal")]
 pub mod image;
 #[cfg(feature = "bare-metal")]
+pub mod isle;
+#[cfg(feature = "bare-metal")]
 pub mod machine;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
@@ -87,6 +92,9 @@ pub mod output;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
 mod panic;
+#[cfg(feature = "bare-metal")]
+#[allow(unsafe_code)]
+pub mod pc;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
 pub mod platform;

@@ -6,7 +6,8 @@ use core::ops::Range;
 use spin::Once;
 
 use crate::clock::Scale;
-use crate::{hypercall, platform};
+use crate::paging::LARGE_PAGE_BYTES;
+use crate::{isle, platform};
 
 /// Cycles of one ring-0 instruction above which KVM must be interpreting it.
 const INTERPRETED_CYCLES: u32 = 50;
@@ -20,6 +21,8 @@ pub enum Kvm {
     Hardware,
     /// Ring 0 is interpreted.
     PageTable,
+    /// There is none: the machine is emulated, or is one.
+    None,
 }
 
 impl Kvm {
@@ -38,6 +41,7 @@ impl fmt::Display for Kvm {
         f.write_str(match self {
             Self::Hardware => "hardware",
             Self::PageTable => "page-table",
+            Self::None => "none",
         })
     }
 }
@@ -45,8 +49,10 @@ impl fmt::Display for Kvm {
 /// The machine.
 #[derive(Debug)]
 pub struct Machine {
-    /// All memory.
+    /// All memory, but for what is in `high_memory`.
     pub memory: Range<u64>,
+    /// More memory above it; may be empty.
+    pub high_memory: Range<u64>,
     /// The image.
     pub image: Range<u64>,
     /// Which kind of KVM.
@@ -59,6 +65,20 @@ pub struct Machine {
     pub started: u64,
     /// Nanoseconds since 1970 at that time.
     pub boot_time_ns: i64,
+}
+
+impl Machine {
+    /// Bytes of all memory.
+    pub fn memory_bytes(&self) -> u64 {
+        let bytes = |range: &Range<u64>| range.end.saturating_sub(range.start);
+        bytes(&self.memory) + bytes(&self.high_memory)
+    }
+
+    /// MiB of all memory as whoever started the machine counts them: those that a PC's firmware
+    /// keeps to itself, less than two, included.
+    pub fn memory_mib(&self) -> u64 {
+        self.memory_bytes().next_multiple_of(LARGE_PAGE_BYTES) >> 20
+    }
 }
 
 static MACHINE: Once<Machine> = Once::new();
@@ -95,7 +115,7 @@ pub struct Line<'a> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Machine { kvm, scale, .. } = self.machine;
-        let cycles = hypercall::cost();
+        let cycles = isle::cost();
         write!(
             f,
             "machine: kvm={kvm} tsc_khz={} hypercall_cycles={cycles} hypercall_ns={} boot_ns={}",

@@ -11,23 +11,32 @@ use anchorite_interface::Kind;
 use spin::Mutex;
 
 use crate::cmdline::Format;
-use crate::console::Console;
-use crate::hypercall::{self, Serial};
-use crate::{cpu, machine};
+use crate::console::{Console, Sink};
+use crate::{cpu, isle, machine};
 
-static CONSOLE: Mutex<Console<Serial>> = Mutex::new(Console::new(Serial));
+static CONSOLE: Mutex<Console<Machine>> = Mutex::new(Console::new(Machine));
+
+/// Where the console's bytes go.
+#[derive(Debug)]
+pub struct Machine;
+
+impl Sink for Machine {
+    fn send(&mut self, bytes: &[u8]) {
+        isle::current().send(bytes);
+    }
+}
 
 /// How often a report of a failure tries to get the lock.
 const TRIES: u32 = 1_000_000;
 
 /// Runs `act` on the console.
-pub fn with<R>(act: impl FnOnce(&mut Console<Serial>) -> R) -> R {
+pub fn with<R>(act: impl FnOnce(&mut Console<Machine>) -> R) -> R {
     act(&mut CONSOLE.lock())
 }
 
 /// Runs `act` on the console even if whoever has its lock never gives it back.
 /// What the console holds then is at worst a line that is sent twice.
-pub fn with_anyhow<R>(act: impl FnOnce(&mut Console<Serial>) -> R) -> R {
+pub fn with_anyhow<R>(act: impl FnOnce(&mut Console<Machine>) -> R) -> R {
     for _ in 0..TRIES {
         if let Some(mut console) = CONSOLE.try_lock() {
             return act(&mut console);
@@ -80,7 +89,7 @@ pub fn claim_end() {
 pub fn exit(status: i32) -> ! {
     claim_end();
     with_anyhow(|console| console.exit(status));
-    hypercall::exit(status)
+    isle::current().exit(status)
 }
 
 /// Tells the launcher how far something is that may take long.

@@ -7,7 +7,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use anchorite_interface::{STATUS_OUT_OF_MEMORY, STATUS_PANIC};
 
-use crate::{heap, machine, output};
+use crate::machine::{self, Machine};
+use crate::{heap, output};
 
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
@@ -21,11 +22,10 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         output::exit(STATUS_PANIC);
     }
     if let Some(bytes) = failed_allocation(info) {
-        let memory = machine::get().map_or(0, |machine| machine.memory.end - machine.memory.start);
+        let mib = machine::get().map_or(0, Machine::memory_mib);
         output::report(format_args!(
             "anchorite: out of memory: the program asked for {bytes} bytes more than this \
-             machine's {} MiB have room for; give it more with --memory\n",
-            memory >> 20,
+             machine's {mib} MiB have room for; give it more with --memory\n",
         ));
         output::exit(STATUS_OUT_OF_MEMORY);
     }

@@ -1,15 +1,17 @@
 //! Files that are there when the program starts, out of archives: [`fill`].
 //!
 //! An archive is either a file of the host's, which is read in large pieces straight into the
-//! one allocation where it stays, or lies in memory already, in the Hermit image that the machine
-//! was started with. From there on files refer to it: the ramdisk copies what is written to, and
+//! one allocation where it stays, or lies in memory already: in the Hermit image that the machine
+//! was started with, or as a module of a multiboot loader's. From there on files refer to it: the ramdisk copies what is written to, and
 //! gives the allocation back with the last file that refers to it.
 
 use alloc::alloc::{alloc, dealloc};
 use alloc::boxed::Box;
 use alloc::ffi::CString;
+use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::fmt;
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::slice;
 
@@ -17,11 +19,13 @@ use anchorite_archive::{Kind, Pieces, Reader};
 use anchorite_interface::PRELOAD;
 use anchorite_syscalls::{Errno, HostFiles, Lender, OnDamage, PreloadError, Preloaded, System};
 
-use crate::boot::fail;
+use crate::boot::{Told, fail};
+use crate::bootinfo::PAGE_BYTES;
 use crate::cmdline::{Archive, CommandLine, Damaged, LogLevel};
 use crate::host_files::UhyveFiles;
+use crate::machine::{self, Machine};
 use crate::output::{self, Progress};
-use crate::{heap, machine};
+use crate::{heap, multiboot};
 
 /// The most that is read at once, so that one can see how far it is.
 const PIECE_BYTES: usize = 8 << 20;
@@ -37,19 +41,20 @@ pub fn fill(
     line: &CommandLine,
     files: Option<&UhyveFiles>,
     image: Option<&'static [u8]>,
+    mut modules: Vec<Module>,
 ) {
     let on_damage = match line.damaged {
         Damaged::Refused => OnDamage::Stop,
         Damaged::Skipped => OnDamage::Skip,
     };
-    let place = |file: &[u8], dir: &[u8], lender: &dyn Fn() -> Box<dyn Lender>| {
+    let place = |file: &[u8], dir: &[u8], lender: &mut dyn FnMut() -> Lent| {
         let used_before = heap::used_bytes();
-        let (memory, read_ns) = timed(lender);
+        let (Lent { memory, outside_bytes }, read_ns) = timed(lender);
         let bytes = memory.bytes().len();
         let (placed, place_ns) = timed(|| system.preload(dir, memory, on_damage));
         let placed = told(file, placed);
         if line.log >= LogLevel::Machine {
-            let used_bytes = heap::used_bytes() - used_before;
+            let used_bytes = heap::used_bytes() - used_before + outside_bytes;
             output::log(format_args!(
                 "preload: entries={} bytes={bytes} read_ns={read_ns} place_ns={place_ns} \
                  used_bytes={used_bytes}",
@@ -58,15 +63,35 @@ pub fn fill(
         }
     };
     for Archive { file, dir } in &line.preload {
-        place(file, dir, &|| match file.strip_prefix(&[IN_IMAGE]) {
-            Some(member) => Box::new(in_image(image, member)),
-            None => read(files, file),
+        place(file, dir, &mut || match file.strip_prefix(&[IN_IMAGE]) {
+            Some(member) => Lent::read_only(in_image(image, member)),
+            None => match modules.iter().position(|module| module.name == *file) {
+                Some(found) => Lent::module(modules.swap_remove(found)),
+                None => Lent { memory: read(files, file), outside_bytes: 0 },
+            },
         });
     }
     if line.preload.is_empty()
         && let Some(image) = image
     {
-        place(&[IN_IMAGE], b"/", &|| Box::new(image));
+        place(&[IN_IMAGE], b"/", &mut || Lent::read_only(image));
+    }
+}
+
+/// An archive in memory.
+struct Lent {
+    memory: Box<dyn Lender>,
+    /// Bytes of it that the heap did not give, and might have.
+    outside_bytes: usize,
+}
+
+impl Lent {
+    fn read_only(bytes: &'static [u8]) -> Self {
+        Self { memory: Box::new(bytes), outside_bytes: 0 }
+    }
+
+    fn module(module: Module) -> Self {
+        Self { outside_bytes: module.bytes.len(), memory: Box::new(module) }
     }
 }
 
@@ -153,11 +178,10 @@ fn read(files: Option<&UhyveFiles>, path: &[u8]) -> Box<dyn Lender> {
     let size = files.fstat(fd).unwrap_or_else(|error| unreadable(error)).st_size;
     let size = usize::try_from(size).unwrap_or(0);
     let Some(mut block) = Block::new(size) else {
-        let memory = machine::get().map_or(0, |machine| machine.memory.end - machine.memory.start);
+        let mib = machine::get().map_or(0, Machine::memory_mib);
         refuse(format_args!(
-            "its {size} bytes are more than this machine's {} MiB have room for; give it more with \
+            "its {size} bytes are more than this machine's {mib} MiB have room for; give it more with \
              --memory",
-            memory >> 20,
         ));
     };
     let mut progress = Progress::new(size as u64);
@@ -237,5 +261,41 @@ impl Drop for Block {
     fn drop(&mut self) {
         // SAFETY: from `alloc` with this layout.
         unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// A multiboot loader's module. Its whole pages become the heap's in the end.
+#[derive(Debug)]
+pub struct Module {
+    name: Vec<u8>,
+    bytes: Range<usize>,
+}
+
+/// The modules that a loader put into memory.
+pub fn modules(told: &Told) -> Vec<Module> {
+    let own = |module: multiboot::Module<'_>| Module {
+        name: module.name.to_vec(),
+        bytes: module.start as usize..module.end as usize,
+    };
+    told.modules().map(own).collect()
+}
+
+// SAFETY: always the same memory, which the boot kept apart for modules, and which is its owner's
+// alone.
+unsafe impl Lender for Module {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped for as long as the machine runs, and nobody writes there.
+        unsafe { slice::from_raw_parts(self.bytes.start as *const u8, self.bytes.len()) }
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        const PAGE: usize = PAGE_BYTES as usize;
+        let whole = self.bytes.start.next_multiple_of(PAGE)..self.bytes.end & !(PAGE - 1);
+        if !whole.is_empty() {
+            // SAFETY: mapped for writing, and nobody's any more.
+            unsafe { heap::claim(whole) };
+        }
     }
 }

@@ -5,17 +5,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Display;
 
-use anchorite_interface::FORWARD;
+use anchorite_interface::{EXPORT, FORWARD};
 use anchorite_syscalls::program::{Context, Program};
 use anchorite_syscalls::{Limits, MountSpec, Platform, System, c, declare_alone, declare_cores};
 
 use crate::boot::{HANDOVER, Handover, fail};
-use crate::cmdline::{self, CommandLine, Forward, LogLevel};
+use crate::cmdline::{self, CommandLine, Format, Forward, LogLevel};
 use crate::cpu::{self, MAX_CORES};
 use crate::host_files::UhyveFiles;
 use crate::machine::{self, Machine};
 use crate::platform::{self, BareMetal};
-use crate::{export, heap, output, preload, thread};
+use crate::{export, heap, output, pc, preload, thread};
 
 /// How long the other cores are waited for.
 const CORES_WAIT_NS: u64 = 500_000_000;
@@ -32,9 +32,10 @@ pub extern "C" fn start() -> ! {
     let (Some(machine), Some(handover)) = (machine::get(), handover) else {
         fail(format_args!("the boot left nothing to start with"));
     };
-    let Handover { tree, image, reclaimable, user_memory } = handover;
-    let line = cmdline::parse(tree.bootargs);
-    let mounts = tree.mounts.to_vec();
+    let Handover { told, image, reclaimable, user_memory } = handover;
+    let line = cmdline::parse(told.bootargs);
+    let mounts = told.mounts.to_vec();
+    let modules = preload::modules(&told);
     let mut user_memory: Vec<_> =
         user_memory.into_iter().filter(|range| !range.is_empty()).collect();
 
@@ -51,25 +52,19 @@ pub extern "C" fn start() -> ! {
     // SAFETY: the other cores run nothing that uses the call layer.
     unsafe { declare_alone() };
     let platform = Arc::new(BareMetal::new(user_memory));
-    let memory_bytes = machine.memory.end - machine.memory.start;
-    let limits = Limits::of_memory(memory_bytes);
+    let limits = Limits::of_memory(machine.memory_bytes());
     let system: &'static System = match System::new(platform.clone(), limits) {
         Ok(system) => Box::leak(Box::new(system)),
         Err(error) => fail(format_args!("the ramdisk: {}", error.message())),
     };
-    let asks_for_files =
-        [line.forward.len(), line.preload.len(), line.export.len()].iter().any(|len| *len > 0);
-    let files = asks_for_files.then(|| {
-        let memory = machine.memory.start as usize..machine.memory.end as usize;
-        Arc::new(UhyveFiles::new(memory, &mounts))
-    });
+    let files = host_files(machine, &line, &mounts);
     mount(system, &line);
-    preload::fill(system, &line, files.as_deref(), image);
-    if let Some(files) = files {
-        forward(system, &line, &files);
-        if !line.export.is_empty() {
-            export::prepare(system, files, line.export.clone());
-        }
+    preload::fill(system, &line, files.as_deref(), image, modules);
+    if let Some(files) = &files {
+        forward(system, &line, files);
+    }
+    if !line.export.is_empty() {
+        export::prepare(system, files, line.export.clone());
     }
     if let Err(error) = system.furnish() {
         fail(format_args!("/dev and /proc: {}; give it more with --memory", error.message()));
@@ -110,6 +105,32 @@ fn mount(system: &System, line: &CommandLine) {
     }
 }
 
+/// The host's files, if the command line asks for them and there are any.
+fn host_files(machine: &Machine, line: &CommandLine, mounts: &[u8]) -> Option<Arc<UhyveFiles>> {
+    if pc::is_here() {
+        if let Some(forward) = line.forward.first() {
+            fail(format_args!(
+                "{FORWARD}={}: a PC cannot reach the host's files; take the isle uhyve",
+                forward.dir.escape_ascii()
+            ));
+        }
+        if let Some(export) = line.export.first()
+            && line.format == Format::Plain
+        {
+            fail(format_args!(
+                "{EXPORT}={}: a PC has no files of a host's, and the launcher is not there to write",
+                export.file.escape_ascii()
+            ));
+        }
+        return None;
+    }
+    let asks = [line.forward.len(), line.preload.len(), line.export.len()];
+    asks.iter().any(|len| *len > 0).then(|| {
+        let memory = machine.memory.start as usize..machine.memory.end as usize;
+        Arc::new(UhyveFiles::new(memory, mounts))
+    })
+}
+
 /// Mounts the host's files wherever the command line asks for them.
 fn forward(system: &System, line: &CommandLine, files: &Arc<UhyveFiles>) {
     for Forward { dir, is_read_only } in &line.forward {
@@ -146,10 +167,9 @@ fn log(machine: &Machine, line: &CommandLine, boot_ns: u64) {
     if line.log < LogLevel::Verbose {
         return;
     }
-    let bytes = machine.memory.end - machine.memory.start;
     output::log(format_args!(
         "memory: {} MiB at {:#x}, {} KiB of it heap; the image at {:#x}",
-        bytes >> 20,
+        machine.memory_mib(),
         machine.memory.start,
         heap::claimed_bytes() >> 10,
         machine.image.start,

@@ -94,7 +94,8 @@ fn gate(address: usize, ring: u64) -> [u64; 2] {
     [low | (address >> 16 & 0xffff) << 48, address >> 32]
 }
 
-/// What ring 0 sends if the reporter fails: SerialWriteBuffer's parameters.
+/// What ring 0 sends if the reporter fails: SerialWriteBuffer's parameters, which a PC sends byte
+/// by byte.
 #[repr(C)]
 pub(crate) struct LastWords {
     len: u64,

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::session::Session;
 use super::statistics::Spread;
 use super::tables::{Style, dash, goal, goals, measured, met, notes, thousands};
-use crate::cli::BootArgs;
+use crate::cli::{self, BootArgs};
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::isle::Isle;
@@ -26,6 +26,12 @@ const PROGRAM: &str = "hello";
 
 /// From the start of the process `anchorite` to the program's first line.
 const WHOLE: (&str, &str, f64) = ("process start to the first line", "ms", 25.0);
+/// The same on the isles that are not the usual one, which have no goal.
+const OTHERS: [(Isle, &str); 3] = [
+    (Isle::Uhyve, "process start to the first line, isle uhyve"),
+    (Isle::Qemu, "process start to the first line, isle qemu"),
+    (Isle::Hosted, "process start to the first line, isle hosted"),
+];
 /// From the kernel's first instruction to the program's.
 const KERNEL: (&str, &str, f64) = ("the kernel's part", "ms", 2.0);
 /// Bytes of the program's image.
@@ -48,8 +54,8 @@ struct Row {
     unit: &'static str,
     /// The median; nothing where it cannot be measured.
     value: Option<f64>,
-    goal: f64,
-    goal_is: &'static str,
+    goal: Option<f64>,
+    goal_is: Option<&'static str>,
     met: Option<bool>,
     spread: Option<Spread>,
 }
@@ -64,30 +70,39 @@ struct Image {
 impl Row {
     /// A row of these samples; of none where it cannot be measured.
     fn new((name, unit, goal): (&'static str, &'static str, f64), samples: &[f64]) -> Row {
+        let row = Row::without_goal(name, unit, samples);
+        let met = row.value.map(|value| value <= goal);
+        Row { goal: Some(goal), goal_is: Some("at_most"), met, ..row }
+    }
+
+    fn without_goal(name: &'static str, unit: &'static str, samples: &[f64]) -> Row {
         let spread = Spread::of(samples);
         let value = spread.map(|spread| spread.median);
-        Row {
-            name,
-            unit,
-            value,
-            goal,
-            goal_is: "at_most",
-            met: value.map(|value| value <= goal),
-            spread,
-        }
+        Row { name, unit, value, goal: None, goal_is: None, met: None, spread }
     }
 }
 
 /// `anchorite compare boot`.
 pub fn boot(args: &BootArgs) -> Result<u8> {
-    let session = Session::new(None)?;
-    let mut progress = Progress::new(args.runs * 2 + 1);
+    let session = Session::new(cli::isle(None)?, None)?;
+    let mut others: Vec<_> = OTHERS
+        .into_iter()
+        .filter(|(isle, _)| *isle != session.isle && isle.is_here())
+        .map(|(isle, name)| (isle, name, Vec::new()))
+        .collect();
+    let mut progress = Progress::new(args.runs * (2 + others.len() as u32) + 1);
     let (mut whole, mut kernel) = (Vec::new(), Vec::new());
     for _ in 0..args.runs {
         progress.begin("to the first line");
         let milliseconds = first_line_ms(session.isle)?;
         progress.end(milliseconds / 1e3);
         whole.push(milliseconds);
+        for (isle, name, samples) in &mut others {
+            progress.begin(name);
+            let milliseconds = first_line_ms(*isle)?;
+            progress.end(milliseconds / 1e3);
+            samples.push(milliseconds);
+        }
 
         progress.begin("the kernel's part");
         let start = Instant::now();
@@ -105,7 +120,7 @@ pub fn boot(args: &BootArgs) -> Result<u8> {
         .filter_map(|name| Some(Image { name, bytes: programs::built_in(name)?.len() }))
         .collect();
     let hello = images.iter().find(|image| image.name == PROGRAM);
-    let rows = [
+    let mut rows = vec![
         Row::new(WHOLE, &whole),
         Row::new(KERNEL, &kernel),
         Row::new(
@@ -117,7 +132,12 @@ pub fn boot(args: &BootArgs) -> Result<u8> {
             &memory.map(|bytes| bytes as f64 / MIB as f64).into_iter().collect::<Vec<_>>(),
         ),
     ];
+    let others = others.iter();
+    rows.extend(others.map(|(_, name, samples)| Row::without_goal(name, WHOLE.1, samples)));
     let machine = session.machine();
+    if machine.is_emulated() {
+        rows.iter_mut().for_each(|row| row.met = None);
+    }
     if args.json {
         return super::print_json(&Document { machine: &machine, rows: &rows, images: &images });
     }
@@ -210,7 +230,7 @@ fn render(style: Style, machine: &Machine, runs: u32, rows: &[Row], images: &[Im
             row.name.to_owned(),
             row.unit.to_owned(),
             row.spread.as_ref().map_or_else(dash, measured),
-            goal(Some(row.goal), Some(row.goal_is)),
+            goal(row.goal, row.goal_is),
             met(row.met).to_owned(),
         ]);
     }

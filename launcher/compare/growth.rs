@@ -24,7 +24,7 @@ use super::progress::Progress;
 use super::session::{Session, Way};
 use super::statistics::Spread;
 use super::tables::{Style, dash, met, notes, number, thousands};
-use crate::cli::GrowthArgs;
+use crate::cli::{self, GrowthArgs};
 use crate::failure::{Failure, Result};
 use crate::machine::{Machine, available_memory_bytes};
 use crate::order::Word;
@@ -127,7 +127,7 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
         "--append".to_owned(),
         bytes.to_string(),
     ];
-    let session = Session::new(args.native_dir.as_deref())?;
+    let session = Session::new(cli::isle(None)?, args.native_dir.as_deref())?;
     check_native_files(&session, files)?;
     let rounds = |way| if way == Way::Forwarded { 0 } else { args.runs };
     let steps = session.ways().iter().map(|way| rounds(*way)).sum();

@@ -6,11 +6,12 @@
 //! [`scratch`] holds the directories that a comparison needs and removes them however it
 //! ends; [`progress`] tells how far it is; [`tables`] has what all
 //! tables share. Then each benchmark:
-//! [`postmark`], [`microbench`], [`growth`]; and [`boot`] and [`preload`], which have no
+//! [`postmark`], [`microbench`], and what those are in [`instructions`]; [`growth`]; and [`boot`] and [`preload`], which have no
 //! other way to compare with.
 
 pub mod boot;
 pub mod growth;
+mod instructions;
 pub mod microbench;
 pub mod postmark;
 pub mod preload;

@@ -14,7 +14,7 @@ use super::statistics::Spread;
 use super::tables::{Style, dash, goal, goals, measured, met, notes, thousands};
 use super::warm::warm;
 use crate::archive::Archive;
-use crate::cli::PreloadArgs;
+use crate::cli::{self, PreloadArgs};
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::isle::Isle;
@@ -95,7 +95,7 @@ impl Told {
 
 /// `anchorite compare preload`.
 pub fn preload(args: &PreloadArgs) -> Result<u8> {
-    let session = Session::new(None)?;
+    let session = Session::new(cli::isle(None)?, None)?;
     if session.isle == Isle::Hosted {
         return Err(Failure::isle(
             "without KVM there is no virtual machine whose start could be measured: see \
@@ -133,8 +133,11 @@ pub fn preload(args: &PreloadArgs) -> Result<u8> {
     }
     drop(progress);
 
-    let rows = rows(args, &told);
+    let mut rows = rows(args, &told);
     let machine = session.machine();
+    if machine.is_emulated() {
+        rows.iter_mut().for_each(|row| row.met = None);
+    }
     if args.json {
         return super::print_json(&Document { machine: &machine, rows: &rows });
     }

@@ -109,21 +109,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// On the isle that can be had here, with the host's files below `native_dir`; says
-    /// so if that is not a virtual machine.
+    /// On `isle`, or the one that can be had here, with the host's files below `native_dir`;
+    /// says so if calls cannot be forwarded from there.
     ///
     /// # Errors
     /// That directory cannot be used.
-    pub fn new(native_dir: Option<&Path>) -> Result<Self> {
-        let (isle, line) = Isle::default_here();
-        if let Some(line) = line {
-            complain(&line);
-        }
-        if isle == Isle::Hosted {
-            complain(
-                "without KVM there is no virtual machine to forward calls from, so that way is \
-                 left out: the ramdisk runs in a process of this host",
-            );
+    pub fn new(isle: Option<Isle>, native_dir: Option<&Path>) -> Result<Self> {
+        let isle = isle.unwrap_or_else(|| {
+            let (isle, line) = Isle::default_for(&Order::new(postmark::PROGRAM));
+            if let Some(line) = line {
+                complain(&line);
+            }
+            isle
+        });
+        if isle != Isle::Uhyve {
+            complain(&format!(
+                "calls are forwarded from the isle uhyve only, so that way is left out: the \
+                 ramdisk is on the isle {}",
+                isle.name()
+            ));
         }
         let scratch = Scratch::new(native_dir)?;
         let machine = Machine::here(scratch.native_parent());
@@ -134,7 +138,7 @@ impl Session {
     pub fn ways(&self) -> &'static [Way] {
         match self.isle {
             Isle::Uhyve => &[Way::Ramdisk, Way::Forwarded, Way::Native],
-            Isle::Hosted => &[Way::Ramdisk, Way::Native],
+            Isle::Qemu | Isle::Hosted => &[Way::Ramdisk, Way::Native],
         }
     }
 
@@ -177,8 +181,11 @@ impl Session {
         program: &str,
         args: impl IntoIterator<Item = Word>,
         forwards: Vec<Forward>,
+        preloads: Vec<Archive>,
     ) -> Result<Said> {
-        self.guest_on(program, 1, args, forwards)
+        let args = args.into_iter().collect();
+        let memory_bytes = guest_memory_bytes();
+        self.run(Order { args, memory_bytes, forwards, preloads, ..Order::new(program) })
     }
 
     /// Runs `program` once in a guest with `cpus` cores.
@@ -190,14 +197,10 @@ impl Session {
         program: &str,
         cpus: u32,
         args: impl IntoIterator<Item = Word>,
-        forwards: Vec<Forward>,
     ) -> Result<Said> {
-        let mut order = Order::new(program);
-        order.cpus = cpus;
-        order.memory_bytes = guest_memory_bytes();
-        order.args = args.into_iter().collect();
-        order.forwards = forwards;
-        self.run(order)
+        let args = args.into_iter().collect();
+        let memory_bytes = guest_memory_bytes();
+        self.run(Order { cpus, args, memory_bytes, ..Order::new(program) })
     }
 
     /// Runs `program` once in a guest with `memory_bytes`.

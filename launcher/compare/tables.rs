@@ -94,14 +94,23 @@ pub fn notes(machine: &Machine) -> Vec<String> {
             thousands(kvm.hypercall_cycles),
             kvm.hypercall_ns as f64 / 1000.0
         )),
+        Some(_) if machine.is_emulated() => notes.push(
+            "KVM: none: QEMU emulated the guest (isle qemu), so its figures are not \
+             comparable with native ones, nor with those of a guest on KVM, and no goal is \
+             judged by them."
+                .to_owned(),
+        ),
         Some(kvm) => notes.push(format!(
             "KVM: {}: one hypercall costs {} cycles, {:.1} µs here.",
             kvm.kind,
             thousands(kvm.hypercall_cycles),
             kvm.hypercall_ns as f64 / 1000.0
         )),
-        None => notes
-            .push("KVM: none: the ramdisk ran in a process of this host (isle hosted).".to_owned()),
+        None => notes.push(
+            "KVM: none: the ramdisk ran in a process of this host (isle hosted), so its \
+                 figures are not a guest's."
+                .to_owned(),
+        ),
     }
     notes.push(format!(
         "Native and forwarded files: {} on {}. anchorite {}{}, uhyve {}.",

@@ -14,8 +14,12 @@ const TIME_LIMIT: Duration = Duration::from_secs(180);
 /// `anchorite`, free of the tester's own settings.
 pub fn anchorite(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anchorite"));
-    for variable in ["HERMIT_ISLE", "HERMIT_CPUS", "HERMIT_MEM", "HERMIT_VERBOSE"] {
-        command.env_remove(variable);
+    for variable in ["ISLE", "CPUS", "MEM", "VERBOSE", "QEMU", "KVM", "MONITOR", "PORT"] {
+        command.env_remove(format!("HERMIT_{variable}"));
+    }
+    if args.windows(2).any(|pair| pair == ["--isle", "qemu"]) {
+        // The same everywhere, whatever KVM there is.
+        command.env("HERMIT_KVM", "0");
     }
     command.args(args).stdin(Stdio::null());
     command
@@ -82,7 +86,35 @@ pub fn assert_refused(output: &Output, status: i32, words: &str) {
     assert!(!told.contains("panicked"), "{told}");
 }
 
-/// Whether guests can boot here. Where not, says so past the test harness's
+/// The isles to run a test on here.
+#[track_caller]
+pub fn isles(test: &str) -> Vec<&'static str> {
+    let mut isles = machines(test);
+    isles.push("hosted");
+    isles
+}
+
+/// The isles that are virtual machines, to run a test on here.
+#[track_caller]
+pub fn machines(test: &str) -> Vec<&'static str> {
+    let mut machines = Vec::new();
+    machines.extend(can_boot(test).then_some("uhyve"));
+    machines.extend(has_qemu(test).then_some("qemu"));
+    machines
+}
+
+/// Whether QEMU is here. Where not, says so, as [`can_boot`] does.
+#[track_caller]
+pub fn has_qemu(test: &str) -> bool {
+    let found = Command::new("qemu-system-x86_64").arg("--version").output();
+    let is_there = found.is_ok_and(|found| found.status.success());
+    if !is_there {
+        skip(test, "QEMU is missing: apt-get install qemu-system-x86");
+    }
+    is_there
+}
+
+/// Whether guests can boot here under uhyve. Where not, says so past the test harness's
 /// capture; in CI that is a failure.
 #[track_caller]
 pub fn can_boot(test: &str) -> bool {

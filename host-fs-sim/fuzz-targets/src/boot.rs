@@ -1,4 +1,5 @@
-//! `boot`: what a hypervisor tells a guest (device tree, command line, ranges of memory),
+//! `boot`: what a hypervisor or a loader tells a guest (device tree, multiboot information, command
+//! line, ranges of memory, the time),
 //! and what a guest sends to its launcher (frames).
 //!
 //! Boot info itself is a structure of the crate `hermit-entry`, whose bytes cannot be
@@ -11,6 +12,8 @@ use anchorite_kernel::bootinfo::{DeviceTree, Layout, PAGE_BYTES};
 use anchorite_kernel::clock::Scale;
 use anchorite_kernel::cmdline::{self, Format};
 use anchorite_kernel::console::{Console, Sink};
+use anchorite_kernel::multiboot::Multiboot;
+use anchorite_kernel::rtc::Reading;
 use arbitrary::Arbitrary;
 
 /// One thing that comes from outside.
@@ -81,6 +84,29 @@ pub fn run(input: Input<'_>) {
     }
 }
 
+/// The same bytes as a multiboot loader's, from address 0 on, and as a clock's registers.
+fn multiboot(image: u64, bytes: &[u8]) {
+    let at = |address: u64, len: u64| {
+        let rest = usize::try_from(address).ok().and_then(|start| bytes.get(start..));
+        let rest = rest.unwrap_or_default();
+        &rest[..rest.len().min(usize::try_from(len).unwrap_or(usize::MAX))]
+    };
+    let told = Multiboot::read(0, at);
+    command_line(told.arguments());
+    for module in told.modules(at) {
+        assert!(module.start <= module.end, "{module:?}");
+    }
+    let memory = told.memory(image);
+    assert!(memory.low.is_empty() || memory.low.contains(&image), "{memory:?}");
+    assert!(memory.high.is_empty() || memory.high.start > image, "{memory:?}");
+    if let Some(registers) = bytes.first_chunk() {
+        let status_b = bytes.last().copied().unwrap_or(0);
+        let seconds = Reading { registers: *registers, status_b }.seconds();
+        // From 1900 to 2300, whatever it shows.
+        assert!(seconds.is_none_or(|seconds| seconds.abs() < 11_000_000_000), "{seconds:?}");
+    }
+}
+
 fn machine(memory: (u64, u64), image: (u64, u64), bytes: &[u8]) {
     let tree = DeviceTree::parse(bytes);
     command_line(tree.bootargs);
@@ -91,6 +117,7 @@ fn machine(memory: (u64, u64), image: (u64, u64), bytes: &[u8]) {
         let within = bytes.as_ptr_range();
         assert!(lent.is_empty() || within.contains(&lent.as_ptr()), "bytes of another tree");
     }
+    multiboot(image.0, bytes);
     let (memory, image) = (memory.0..memory.1, image.0..image.1);
     let initrd = tree.initrd.clone();
     if let Ok(layout) = Layout::check(memory, image, initrd) {
@@ -251,7 +278,9 @@ fn output(written: &[Written]) {
             Some(Kind::Log) => log.extend(bytes),
             Some(Kind::Exit) => status = Some(bytes),
             // Nothing writes these here.
-            Some(kind @ (Kind::Progress | Kind::Exported)) => panic!("{kind:?} from nowhere"),
+            Some(kind @ (Kind::Progress | Kind::Exported | Kind::Archive)) => {
+                panic!("{kind:?} from nowhere")
+            }
             None => {}
         }
     }

@@ -38,10 +38,10 @@ pub const NOTE_KIND: u32 = 1;
 /// and [`unescape`] the program's arguments and environment.
 pub const FRAMED: &str = "anchorite.framed";
 /// Kernel argument: log one line about the machine, whose stable form is
-/// `machine: kvm=page-table|hardware tsc_khz=N hypercall_cycles=N
-/// hypercall_ns=N boot_ns=N`, and before it one for each archive that was preloaded,
-/// `preload: entries=N bytes=N read_ns=N place_ns=N used_bytes=N`, the last what the heap gave,
-/// the archive included. [`VERBOSE`] logs them as well.
+/// `machine: kvm=page-table|hardware|none tsc_khz=N hypercall_cycles=N
+/// hypercall_ns=N boot_ns=N` (on a PC a look at a device is the hypercall), and before it one for
+/// each archive that was preloaded, `preload: entries=N bytes=N read_ns=N place_ns=N used_bytes=N`,
+/// the last what it took of memory, the archive included. [`VERBOSE`] logs them as well.
 pub const MACHINE: &str = "anchorite.machine";
 /// Kernel argument: send the kernel's log.
 pub const VERBOSE: &str = "anchorite.verbose";
@@ -60,7 +60,7 @@ pub const MOUNT: &str = "anchorite.mount";
 
 /// Kernel argument, `anchorite.preload=FILE:DIR`: fill DIR from the archive FILE before the
 /// program starts. Repeatable, done in order. FILE is a file of the host's, by the path at which
-/// the hypervisor shows it; or `@MEMBER`, a member of the Hermit image that the machine was
+/// the hypervisor shows it, or a multiboot loader's module with that name; or `@MEMBER`, a member of the Hermit image that the machine was
 /// started with; or `@`, that image itself. Each part is percent-encoded ([`escape`]), which
 /// leaves no other colon. Without `:DIR` it is the root.
 pub const PRELOAD: &str = "anchorite.preload";
@@ -69,10 +69,15 @@ pub const PRELOAD: &str = "anchorite.preload";
 pub const PRELOAD_LENIENT: &str = "anchorite.preload-lenient";
 /// Kernel argument, `anchorite.export=FILE:DIR`: when the program returns or exits, write DIR as
 /// an archive into FILE, which is there already. Repeatable; as for [`PRELOAD`], FILE is a path
-/// at which the hypervisor shows a file of the host's.
+/// at which the hypervisor shows a file of the host's; on a PC the launcher writes what [`Kind::Archive`]
+/// brings.
 pub const EXPORT: &str = "anchorite.export";
 /// Below this a launcher shows archives to a guest, so no directory is forwarded there.
 pub const ARCHIVES_DIR: &str = "/.anchorite";
+
+/// So many bytes before its 64-bit entry an image has one for a multiboot loader: with 32 bits,
+/// as the Multiboot Specification has it (3.2), wherever below 1 GiB it was loaded.
+pub const MULTIBOOT_ENTRY_BYTES: u64 = 16;
 
 /// Exit status of a guest whose Rust code panicked, as `std` has it.
 pub const STATUS_PANIC: i32 = 101;
@@ -106,14 +111,24 @@ pub enum Kind {
     /// An [`EXPORT`] is complete: its place among those of the command line, from 0, as a
     /// little-endian `u32`.
     Exported = 6,
+    /// A piece of the [`EXPORT`] that is complete next, from a machine that cannot write files.
+    Archive = 7,
 }
 
 impl Kind {
     /// The kind whose number is `byte`.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Stdout, Self::Stderr, Self::Log, Self::Exit, Self::Progress, Self::Exported]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Self::Stdout,
+            Self::Stderr,
+            Self::Log,
+            Self::Exit,
+            Self::Progress,
+            Self::Exported,
+            Self::Archive,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -15,12 +15,14 @@ use std::collections::BTreeMap;
 use anchorite_programs::microbench::{self, Group, Options, ROWS, Row};
 use serde::Serialize;
 
+use super::instructions;
 use super::progress::Progress;
 use super::session::{DIRECTORY, Session, Way};
 use super::tables::{Style, thousands};
-use crate::cli::MicrobenchArgs;
+use crate::cli::{self, MicrobenchArgs};
 use crate::failure::{Failure, Result};
 use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
+use crate::isle::Isle;
 use crate::machine::Machine;
 use crate::order::Word;
 use goals::CORES;
@@ -107,9 +109,13 @@ impl Asked {
 /// `anchorite compare microbench`.
 pub fn microbench(args: &MicrobenchArgs) -> Result<u8> {
     let rows = chosen(&args.filter)?;
+    let isle = cli::isle(args.isle.as_deref())?;
+    if isle == Some(Isle::Qemu) {
+        return instructions::microbench(args, &rows);
+    }
     let asked = Asked::new(args);
     let runs = args.runs.unwrap_or(if args.quick { 1 } else { 3 });
-    let session = Session::new(args.native_dir.as_deref())?;
+    let session = Session::new(isle, args.native_dir.as_deref())?;
     // Each group in a process of its own: how it leaves memory would tell on the next.
     let groups: Vec<Vec<Row>> = Group::ALL
         .into_iter()
@@ -137,7 +143,10 @@ pub fn microbench(args: &MicrobenchArgs) -> Result<u8> {
 
     let machine = session.machine();
     let names: Vec<_> = rows.iter().map(|row| row.name).collect();
-    let rows = told.rows(&names);
+    let mut rows = told.rows(&names);
+    if machine.is_emulated() {
+        rows.iter_mut().for_each(|row| row.met = None);
+    }
     if args.json {
         let hourglass = &told.hourglass;
         return super::print_json(&Document {
@@ -188,7 +197,7 @@ fn run(session: &Session, way: Way, asked: Asked, rows: &[Row], told: &mut Told)
             let is_about_cores = rows.iter().any(|row| row.group == Group::Cores);
             let cpus = if is_about_cores { asked.threads } else { 1 };
             let args = args.iter().map(|arg| Word::from(arg.as_str()));
-            session.guest_on(PROGRAM, cpus, args, Vec::new())?
+            session.guest_on(PROGRAM, cpus, args)?
         }
         Way::Forwarded => {
             let files = session.scratch.fresh()?;
@@ -199,7 +208,7 @@ fn run(session: &Session, way: Way, asked: Asked, rows: &[Row], told: &mut Told)
                 .into_iter()
                 .chain(args.iter().map(String::as_str))
                 .map(Word::from);
-            session.guest(PROGRAM, args, vec![forward])?
+            session.guest(PROGRAM, args, vec![forward], Vec::new())?
         }
         Way::Native => {
             let files = session.scratch.fresh()?;

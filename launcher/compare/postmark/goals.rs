@@ -81,12 +81,13 @@ pub fn rows(machine: &Machine, comparisons: &[Comparison]) -> Vec<Row> {
         let (forwarded, native) = (seconds(Way::Forwarded), seconds(Way::Native));
         // The goal is the first configuration's.
         let forwarded_goal = (index == 0 && is_slow).then_some(TIMES_FORWARDED);
+        let native_goal = (!machine.is_emulated()).then_some(TIMES_NATIVE);
         Row {
             name: comparison.title.clone(),
             ramdisk,
             forwarded,
             native,
-            times_native: Goal::new(native, ramdisk, Some(TIMES_NATIVE)),
+            times_native: Goal::new(native, ramdisk, native_goal),
             times_forwarded: Goal::new(forwarded, ramdisk, forwarded_goal),
         }
     };

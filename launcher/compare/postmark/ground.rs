@@ -1,9 +1,11 @@
 //! [`Ground`]: how postmark is run once, each way.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use super::Configuration;
 use super::results::Outcome;
+use crate::archive::Archive;
 use crate::compare::scratch::Fresh;
 use crate::compare::session::{DIRECTORY, Said, Session, Way};
 use crate::failure::{Failure, Result};
@@ -17,20 +19,53 @@ const JSON: &str = "--json";
 /// The guest's option: a directory to make first.
 const MAKE: &str = "--make";
 /// Where a guest sees its configuration.
-const GUEST_CONFIG_DIR: &str = "/config";
+pub const GUEST_CONFIG_DIR: &str = "/config";
 /// The configuration's name in its directory.
 const CONFIG_NAME: &str = "postmark.cfg";
 
 /// Exit status of a comparison in which postmark failed.
 const STATUS_FAILED: u8 = 1;
 
+/// A configuration in a directory of the host's, as a guest and the native run read it.
+pub struct Files {
+    path: PathBuf,
+    /// The directories that the configuration takes for granted.
+    locations: Vec<String>,
+}
+
+impl Files {
+    /// Writes the commands into `directory`.
+    ///
+    /// # Errors
+    /// There is no room there, or the ways would not do the same.
+    pub fn new(directory: &Path, commands: &[u8]) -> Result<Self> {
+        let locations = locations(commands)?;
+        let path = directory.join(CONFIG_NAME);
+        std::fs::write(&path, to_be_run(commands)).map_err(|error| {
+            Failure::isle(format!(
+                "{} cannot be written ({}): make room there",
+                path.display(),
+                describe(&error)
+            ))
+        })?;
+        Ok(Files { path, locations })
+    }
+
+    /// A guest's arguments, to work on the ramdisk.
+    pub fn guest_args(&self) -> Vec<String> {
+        let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");
+        let make = self.locations.iter().flat_map(|location| [MAKE, location]);
+        let args = [DIRECTORY, "/"].into_iter().chain(make).chain([JSON, path.as_str()]);
+        args.map(str::to_owned).collect()
+    }
+}
+
 /// What every run of one configuration needs.
 pub struct Ground<'a> {
     session: &'a Session,
     /// A directory with a copy of the configuration.
-    config: Fresh,
-    /// The directories that the configuration takes for granted.
-    locations: Vec<String>,
+    directory: Fresh,
+    config: Files,
 }
 
 impl<'a> Ground<'a> {
@@ -39,66 +74,44 @@ impl<'a> Ground<'a> {
     /// # Errors
     /// There is no room there, or the ways would not do the same.
     pub fn new(session: &'a Session, subject: &Configuration) -> Result<Self> {
-        let locations = locations(subject.commands.as_deref().unwrap_or_default())?;
-        let config = session.scratch.fresh()?;
-        let path = config.path().join(CONFIG_NAME);
-        let commands = to_be_run(subject.commands.as_deref().unwrap_or_default());
-        std::fs::write(&path, commands).map_err(|error| {
-            Failure::isle(format!(
-                "{} cannot be written ({}): make room there",
-                path.display(),
-                describe(&error)
-            ))
-        })?;
-        Ok(Ground { session, config, locations })
+        let directory = session.scratch.fresh()?;
+        let commands = subject.commands.as_deref().unwrap_or_default();
+        let config = Files::new(directory.path(), commands)?;
+        Ok(Ground { session, directory, config })
     }
 
     /// Runs postmark once, one way.
     pub fn run(&self, way: Way) -> Result<Outcome> {
+        // Read into the ramdisk beforehand, so that no way waits for it.
+        let config = Archive::of_directory(self.directory.path(), GUEST_CONFIG_DIR);
         let said = match way {
-            Way::Ramdisk => self.run_guest("/", None)?,
+            Way::Ramdisk => {
+                let args = self.config.guest_args();
+                let args = args.iter().map(|arg| Word::from(arg.as_str()));
+                self.session.guest(PROGRAM, args, Vec::new(), vec![config])?
+            }
             Way::Forwarded => {
                 let files = self.fresh_with_locations()?;
-                self.run_guest(DEFAULT_GUEST_DIR, Some(&files))?
+                let forward =
+                    Forward::new("--forward", files.path(), DEFAULT_GUEST_DIR, Access::ReadWrite)?;
+                let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");
+                let args = [DIRECTORY, DEFAULT_GUEST_DIR, JSON, &path].map(Word::from);
+                self.session.guest(PROGRAM, args, vec![forward], vec![config])?
             }
             Way::Native => {
                 let files = self.fresh_with_locations()?;
-                let config = self.config.path().join(CONFIG_NAME);
-                let args = [DIRECTORY.as_ref(), files.path(), JSON.as_ref(), config.as_path()];
+                let config = self.config.path.as_path();
+                let args = [DIRECTORY.as_ref(), files.path(), JSON.as_ref(), config];
                 self.session.native(PROGRAM, args.map(AsRef::<OsStr>::as_ref))?
             }
         };
         read(way, &said)
     }
 
-    fn run_guest(&self, directory: &str, files: Option<&Fresh>) -> Result<Said> {
-        let mut args = vec![DIRECTORY, directory];
-        let mut forwards = vec![Forward::new(
-            "--forward",
-            self.config.path(),
-            GUEST_CONFIG_DIR,
-            Access::ReadOnly,
-        )?];
-        match files {
-            None => args.extend(self.locations.iter().flat_map(|location| [MAKE, location])),
-            Some(files) => {
-                forwards.push(Forward::new(
-                    "--forward",
-                    files.path(),
-                    directory,
-                    Access::ReadWrite,
-                )?);
-            }
-        }
-        let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");
-        args.extend([JSON, &path]);
-        self.session.guest(PROGRAM, args.into_iter().map(Word::from), forwards)
-    }
-
     /// A fresh directory of the host's, with the locations in it.
     fn fresh_with_locations(&self) -> Result<Fresh> {
         let files = self.session.scratch.fresh()?;
-        for location in &self.locations {
+        for location in &self.config.locations {
             let path = files.path().join(location);
             std::fs::create_dir_all(&path).map_err(|error| {
                 Failure::isle(format!(

@@ -15,14 +15,17 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use ground::PROGRAM;
+pub use ground::{Files, GUEST_CONFIG_DIR, PROGRAM};
+pub use results::Outcome;
 
+use super::instructions;
 use super::progress::Progress;
 use super::session::{Session, Way};
 use super::tables::Style;
-use crate::cli::PostmarkArgs;
+use crate::cli::{self, PostmarkArgs};
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
+use crate::isle::Isle;
 use crate::machine::Machine;
 use ground::Ground;
 use results::{WayResults, check_counts};
@@ -92,17 +95,17 @@ pub fn main_job() -> Result<u8> {
         (Some(_), Way::Forwarded) => 1,
         _ => 3,
     };
-    let (machine, comparisons) = compare(&configurations, &runs, None)?;
+    let (machine, comparisons) = compare(cli::isle(None)?, &configurations, &runs, None)?;
     crate::print(&table::render(&machine, &comparisons))?;
     comparisons.iter().try_for_each(check_counts)?;
     Ok(0)
 }
 
 /// `anchorite compare postmark --goals`.
-fn goals(args: &PostmarkArgs) -> Result<u8> {
+fn goals(isle: Option<Isle>, args: &PostmarkArgs) -> Result<u8> {
     let configurations = goals::configurations();
     let runs = |_: &Configuration, way| if way == Way::Forwarded { 1 } else { args.runs };
-    let (machine, comparisons) = compare(&configurations, &runs, args.native_dir.as_deref())?;
+    let (machine, comparisons) = compare(isle, &configurations, &runs, args.native_dir.as_deref())?;
     let rows = goals::rows(&machine, &comparisons);
     if args.json {
         super::print_json(&Goals { machine: &machine, rows: &rows })?;
@@ -116,17 +119,21 @@ fn goals(args: &PostmarkArgs) -> Result<u8> {
 
 /// `anchorite compare postmark`.
 pub fn postmark(args: &PostmarkArgs) -> Result<u8> {
-    if args.goals {
-        return goals(args);
-    }
+    let isle = cli::isle(args.isle.as_deref())?;
     let commands = args.config.as_deref().map(read_config).transpose()?;
+    if isle == Some(Isle::Qemu) {
+        return instructions::postmark(args, commands.as_deref());
+    }
+    if args.goals {
+        return goals(isle, args);
+    }
     let title = match &args.config {
         Some(path) => path.display().to_string(),
         None => "PostMark's default: 500 files, 500 transactions".to_owned(),
     };
     let configurations = [Configuration { title, commands }];
     let runs = |_: &Configuration, _| args.runs;
-    let (machine, comparisons) = compare(&configurations, &runs, args.native_dir.as_deref())?;
+    let (machine, comparisons) = compare(isle, &configurations, &runs, args.native_dir.as_deref())?;
     let [comparison] = comparisons.as_slice() else {
         return Err(Failure::isle("one configuration gave no result"));
     };
@@ -152,11 +159,12 @@ pub fn postmark(args: &PostmarkArgs) -> Result<u8> {
 
 /// Runs every configuration every way.
 fn compare(
+    isle: Option<Isle>,
     configurations: &[Configuration],
     runs: &dyn Fn(&Configuration, Way) -> u32,
     native_dir: Option<&Path>,
 ) -> Result<(Machine, Vec<Comparison>)> {
-    let session = Session::new(native_dir)?;
+    let session = Session::new(isle, native_dir)?;
     let (isle, ways) = (session.isle, session.ways());
     let steps = configurations
         .iter()

@@ -117,6 +117,7 @@ fn kernel(machine: &Machine, way: Way) -> String {
 fn virtual_machine(machine: &Machine, way: Way) -> String {
     match (way, &machine.kvm) {
         (Way::Native, _) => "none".to_owned(),
+        (_, Some(_)) if machine.is_emulated() => "QEMU, emulated".to_owned(),
         (_, Some(kvm)) => format!("uhyve {}, {} KVM", machine.uhyve, kvm.kind),
         (_, None) => "none (isle hosted)".to_owned(),
     }
