@@ -65,7 +65,7 @@ impl Forward {
         let shown = host.display();
         if host.as_os_str().is_empty() {
             return Err(Failure::usage(format!(
-                "{option} needs a directory of the host's before the guest's, such as .:/host",
+                "{option} needs a host directory before the guest's, such as .:/host",
             )));
         }
         let resolved = host.canonicalize().map_err(|error| {

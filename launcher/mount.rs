@@ -72,7 +72,7 @@ mod tests {
             order.forwards.iter().map(|forward| (&*forward.guest, forward.access)).collect();
         assert_eq!(access, [("/h", Access::ReadWrite), ("/r", Access::ReadOnly)]);
         assert_eq!(order.forwards[1].kernel_argument(), "anchorite.forward=/r:ro");
-        assert_eq!(kernel_argument(&order.mounts[1]), "anchorite.mount=bind:/a:/b:ro");
+        assert_eq!(kernel_argument(&order.mounts[1]), "anchorite.mount=bind%3A/a%3A/b%3Aro");
     }
 
     #[test]

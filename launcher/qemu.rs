@@ -215,8 +215,8 @@ fn is_kvm_of_hardware() -> bool {
 pub fn check(order: &Order) -> Result<()> {
     if let Some(forward) = order.forwards.first() {
         return Err(Failure::usage(format!(
-            "--forward {}: the isle qemu cannot reach the host's files: take --isle uhyve, or give \
-             a copy by --preload",
+            "{} cannot be shown to the guest: the isle qemu cannot reach the host's files: take \
+             --isle uhyve, or give a copy by --preload",
             forward.host.display()
         )));
     }

@@ -54,7 +54,7 @@ fn what_belongs_to_another_isle_is_refused() {
         return;
     }
     let forward = ["--isle", "qemu", "--forward", "."];
-    assert_refused(&hello(&forward, &[]), 2, "--forward");
+    assert_refused(&hello(&forward, &[]), 2, "cannot reach the host's files");
     for isle in ["hosted", "uhyve"] {
         let monitor = hello(&["--isle", isle], &[("HERMIT_MONITOR", "1")]);
         assert_refused(&monitor, 2, "HERMIT_MONITOR");

@@ -366,12 +366,16 @@ fn mounts_are_there_before_the_files_come() {
             args.extend(program);
             run(&args)
         };
-        let bound = with(&["tmpfs:/a:size=1m", "bind:/a/in:/b/c", &host], &["cat", "/b/c/file"]);
+        let bound = with(&["tmpfs:/a:size=1m", "bind:/a/in:/b/c"], &["cat", "/b/c/file"]);
         assert_eq!(stdout(&bound), "x".repeat(20_000), "{isle}: {}", stderr(&bound));
         let host = with(&[&host], &["cat", "/h/file"]);
-        assert_eq!(stdout(&host), "x".repeat(20_000), "{isle}: {}", stderr(&host));
+        if isle == "qemu" {
+            assert_refused(&host, 2, "cannot reach the host's files");
+        } else {
+            assert_eq!(stdout(&host), "x".repeat(20_000), "{isle}: {}", stderr(&host));
+        }
         let small = with(&["tmpfs:/a:nr_inodes=2"], &["ls", "/"]);
-        assert_refused(&small, 1, "there is no room for it");
+        assert_refused(&small, 125, "there is no room for it");
         let file = with(&["tmpfs:/a/in", "tmpfs:/a/in/d", "bind:/a:/a/in/d"], &["ls", "/a/in/d"]);
         assert_eq!(stdout(&file), "in\n", "{isle}: {}", stderr(&file));
     }
@@ -559,8 +563,14 @@ fn manifest_tells_a_tree() {
         assert!(text.ends_with(last), "{isle}: {text}");
         let output = look(isle, directory.path(), &["manifest", "-m"]);
         let text = stdout(&output);
+        // Whatever lists the open descriptors has one more, which is gone when it is looked at.
+        let complaint = stderr(&output);
+        assert!(
+            complaint.lines().all(|line| line.contains("'./proc/1/fd/")),
+            "{isle}: {complaint}"
+        );
         let of_host = text.lines().filter(|line| line.contains(" ./host"));
-        assert_eq!((output.status.code(), of_host.count()), (Some(0), 4), "{isle}: {text}");
+        assert_eq!(of_host.count(), 4, "{isle}: {text}");
         for line in [" ./dev/null\t1:3\n", " ./proc/self\t1\n", " ./host/mib\n"] {
             assert!(text.contains(line), "{isle}: {text}");
         }

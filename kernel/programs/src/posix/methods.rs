@@ -198,6 +198,8 @@ fn by_method(sys: &System, name: &str, given: Arguments<'_>) -> Option<Told> {
             let numbers = [told.f_flags].into_iter().chain(blocks.map(|count| count as i64));
             Reply::Numbers(0, numbers.collect())
         }),
+        "statfs" => sys.statfs(text(0)).map(kind_of_file_system),
+        "fstatfs" => sys.fstatfs(int(0)).map(kind_of_file_system),
         "stat" => stat(sys.stat(text(0))),
         "lstat" => stat(sys.lstat(text(0))),
         "fstat" => stat(sys.fstat(int(0))),
@@ -378,6 +380,11 @@ fn limit_told(limit: libc::rlimit) -> Reply {
 
 fn moved<const N: usize>(done: usize, positions: [Option<i64>; N]) -> Reply {
     Reply::Numbers(done as i64, positions.into_iter().flatten().collect())
+}
+
+/// The type, and what all files of it have in common.
+fn kind_of_file_system(told: libc::statfs64) -> Reply {
+    Reply::Numbers(0, [told.f_type, told.f_bsize, told.f_namelen].to_vec())
 }
 
 fn readv(sys: &System, given: &Arguments<'_>) -> Told {
