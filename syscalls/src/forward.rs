@@ -33,14 +33,12 @@ const LISTING_BYTES: usize = 32 * 1024;
 const DIRENT_HEAD: usize = 19;
 
 /// A path on the host. Whether something is there is for the host to say, when it is
-/// asked to do something with it.
+/// asked to do something with it. One word, since walks move nodes of any kind about.
 #[derive(Clone)]
-pub(crate) struct HostNode {
-    host: StdArc<dyn HostFiles>,
-    path: Arc<HostPath>,
-}
+pub(crate) struct HostNode(Arc<HostPath>);
 
 struct HostPath {
+    host: StdArc<dyn HostFiles>,
     /// Absolute, ending in NUL.
     bytes: Vec<u8>,
     /// Length of the part that is the mount's root.
@@ -54,18 +52,17 @@ impl HostNode {
     /// # Errors
     /// ENAMETOOLONG, ENOMEM.
     pub(crate) fn root(host: StdArc<dyn HostFiles>, path: &[u8]) -> Result<HostNode> {
-        let path = HostPath::new(&[path], path.len())?;
-        Ok(HostNode { host, path: Arc::try_new(path)? })
+        HostPath::make(&host, &[path], path.len())
     }
 
     fn c_path(&self) -> Result<&CStr> {
-        CStr::from_bytes_with_nul(&self.path.bytes).map_err(|_| Errno::EINVAL)
+        CStr::from_bytes_with_nul(&self.0.bytes).map_err(|_| Errno::EINVAL)
     }
 
     fn opened(&self, flags: i32, mode: u32) -> Result<Object> {
-        let fd = self.host.open(self.c_path()?, flags, mode)?;
+        let fd = self.0.host.open(self.c_path()?, flags, mode)?;
         Ok(Object::Host(HostFile {
-            host: Some(self.host.clone()),
+            host: Some(self.0.host.clone()),
             fd,
             moving: Mutex::new(Class::Lookup, ()),
         }))
@@ -73,7 +70,7 @@ impl HostNode {
 }
 
 impl HostPath {
-    fn new(parts: &[&[u8]], root_len: usize) -> Result<HostPath> {
+    fn make(host: &StdArc<dyn HostFiles>, parts: &[&[u8]], root_len: usize) -> Result<HostNode> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         if len >= PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
@@ -82,7 +79,8 @@ impl HostPath {
         bytes.try_reserve_exact(len + 1).map_err(|_| Errno::ENOMEM)?;
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         bytes.push(0);
-        Ok(HostPath { bytes, root_len })
+        let host = host.clone();
+        Ok(HostNode(Arc::try_new(HostPath { host, bytes, root_len })?))
     }
 
     fn without_nul(&self) -> &[u8] {
@@ -99,30 +97,29 @@ impl Files for HostNode {
         if name.bytes.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        let parent = self.path.without_nul();
+        let parent = self.0.without_nul();
         let parent = parent.strip_suffix(b"/").unwrap_or(parent);
         let slash: &[u8] = if name.directory_only { b"/" } else { b"" };
-        let path = HostPath::new(&[parent, b"/", name.bytes, slash], self.path.root_len)?;
-        Ok(HostNode { host: self.host.clone(), path: Arc::try_new(path)? })
+        let parts = [parent, b"/", name.bytes, slash];
+        HostPath::make(&self.0.host, &parts, self.0.root_len)
     }
 
     fn parent(&self) -> Result<Option<HostNode>> {
-        let path = self.path.without_nul();
+        let path = self.0.without_nul();
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        if path.len() <= self.path.root_len {
+        if path.len() <= self.0.root_len {
             return Ok(None);
         }
         let parent = path.iter().rposition(|&byte| byte == b'/').map_or(path, |at| &path[..at]);
-        let path = HostPath::new(&[parent], self.path.root_len)?;
-        Ok(Some(HostNode { host: self.host.clone(), path: Arc::try_new(path)? }))
+        HostPath::make(&self.0.host, &[parent], self.0.root_len).map(Some)
     }
 
     fn attributes(&self, last_link: LastLink) -> Result<Attributes> {
         let path = self.c_path()?;
         let stat = match last_link {
-            LastLink::Follow => self.host.stat(path)?,
-            LastLink::Stay => match self.host.lstat(path) {
-                Err(Errno::ENOSYS) => self.host.stat(path)?,
+            LastLink::Follow => self.0.host.stat(path)?,
+            LastLink::Stay => match self.0.host.lstat(path) {
+                Err(Errno::ENOSYS) => self.0.host.stat(path)?,
                 told => told?,
             },
         };
@@ -153,12 +150,12 @@ impl Files for HostNode {
     fn create(&self, caller: &Caller<'_>, name: &[u8], new: New<'_>, mode: u32) -> Result<()> {
         let New::Directory = new else { return Err(Errno::ENOSYS) };
         let child = self.child(caller, EntryName { bytes: name, directory_only: false })?;
-        self.host.mkdir(child.c_path()?, mode & !caller.umask)
+        self.0.host.mkdir(child.c_path()?, mode & !caller.umask)
     }
 
     fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         let child = self.child(caller, EntryName { bytes: name, directory_only: false })?;
-        self.host.unlink(child.c_path()?)
+        self.0.host.unlink(child.c_path()?)
     }
 
     fn rmdir(&self, _: &Caller<'_>, _: &[u8]) -> Result<()> {
@@ -181,7 +178,7 @@ impl Files for HostNode {
 impl HostNode {
     /// The part of the path below the mount's root: empty, or starting with a slash.
     pub(crate) fn below_root(&self) -> &[u8] {
-        let path = &self.path.without_nul()[self.path.root_len..];
+        let path = &self.0.without_nul()[self.0.root_len..];
         path.strip_suffix(b"/").unwrap_or(path)
     }
 }

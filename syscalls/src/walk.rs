@@ -225,8 +225,9 @@ impl<'a> Walk<'a> {
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ENOMEM.
     pub(crate) fn child(&self, name: EntryName<'_>) -> Result<Place> {
         let node = match &self.place.node {
+            Node::Ramdisk(directory) => Node::Ramdisk(directory.lookup(self.caller, name.bytes)?),
+            Node::Host(directory) => Node::Host(directory.child(self.caller, name)?),
             Node::Proc(directory) => Node::Proc(directory.find(self.system, self.caller, name)?),
-            directory => directory.child(self.caller, name)?,
         };
         Ok(self.system.top(Place { mount: self.place.mount.clone(), node }))
     }
