@@ -83,8 +83,9 @@ impl Platform for Recorder {
         self.realtime()
     }
 
-    fn fill_random(&self, _: &mut [u8]) -> Result<()> {
-        Err(Errno::ENOSYS)
+    fn fill_random(&self, buf: &mut [u8]) -> Result<()> {
+        let mut source = std::fs::File::open("/dev/urandom").map_err(|_| Errno::EIO)?;
+        source.read_exact(buf).map_err(|_| Errno::EIO)
     }
 
     fn yield_now(&self) {
