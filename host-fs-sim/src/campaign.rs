@@ -438,16 +438,21 @@ fn unmount_all(system: &System) -> Result<(), Errno> {
     for flags in [libc::MS_REMOUNT, libc::MS_REMOUNT | libc::MS_BIND] {
         system.mount(None, b"/", None, flags, None)?;
     }
-    let text = system.mounts_text()?;
-    let lines = text.split(|byte| *byte == b'\n').rev();
-    for path in lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(1)) {
-        // Whatever is mounted in it goes with it, and the first mount stays.
-        match system.umount2(&unescaped(path), libc::MNT_DETACH) {
-            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
-            Err(errno) => return Err(errno),
+    loop {
+        let text = system.mounts_text()?;
+        let lines = text.split(|byte| *byte == b'\n').rev();
+        for path in lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(1)) {
+            // Whatever is mounted in it goes with it, and the first mount stays.
+            match system.umount2(&unescaped(path), libc::MNT_DETACH) {
+                Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        // What another one covered is reached when that is gone.
+        if system.mounts_text()?.len() == text.len() {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// A path of `proc_pid_mounts(5)`, in which some bytes are told by three octal digits.

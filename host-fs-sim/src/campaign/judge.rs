@@ -34,8 +34,6 @@ pub const WITHOUT_METHOD: &[&str] = &[
     "pwritev2",
     "getdents",
     "statx",
-    "statfs",
-    "fstatfs",
     "utimes",
     "futimesat",
     "utime",
