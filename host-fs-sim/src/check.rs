@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::campaign::judge::{PROCESS_LIMITS, without_method};
 use crate::campaign::{LIMITS, left_over, unsound};
-use crate::model::Model;
+use crate::model::{BEYOND, Model};
 use crate::output::tell;
 use crate::worlds::{self, Methods, Numbers, linux_call, on_linux, system, system_by_numbers};
 
@@ -80,8 +80,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn cannot_do(name: &str, way: Way) -> Option<&'static str> {
     match (name, way) {
         ("proc", _) => Some("worlds have no /proc: guests and the oracle of the calls do these"),
-        ("devices", Way::Model) => Some("the model has no devices"),
-        ("mounts", Way::Model) => Some("the model has one file system, and one root"),
+        (_, Way::Model) => BEYOND.iter().find(|(text, _)| *text == name).map(|(_, why)| *why),
         _ => None,
     }
 }

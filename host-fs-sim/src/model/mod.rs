@@ -51,6 +51,13 @@ const START: i64 = 1_700_000_000;
 /// A millisecond, in nanoseconds.
 const TICK: i64 = 1_000_000;
 
+/// Those of the texts of rows that are about what a model does not have, and what that is.
+pub const BEYOND: [(&str, &str); 3] = [
+    ("devices", "the model has no devices"),
+    ("mounts", "the model has one file system, and one root"),
+    ("proc", "the model has no /proc"),
+];
+
 /// A process and its file system.
 ///
 /// ```
