@@ -27,8 +27,10 @@ fn main() {
         fs::write(archive, "!<arch>\n").expect("cargo's OUT_DIR can be written");
     }
     println!("cargo::rustc-link-search=native={}", stand_ins.display());
-    let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    println!("cargo::rustc-link-arg-bins=-T{here}/discard.ld");
+    // A copy there too: a path into the sources would be wrong once the checkout has moved.
+    let script = stand_ins.join("discard.ld");
+    fs::write(&script, include_str!("discard.ld")).expect("cargo's OUT_DIR can be written");
+    println!("cargo::rustc-link-arg-bins=-T{}", script.display());
     for argument in include_str!("link-arguments").lines() {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
