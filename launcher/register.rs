@@ -93,12 +93,14 @@ fn rule_path() -> PathBuf {
 }
 
 fn check_root(command: &str) -> Result<()> {
-    match nix::unistd::geteuid().is_root() {
-        true => Ok(()),
-        false => Err(Failure::isle(format!(
-            "{command} changes what this host's kernel does: take `sudo anchorite {command}`"
-        ))),
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
     }
+    let own = env::current_exe().unwrap_or(PathBuf::from(NAME));
+    Err(Failure::isle(format!(
+        "{command} changes what this host's kernel does, which takes root: sudo {} {command}",
+        own.display()
+    )))
 }
 
 /// This executable, as it can be found again.

@@ -134,14 +134,15 @@ fn a_shell_starts_images_while_they_are_registered() {
 fn who_is_not_root_is_told_so() {
     for subcommand in ["register", "unregister"] {
         // Nobody in particular.
+        let own = env!("CARGO_BIN_EXE_anchorite");
         let mut command = Command::new("unshare");
-        command.args(["--user", env!("CARGO_BIN_EXE_anchorite"), subcommand]);
+        command.args(["--user", own, subcommand]);
         let refused = finish(command);
         if stderr(&refused).starts_with("unshare:") {
             skip("who_is_not_root_is_told_so", "there are no user namespaces here");
             return;
         }
-        assert_refused(&refused, 125, &format!("take `sudo anchorite {subcommand}`"));
+        assert_refused(&refused, 125, &format!("takes root: sudo {own} {subcommand}"));
     }
 }
 

@@ -393,10 +393,15 @@ unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (
     unsafe { cpu::set_page_tables(root) };
     cpu::set_root(root);
 
-    let free = || layout.free_above().filter(|range| *range != room);
-    for range in [pages.free.clone()].into_iter().chain(free()) {
-        // SAFETY: mapped memory that nothing has taken.
-        unsafe { heap::claim(addresses(range)) };
+    // SAFETY: mapped memory that nothing has taken.
+    unsafe { heap::claim(addresses(pages.free.clone())) };
+    let mut user_memory = Vec::new();
+    for range in layout.free_above() {
+        if range != room {
+            // SAFETY: as above.
+            unsafe { heap::claim(addresses(range.clone())) };
+            user_memory.push(addresses(range));
+        }
     }
     heap::set_cores(cores);
     // Guards of threads to come; the heap's pages are in these tables.
@@ -414,21 +419,25 @@ unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (
     }
 
     // The program's stack and most of the heap are one range, but for the guards.
-    let mut user_memory: Vec<_> =
-        [image.start..code.start, code.end..image.end].map(addresses).into();
+    user_memory.push(addresses(image.start..code.start));
+    user_memory.push(addresses(code.end..image.end));
     let mut start = room.start as usize;
     for guard in guards {
         user_memory.push(start..guard.start);
         start = guard.end;
     }
     user_memory.push(start..room.end as usize);
-    user_memory.extend(free().map(addresses));
     if loaded == Access::ReadWrite {
         // Its pages become the heap's when nobody needs it any more.
-        user_memory.extend(kept.ranges().iter().cloned().map(addresses));
+        for range in kept.ranges() {
+            user_memory.push(addresses(range.clone()));
+        }
     }
     user_memory.retain(|range| !range.is_empty());
-    let reclaimable = layout.free_below().map(addresses).collect();
+    let mut reclaimable = Vec::new();
+    for range in layout.free_below() {
+        reclaimable.push(addresses(range));
+    }
     // SAFETY: the layout was checked to have it apart from all else, and it is mapped for reading;
     // the host wrote it before the start, and nobody writes to it any more.
     let image = told.initrd.as_ref().map(|range| unsafe {

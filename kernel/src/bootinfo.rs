@@ -7,6 +7,7 @@
 //!
 //! Nothing here allocates: it runs before there is a heap.
 
+use core::iter;
 use core::ops::Range;
 
 use dtoolkit::fdt::Fdt;
@@ -146,7 +147,7 @@ impl Layout {
 }
 
 /// How many ranges [`Kept`] tells apart.
-const KEPT_RANGES: usize = 16;
+const KEPT_RANGES: usize = 8;
 
 /// Ranges of memory that hold something: whole pages, in order, none touching another. If there
 /// are too many, the ones nearest to each other become one with what lies between them.
@@ -163,6 +164,7 @@ impl Kept {
     }
 
     /// Adds the pages of a range, which may overlap others.
+    #[inline(never)]
     pub fn add(&mut self, range: Range<u64>) {
         let mut new = down(range.start)..up(range.end.min(ADDRESS_LIMIT));
         if range.is_empty() || new.is_empty() {
@@ -176,22 +178,36 @@ impl Kept {
         {
             new = union(&new, &self.remove(at));
         }
-        let at = self.ranges().iter().take_while(|range| range.start < new.start).count();
-        self.ranges[self.len] = new;
-        self.ranges[at..=self.len].rotate_right(1);
+        let mut at = self.len;
+        self.ranges[at] = new;
         self.len += 1;
+        while at > 0 && self.ranges[at].start < self.ranges[at - 1].start {
+            self.ranges.swap(at, at - 1);
+            at -= 1;
+        }
     }
 
     /// What of `within` holds nothing.
     pub fn free(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> {
-        let mut start = within.start;
-        let ends = self.ranges().iter().cloned().chain([within.end..within.end]);
-        let free = ends.map(move |range| {
-            let free = start..range.start.min(within.end);
+        let mut rest = within;
+        iter::from_fn(move || {
+            let free = self.first_free(&rest)?;
+            rest.start = free.end;
+            Some(free)
+        })
+    }
+
+    #[inline(never)]
+    fn first_free(&self, within: &Range<u64>) -> Option<Range<u64>> {
+        let (mut start, mut end) = (within.start, within.end);
+        for range in self.ranges() {
+            if start < range.start {
+                end = end.min(range.start);
+                break;
+            }
             start = start.max(range.end);
-            free
-        });
-        free.filter(|range| !range.is_empty())
+        }
+        (start < end).then_some(start..end)
     }
 
     fn touched(&self, new: &Range<u64>) -> Option<usize> {
@@ -206,8 +222,10 @@ impl Kept {
     }
 
     fn remove(&mut self, at: usize) -> Range<u64> {
-        self.ranges[at..self.len].rotate_left(1);
         self.len -= 1;
+        for at in at..self.len {
+            self.ranges.swap(at, at + 1);
+        }
         self.ranges[self.len].clone()
     }
 }

@@ -177,7 +177,10 @@ fn variable(encoding: Encoding, name: &[u8], value: &[u8]) -> Vec<u8> {
         Encoding::Quoted => word.to_vec(),
         Encoding::Escaped => unescaped(word),
     };
-    [&decoded(name)[..], b"=", &decoded(value)].concat()
+    let mut entry = decoded(name);
+    entry.push(b'=');
+    entry.extend(decoded(value));
+    entry
 }
 
 fn unescaped(word: &[u8]) -> Vec<u8> {

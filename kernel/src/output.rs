@@ -99,7 +99,7 @@ pub fn exit(status: i32) -> ! {
     });
     if format == Format::Plain && isle::current().leaves_status_untold() {
         with_anyhow(Console::end_line);
-        log(format_args!("ended with status {status}"));
+        log(format_args!("ended with status {}", u64::from(status.cast_unsigned())));
     }
     isle::current().exit(status)
 }
