@@ -461,7 +461,7 @@ fn map_to(
 }
 
 fn too_small() -> ! {
-    fail(format_args!("this machine has too little memory; give it more with --memory"))
+    fail(format_args!("this machine has too little memory; give it more memory (--memory)"))
 }
 
 fn addresses(range: Range<u64>) -> Range<usize> {

@@ -111,7 +111,7 @@ fn told(file: &[u8], placed: Result<Preloaded, PreloadError>) -> Preloaded {
             PreloadError::Damage(_) => {
                 "make it anew, or have --preload-lenient leave out what is damaged"
             }
-            PreloadError::Room(..) => "give it more with --memory",
+            PreloadError::Room(..) => "give it more memory (--memory)",
         };
         fail(format_args!("{}: {error}; {remedy}", Name(file)))
     });

@@ -69,7 +69,7 @@ pub extern "C" fn start() -> ! {
         export::prepare(system, files, line.export.clone());
     }
     if let Err(error) = system.furnish() {
-        fail(format_args!("/dev and /proc: {}; give it more with --memory", error.message()));
+        fail(format_args!("/dev and /proc: {}; give it more memory (--memory)", error.message()));
     }
     if let Err(error) = c::install(system) {
         fail(format_args!("the calls for C: {}", error.message()));
