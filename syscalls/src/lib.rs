@@ -81,11 +81,13 @@ pub mod host;
 #[allow(unsafe_code)]
 pub mod hosted;
 mod identity;
+mod inotify;
 mod limits;
 mod locks;
 mod mount_spec;
 mod mounts;
 mod node;
+mod notify;
 mod pipe;
 pub mod platform;
 pub mod preload;
