@@ -62,7 +62,8 @@ impl System {
     /// EINVAL for a mask without any bit, or with one that means nothing; EBADF; EINVAL for
     /// IN_MASK_ADD with IN_MASK_CREATE, or if `fd` is no instance; those of the path; ENOTDIR
     /// with IN_ONLYDIR; EACCES if the file cannot be read; EEXIST with IN_MASK_CREATE; ENOSPC for too
-    /// many watches, a hundredth of memory's worth of them; ENOMEM; ENOSYS for a file of a host or of proc.
+    /// many watches, a hundredth of memory's worth of them; ENOMEM; ENOSYS for a file of a host, EOPNOTSUPP for one of
+    /// proc.
     pub fn inotify_add_watch(&self, fd: i32, path: &[u8], mask: u32) -> Result<i32> {
         self.inotify_add_watch_by(fd, || Ok(path), mask)
     }
@@ -92,7 +93,11 @@ impl System {
             if mask & libc::IN_ONLYDIR != 0 && place.node.is_not_directory() {
                 return Err(Errno::ENOTDIR);
             }
-            let Node::Ramdisk(inode) = place.node else { return Err(Errno::ENOSYS) };
+            let inode = match place.node {
+                Node::Ramdisk(inode) => inode,
+                Node::Host(_) => return Err(Errno::ENOSYS),
+                Node::Proc(_) => return Err(Errno::EOPNOTSUPP),
+            };
             Inode::check(&inode, caller, Access::READ)?;
             Ok(inode)
         })?;
