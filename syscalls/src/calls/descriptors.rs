@@ -75,7 +75,7 @@ impl System {
     ///
     /// # Errors
     /// Those of [`open`](System::open), without EMFILE.
-    #[inline(never)] // once, for who tells of it and for who does not
+    #[inline]
     fn open_described(
         &self,
         at: i32,
