@@ -7,7 +7,8 @@
 //! The isle's process is this same executable: [`vmm`] with uhyve inside, [`qemu`], which becomes
 //! another one, or [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. A
 //! user's own program is begun by [`new`] and built by [`make`], from the [`sources`] that are in
-//! this executable and as [`guest`] says; [`image`] knows what is one. [`compare`] runs a benchmark
+//! this executable and as [`guest`] says; [`image`] knows what is one. [`gdb`] has a guest wait
+//! for a debugger; [`profile`] samples it, and [`flamegraph`] draws that. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
 #![deny(unsafe_code)]
 
@@ -16,7 +17,9 @@ mod cli;
 mod compare;
 mod export;
 mod failure;
+mod flamegraph;
 mod forward;
+mod gdb;
 mod guest;
 mod hermit;
 mod hosted;
@@ -29,6 +32,7 @@ mod new;
 mod order;
 mod pack;
 mod preload;
+mod profile;
 mod programs;
 mod qemu;
 mod size;
@@ -88,6 +92,7 @@ fn obey(cli: &Cli) -> Result<u8> {
             Benchmark::Preload(args) => compare::preload::preload(args),
             Benchmark::Postmark(args) => compare::postmark::postmark(args),
         },
+        Some(Command::Flamegraph(args)) => flamegraph::draw(args).map(|()| 0),
         Some(Command::List) => print(&programs::list()).map(|()| 0),
     }
 }
@@ -102,6 +107,8 @@ fn run(args: &cli::RunArgs) -> Result<u8> {
         }
         isle
     });
+    gdb::check(&order, isle)?;
+    profile::check(&order, isle)?;
     programs::become_hosted(&order, isle)?;
     let _image = programs::ready(&mut order, isle)?;
     let status = isle.run(&order, &mut Terminal::default())?;
