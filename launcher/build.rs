@@ -1,5 +1,6 @@
 //! Builds the guest images with a nested cargo and hands them to
-//! `launcher/programs.rs` as `images.rs`, a table from program names to bytes.
+//! `launcher/programs.rs` as `images.rs`, a table from program names to what is loaded of each,
+//! and to the whole file with its symbols, compressed by gzip.
 //!
 //! The images are bare metal, but for the host's own target (see
 //! `kernel/src/lib.rs`), so whatever stable toolchain builds the launcher builds
@@ -15,10 +16,13 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, exit};
 
-use guest::{PROFILE, RUSTFLAGS, TARGET};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use guest::{PROFILE, TARGET, WITH_LINES};
 
 /// The package whose binaries are the images.
 const KERNEL: &str = "anchorite-kernel";
@@ -61,13 +65,7 @@ fn main() {
         fail(&format!("anchorite runs on {TARGET}, and this build is for {target}"));
     }
     let images = build_images(&root, &out);
-    let mut table = String::from("static IMAGES: &[(&str, &[u8])] = &[\n");
-    for (name, path) in images {
-        let path = path.display().to_string();
-        let _ = writeln!(table, "    ({name:?}, include_bytes!({path:?})),");
-    }
-    table.push_str("];\n");
-    write(&out.join("images.rs"), &table);
+    write(&out.join("images.rs"), table_of(&images, &out).as_bytes());
     embed_sources(&root, &out);
 }
 
@@ -75,7 +73,7 @@ fn main() {
 fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
     let output = guest::command(variable("CARGO"))
         // The linker's arguments are passed on by kernel/build.rs.
-        .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS)
+        .env("CARGO_ENCODED_RUSTFLAGS", WITH_LINES)
         .args(["build", "--package", KERNEL, "--bins", "--features", "images"])
         .args(["--profile", PROFILE, "--target", TARGET, "--locked"])
         .args(["--message-format", "json-render-diagnostics"])
@@ -109,6 +107,33 @@ fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
     images
 }
 
+/// The table of images, whose parts are put into `out`.
+fn table_of(images: &[(String, PathBuf)], out: &Path) -> String {
+    let mut table = String::from("static IMAGES: &[Embedded] = &[\n");
+    for (name, path) in images {
+        let elf = fs::read(path)
+            .unwrap_or_else(|error| fail(&format!("cannot read the image {name}: {error}")));
+        let Some(loaded) = guest::loaded(&elf) else {
+            fail(&format!("the image {name} is no ELF file"));
+        };
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        let whole = gzip.write_all(&elf).and_then(|()| gzip.finish());
+        let whole = whole.unwrap_or_else(|error| fail(&format!("cannot compress: {error}")));
+        let image = out.join(format!("{name}.image"));
+        let symbols = out.join(format!("{name}.symbols.gz"));
+        write(&image, &loaded);
+        write(&symbols, &whole);
+        let (image, symbols) = (image.display().to_string(), symbols.display().to_string());
+        let _ = writeln!(
+            table,
+            "    Embedded {{ name: {name:?}, image: include_bytes!({image:?}), symbols: \
+             include_bytes!({symbols:?}) }},"
+        );
+    }
+    table.push_str("];\n");
+    table
+}
+
 /// Writes the table from the paths of what a program of one's own is built from to their
 /// content, and a number that differs where any of it does.
 fn embed_sources(root: &Path, out: &Path) {
@@ -129,7 +154,7 @@ fn embed_sources(root: &Path, out: &Path) {
     }
     table.push_str("];\n");
     let _ = writeln!(table, "const SOURCES_HASH: &str = \"{:016x}\";", hasher.finish());
-    write(&out.join("sources.rs"), &table);
+    write(&out.join("sources.rs"), table.as_bytes());
 }
 
 /// Adds the files at and below `path`.
@@ -144,8 +169,8 @@ fn gather(path: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn write(path: &Path, text: &str) {
-    if let Err(error) = fs::write(path, text) {
+fn write(path: &Path, bytes: &[u8]) {
+    if let Err(error) = fs::write(path, bytes) {
         fail(&format!("cannot write {}: {error}", path.display()));
     }
 }

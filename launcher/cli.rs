@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Failure, Result};
 use crate::forward::Forward;
+use crate::gdb::{self, Port};
 use crate::isle::Isle;
 use crate::order::{self, Damaged, Order, Variable, Verbosity, Word};
 use crate::{arguments, export, mount, preload, size};
@@ -43,6 +44,8 @@ pub enum Command {
     Unregister,
     /// Run a benchmark each way and compare
     Compare(CompareArgs),
+    /// Draw what `run --profile` wrote
+    Flamegraph(FlamegraphArgs),
     /// Name the guest programs
     List,
 }
@@ -83,6 +86,19 @@ pub struct RunArgs {
     /// Set a variable of the program's environment
     #[arg(long, value_name = "K=V")]
     env: Vec<OsString>,
+    /// Wait for gdb on a local port, and say how to start it: on qemu 1234, on uhyve HERMIT_PORT
+    /// [env: HERMIT_DEBUG]
+    #[arg(
+        long,
+        value_name = "PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    gdb: Option<String>,
+    /// Write to FILE where the program spends its time, as collapsed stacks
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Send the kernel's log to standard error as it happens [env: HERMIT_VERBOSE]
     #[arg(long)]
     verbose: bool,
@@ -120,6 +136,20 @@ pub struct BuildArgs {
     /// Which program of a crate that has several
     #[arg(long, value_name = "NAME")]
     pub bin: Option<String>,
+    /// Keep symbols, types and lines in the image, for gdb and the profiler
+    #[arg(short = 'g', long)]
+    pub debug: bool,
+}
+
+/// `anchorite flamegraph`.
+#[derive(Args)]
+pub struct FlamegraphArgs {
+    /// Collapsed stacks, as `anchorite run --profile` writes them
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The picture's file [default: FILE with .svg for its extension]
+    #[arg(short, long, value_name = "SVG")]
+    pub output: Option<PathBuf>,
 }
 
 /// `anchorite image`.
@@ -333,7 +363,7 @@ impl Cli {
     /// Reads this process's command line; prints help or the version itself.
     pub fn read() -> Result<Self> {
         let line = arguments::line(env::args_os().collect(), &Self::command());
-        Self::try_parse_from(line).map_err(|error| {
+        Self::parse_from(line).map_err(|error| {
             if error.use_stderr() {
                 // Its first paragraph says what is wrong; the rest is a help text.
                 let text = error.render().to_string();
@@ -346,6 +376,26 @@ impl Cli {
             let _ = error.print();
             Failure { status: 0, sentence: None }
         })
+    }
+}
+
+impl Cli {
+    /// Reads a command line. clap would take whatever follows `--gdb` for a port; here only a
+    /// number is one.
+    fn parse_from(mut args: Vec<OsString>) -> std::result::Result<Self, clap::Error> {
+        let cli = Self::try_parse_from(&args)?;
+        let Some(Command::Run(run)) = &cli.command else { return Ok(cli) };
+        let first = args.len() - run.program.len();
+        let is_number = |text: &OsString| {
+            text.to_str().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if run.program.first().is_some_and(is_number) && args[first - 1] == "--gdb" {
+            let port = args.remove(first);
+            args[first - 1].push("=");
+            args[first - 1].push(port);
+            return Self::try_parse_from(args);
+        }
+        Ok(cli)
     }
 }
 
@@ -383,6 +433,14 @@ impl RunArgs {
         set_files_and_env(&mut order, &self.preload, self.preload_lenient, &self.env)?;
         for argument in &self.export {
             order.exports.push(export::parse(argument)?);
+        }
+        if let Some(port) = &self.gdb {
+            order.gdb = Some(gdb::parse(port)?);
+        } else if is_on(env::var_os("HERMIT_DEBUG").as_deref()) {
+            order.gdb = Some(Port::Usual);
+        }
+        if let Some(file) = &self.profile {
+            order.profile = Some(export::writable("--profile", file)?);
         }
         if self.verbose || is_on(env::var_os("HERMIT_VERBOSE").as_deref()) {
             order.verbosity = Verbosity::Log;

@@ -10,10 +10,47 @@ use std::process::Command;
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Cargo's profile, in the workspace's manifest.
 pub const PROFILE: &str = "guest";
-/// What takes the place of a user's `RUSTFLAGS`. Symbols are a sixth of an image that nothing here
-/// reads: whoever has an address to explain builds without this, since each build has its own
-/// layout.
-pub const RUSTFLAGS: &str = "-Cstrip=symbols";
+/// What takes the place of a user's `RUSTFLAGS` where nobody will want to look inside.
+#[allow(dead_code, reason = "for the launcher")]
+pub const STRIPPED: &str = "-Cstrip=symbols";
+/// The same for an image that keeps its symbols, with what is needed to tell functions, those
+/// that were inlined too, and lines. Nothing of it is loaded.
+#[allow(dead_code, reason = "for the build script")]
+pub const WITH_LINES: &str = "-Cdebuginfo=limited\x1f-Cstrip=none";
+/// The same with types and variables besides.
+#[allow(dead_code, reason = "for the launcher")]
+pub const WITH_VARIABLES: &str = "-Cdebuginfo=full\x1f-Cstrip=none";
+
+/// What is loaded of an image, without the symbols and the tables that follow it in the file;
+/// nothing for what is no ELF file of 64 bits.
+#[allow(dead_code, reason = "for the build script")]
+pub fn loaded(elf: &[u8]) -> Option<Vec<u8>> {
+    // System V ABI, ELF-64 object file format: offsets of what is read and written here.
+    const PROGRAM_HEADERS: usize = 32;
+    const SECTION_HEADERS: usize = 40;
+    const PROGRAM_HEADER_BYTES: usize = 56;
+    const NUMBER_OF_PROGRAM_HEADERS: usize = 56;
+    const NUMBER_OF_SECTION_HEADERS: usize = 60;
+    const OFFSET_IN_FILE: usize = 8;
+    const BYTES_IN_FILE: usize = 32;
+    let word = |at: usize| Some(u64::from_le_bytes(*elf.get(at..)?.first_chunk()?) as usize);
+    let half = |at: usize| Some(u16::from_le_bytes(*elf.get(at..)?.first_chunk()?));
+    if !elf.starts_with(b"\x7fELF\x02") {
+        return None;
+    }
+    let mut end = 0;
+    for number in 0..usize::from(half(NUMBER_OF_PROGRAM_HEADERS)?) {
+        let header = word(PROGRAM_HEADERS)?.checked_add(number * PROGRAM_HEADER_BYTES)?;
+        let segment_end =
+            word(header + OFFSET_IN_FILE)?.checked_add(word(header + BYTES_IN_FILE)?)?;
+        end = end.max(segment_end);
+    }
+    let mut loaded = elf.get(..end)?.to_vec();
+    loaded.get_mut(SECTION_HEADERS..SECTION_HEADERS + 8)?.fill(0);
+    // Their number, and that of the one with their names.
+    loaded.get_mut(NUMBER_OF_SECTION_HEADERS..NUMBER_OF_SECTION_HEADERS + 4)?.fill(0);
+    Some(loaded)
+}
 
 /// `program`, which is cargo or a compiler, with nothing of the build that this process may be
 /// a part of.

@@ -81,6 +81,11 @@ pub fn check(bytes: &[u8]) -> Result<(), String> {
     if is_whole { Ok(()) } else { Err(damaged()) }
 }
 
+/// Whether the image in `bytes`, which is one, has a table of its symbols.
+pub fn has_symbols(bytes: &[u8]) -> bool {
+    Elf::parse(bytes).is_ok_and(|elf| !elf.syms.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

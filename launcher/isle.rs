@@ -11,9 +11,10 @@ use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::order::Order;
 use crate::preload::Limit;
+use crate::profile::Profile;
 use crate::qemu::{self, Accelerator, Setup};
 use crate::supervise::{self, End, Sink};
-use crate::{preload, programs};
+use crate::{gdb, preload, programs};
 
 /// How the subcommands begin that this executable starts itself by.
 pub const HIDDEN_PREFIX: &str = "__";
@@ -71,6 +72,11 @@ impl Isle {
     /// the usual one.
     pub fn default_for(order: &Order) -> (Self, Option<String>) {
         let Some(problem) = kvm_problem() else {
+            if order.gdb.is_some() && !qemu::is_kvm_of_hardware() && Setup::find().is_ok() {
+                let why = "this host's KVM cannot stop a guest for a debugger: running under QEMU, \
+                           emulated";
+                return (Isle::Qemu, Some(why.to_owned()));
+            }
             return (Isle::Uhyve, None);
         };
         // Where a program should see the host's files, only a process of the host can show them.
@@ -95,7 +101,12 @@ impl Isle {
         if self == Isle::Qemu {
             qemu::check(order)?;
             if ready.qemu.is_none() {
-                ready.qemu = Some(Setup::find()?);
+                // What is emulated stops wherever a debugger asks it to, even before its code is
+                // in memory.
+                ready.qemu = Some(match order.gdb.is_some() && qemu::kvm_wish()? != Some(true) {
+                    true => Setup::find_emulator()?,
+                    false => Setup::find()?,
+                });
             }
         } else if qemu::wants_monitor() {
             return Err(Failure::usage(format!(
@@ -129,6 +140,8 @@ impl Isle {
             let bytes = held.iter().map(|file| file.metadata().map_or(0, |found| found.len()));
             qemu::check_room(order, bytes.sum())?;
         }
+        let debugger = gdb::wait(&mut ready, self)?;
+        let profile = Profile::new(&mut ready, self)?;
         let mut targets = Vec::new();
         for archive in &mut ready.exports {
             let target = Target::new("--export", &archive.host)?;
@@ -137,6 +150,10 @@ impl Isle {
         }
 
         let End { status, exported } = supervise::run(command, &ready, sink)?;
+        drop(debugger);
+        if let Some(profile) = profile {
+            profile.write(sink)?;
+        }
         for (number, target) in targets.into_iter().enumerate() {
             if exported.contains(&number) {
                 target.keep()?;

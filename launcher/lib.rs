@@ -9,7 +9,8 @@
 //! [`disk`] for a PC. A
 //! user's own program is begun by [`new`] and built by [`make`], from the [`sources`] that are in
 //! this executable and as [`guest`] says; [`image`] knows what is one, and
-//! [`register`] has the host's kernel start it. [`compare`] runs a benchmark
+//! [`register`] has the host's kernel start it. [`gdb`] has a guest wait
+//! for a debugger; [`profile`] samples it, and [`flamegraph`] draws that. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
 #![deny(unsafe_code)]
 
@@ -20,7 +21,9 @@ mod compare;
 mod disk;
 mod export;
 mod failure;
+mod flamegraph;
 mod forward;
+mod gdb;
 mod guest;
 mod hermit;
 mod hosted;
@@ -33,6 +36,7 @@ mod new;
 mod order;
 mod pack;
 mod preload;
+mod profile;
 mod programs;
 mod qemu;
 mod register;
@@ -99,6 +103,7 @@ fn obey(cli: &Cli) -> Result<u8> {
             Benchmark::Preload(args) => compare::preload::preload(args),
             Benchmark::Postmark(args) => compare::postmark::postmark(args),
         },
+        Some(Command::Flamegraph(args)) => flamegraph::draw(args).map(|()| 0),
         Some(Command::List) => print(&programs::list()).map(|()| 0),
     }
 }
@@ -113,6 +118,8 @@ fn run(args: &cli::RunArgs) -> Result<u8> {
         }
         isle
     });
+    gdb::check(&order, isle)?;
+    profile::check(&order, isle)?;
     programs::become_hosted(&order, isle)?;
     let _image = programs::ready(&mut order, isle)?;
     let status = isle.run(&order, &mut Terminal::default())?;

@@ -17,7 +17,7 @@ use crate::cli::BuildArgs;
 use crate::export::{Target, writable};
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
-use crate::guest::{self, PROFILE, RUSTFLAGS, TARGET};
+use crate::guest::{self, PROFILE, STRIPPED, TARGET, WITH_VARIABLES};
 use crate::new::LINK;
 use crate::sources::{Workshop, link_sources};
 use crate::{complain, image};
@@ -36,9 +36,18 @@ const C_FLAGS: [&str; 4] = ["-fPIE", "-fno-stack-protector", "-U_FORTIFY_SOURCE"
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ground {
     /// The bare machine: an image.
-    Machine,
+    Machine(Content),
     /// A process of this host.
     Host,
+}
+
+/// What an image has in it beside what is loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    Stripped,
+    /// Symbols, types, variables and lines, for a debugger and for the profiler.
+    Debug,
 }
 
 /// What a program is built from.
@@ -53,7 +62,8 @@ enum Source {
 pub fn build(args: &BuildArgs) -> Result<()> {
     let here = [PathBuf::from(".")];
     let paths = if args.paths.is_empty() { &here[..] } else { &args.paths };
-    let path = make(paths, args.output.as_deref(), args.bin.as_deref())?;
+    let content = if args.debug { Content::Debug } else { Content::Stripped };
+    let path = make(paths, args.output.as_deref(), args.bin.as_deref(), content)?;
     let bytes = fs::metadata(&path).map_or(0, |found| found.len());
     complain(&format!("{}: an image of {} KiB", path.display(), bytes >> 10));
     Ok(())
@@ -70,7 +80,12 @@ pub fn is_source(path: &Path) -> bool {
 /// # Errors
 /// Status 2 if there is nothing to be built from, 1 if the compiler refuses it, 125 if it cannot
 /// be asked.
-pub fn make(paths: &[PathBuf], output: Option<&Path>, bin: Option<&str>) -> Result<PathBuf> {
+pub fn make(
+    paths: &[PathBuf],
+    output: Option<&Path>,
+    bin: Option<&str>,
+    content: Content,
+) -> Result<PathBuf> {
     let source = find(paths)?;
     if let (Source::C(_), Some(bin)) = (&source, bin) {
         return Err(Failure::usage(format!(
@@ -88,7 +103,7 @@ pub fn make(paths: &[PathBuf], output: Option<&Path>, bin: Option<&str>) -> Resu
     let workshop = Workshop::open()?;
     let (made, output) = match &source {
         Source::Crate(dir) => {
-            let made = cargo_build(&workshop, dir, bin, Ground::Machine)?;
+            let made = cargo_build(&workshop, dir, bin, Ground::Machine(content))?;
             let name = made.file_name().unwrap_or_default().to_owned();
             (made, output.map_or_else(|| place_in(dir, &name), Ok)?)
         }
@@ -99,7 +114,7 @@ pub fn make(paths: &[PathBuf], output: Option<&Path>, bin: Option<&str>) -> Resu
                 None if is_c(&paths[0]) => first.with_extension(""),
                 None => place_in(&paths[0], &name_of(&paths[0])?)?,
             };
-            (compile_c(&workshop, scratch.path(), files, &output)?, output)
+            (compile_c(&workshop, scratch.path(), files, &output, content)?, output)
         }
     };
     let mut bytes = fs::read(&made).map_err(|error| unread(&made, &error))?;
@@ -219,8 +234,12 @@ fn unread(path: &Path, error: &io::Error) -> Failure {
 /// Cargo, to build or fetch what is in `manifest`.
 fn cargo(workshop: &Workshop, subcommand: &str, manifest: &Path, ground: Ground) -> Command {
     let mut cargo = guest::command("cargo");
-    if ground == Ground::Machine {
-        let mut flags = vec![RUSTFLAGS.to_owned()];
+    if let Ground::Machine(content) = ground {
+        let first = match content {
+            Content::Stripped => STRIPPED,
+            Content::Debug => WITH_VARIABLES,
+        };
+        let mut flags = vec![first.to_owned()];
         flags.extend(LINK_ARGUMENTS.lines().map(|argument| format!("-Clink-arg={argument}")));
         flags.push(format!("-Clink-arg={}", discard(workshop)));
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
@@ -260,7 +279,7 @@ fn cargo_build(
         None => command.arg("--bins"),
     };
     match ground {
-        Ground::Machine => {
+        Ground::Machine(_) => {
             command.args(["--features", "bare-metal", "--profile", PROFILE]);
         }
         Ground::Host => {
@@ -282,7 +301,7 @@ fn cargo_build(
 /// Sees to it that all is there that a build needs, so that a missing network is told as what it
 /// is.
 fn fetch(workshop: &Workshop, manifest: &Path, name: &str) -> Result<()> {
-    let mut command = cargo(workshop, "fetch", manifest, Ground::Machine);
+    let mut command = cargo(workshop, "fetch", manifest, Ground::Host);
     let ended = command.status().map_err(|error| no_cargo(&error))?;
     judge(ended, || {
         format!(
@@ -340,12 +359,13 @@ fn compile_c(
     scratch: &Path,
     files: &[PathBuf],
     output: &Path,
+    content: Content,
 ) -> Result<PathBuf> {
     let library = workshop.c_library()?;
     let manifest = library.join("Cargo.toml");
     let what = "the library for programs in C";
     fetch(workshop, &manifest, what)?;
-    let mut command = cargo(workshop, "build", &manifest, Ground::Machine);
+    let mut command = cargo(workshop, "build", &manifest, Ground::Machine(content));
     command.args(["--lib", "--profile", PROFILE]);
     compile(workshop, command, what)?;
     let archive = workshop.target().join(TARGET).join(PROFILE).join("libanchorite_c.a");
@@ -376,7 +396,8 @@ fn compile_c(
         .arg(&made)
         .args(LINK_ARGUMENTS.lines())
         .arg(discard(workshop))
-        .args(["-Wl,--gc-sections", "-s"])
+        .arg("-Wl,--gc-sections")
+        .arg(if content == Content::Debug { "-g" } else { "-s" })
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());

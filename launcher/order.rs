@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::archive::Archive;
 use crate::failure::{Failure, Result};
 use crate::forward::{self, Forward};
+use crate::gdb::Port;
+use crate::make::Content;
 use crate::qemu::Setup;
 use crate::{mount, size};
 
@@ -102,6 +104,10 @@ pub struct Order {
     pub exports: Vec<Archive>,
     /// How much the kernel tells.
     pub verbosity: Verbosity,
+    /// Where it waits for a debugger, if it does.
+    pub gdb: Option<Port>,
+    /// The file that tells where it spends its time, if there is to be one.
+    pub profile: Option<PathBuf>,
     /// What makes the machine, on the isle qemu.
     pub qemu: Option<Setup>,
 }
@@ -148,7 +154,17 @@ impl Order {
             damaged: Damaged::Refused,
             exports: Vec::new(),
             verbosity: Verbosity::Quiet,
+            gdb: None,
+            profile: None,
             qemu: None,
+        }
+    }
+
+    /// What is to be in its image, if that is built for it.
+    pub fn content(&self) -> Content {
+        match self.gdb.is_some() || self.profile.is_some() {
+            true => Content::Debug,
+            false => Content::Stripped,
         }
     }
 

@@ -14,6 +14,7 @@ use std::process::Command;
 use std::slice;
 
 use anchorite_programs::{PROGRAMS, Program};
+use flate2::read::GzDecoder;
 
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
@@ -22,7 +23,16 @@ use crate::order::{Order, Word};
 use crate::preload::path_of;
 use crate::{image, make};
 
-// `IMAGES: &[(&str, &[u8])]`, by name, as launcher/build.rs found them.
+/// An image in this executable.
+struct Embedded {
+    name: &'static str,
+    /// What is loaded of it.
+    image: &'static [u8],
+    /// The whole of its file, with its symbols, compressed by gzip.
+    symbols: &'static [u8],
+}
+
+// `IMAGES: &[Embedded]`, by name, as launcher/build.rs found them.
 include!(concat!(env!("OUT_DIR"), "/images.rs"));
 
 /// Images that are for tests of the bare machine and have no portable part.
@@ -38,7 +48,35 @@ pub fn find(name: &str) -> Option<&'static Program> {
 
 /// The bare-metal image of the program of this executable that is called `name`.
 pub fn built_in(name: &str) -> Option<&'static [u8]> {
-    IMAGES.iter().find_map(|(known, image)| (*known == name).then_some(*image))
+    IMAGES.iter().find_map(|known| (known.name == name).then_some(known.image))
+}
+
+/// The ELF file with the symbols of the image that `order` is for, after [`ready`].
+///
+/// # Errors
+/// It is a user's own, and has none.
+pub fn with_symbols(order: &Order) -> Result<Vec<u8>> {
+    let known = IMAGES.iter().find(|known| known.name == order.program);
+    if let (None, Some(known)) = (&order.image, known) {
+        let mut elf = Vec::new();
+        return match GzDecoder::new(known.symbols).read_to_end(&mut elf) {
+            Ok(_) => Ok(elf),
+            Err(error) => Err(Failure::isle(format!(
+                "the symbols of {} cannot be unpacked ({}): install anchorite anew",
+                order.program,
+                describe(&error)
+            ))),
+        };
+    }
+    let elf = image(order)?.into_owned();
+    if image::has_symbols(&elf) {
+        return Ok(elf);
+    }
+    Err(Failure::usage(format!(
+        "{}: it has no symbols, by which its functions could be named: build it with `anchorite \
+         build --debug`, or give its source instead",
+        order.program
+    )))
 }
 
 /// The crate that `order` is for on `isle`, if that is to be a process of the host: it is built
@@ -104,7 +142,7 @@ pub fn ready(order: &mut Order, isle: Isle) -> Result<Option<File>> {
         ));
     }
     let path = match make::is_source(&named) {
-        true => make::make(slice::from_ref(&named), None, None)?,
+        true => make::make(slice::from_ref(&named), None, None, order.content())?,
         false => named.clone(),
     };
     let file = File::open(&path).map_err(|error| refuse(&describe_unread(&error)))?;
@@ -180,7 +218,7 @@ pub fn check(isle: Isle, order: &Order) -> Result<()> {
 /// All programs' names, in the order of `anchorite list`.
 pub fn names() -> Vec<&'static str> {
     let mut names: Vec<_> = PROGRAMS.iter().map(|program| program.name).collect();
-    for (name, _) in IMAGES {
+    for Embedded { name, .. } in IMAGES {
         if !names.contains(name) {
             names.push(name);
         }

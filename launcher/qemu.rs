@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::is_on;
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
+use crate::gdb::Port;
 use crate::machine::Kvm;
 use crate::order::{Order, Verbosity};
 use crate::programs;
@@ -41,7 +42,7 @@ const INSTALL: &str = "apt-get install qemu-system-x86";
 const OLDEST: (u32, u32) = (6, 1);
 
 /// Where the image is loaded; below it is the page with the header.
-const IMAGE_ADDRESS: u32 = 2 << 20;
+pub const IMAGE_ADDRESS: u32 = 2 << 20;
 /// Bytes of the header's page.
 const HEADER_BYTES: u32 = 4096;
 /// How the 32-bit entry of an image begins.
@@ -168,17 +169,8 @@ fn monitor_port() -> Result<Option<u16>> {
     if !wants_monitor() {
         return Ok(None);
     }
-    let text = env::var_os("HERMIT_PORT").filter(|text| !text.is_empty());
-    let port = match &text {
-        None => Some(DEFAULT_PORT),
-        Some(text) => text.to_str().and_then(|text| text.parse().ok()),
-    };
-    let Some(port) = port.and_then(|port| port.checked_add(1)) else {
-        return Err(Failure::usage(format!(
-            "HERMIT_PORT `{}` is not a port with one after it: give a number up to 65534",
-            text.unwrap_or_default().display()
-        )));
-    };
+    // One more than fits is not among what `port` takes.
+    let port = port()? + 1;
     // QEMU would say so too, in its own words.
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(|error| {
         Failure::isle(format!(
@@ -189,6 +181,25 @@ fn monitor_port() -> Result<Option<u16>> {
     Ok(Some(port))
 }
 
+/// What `HERMIT_PORT` says.
+///
+/// # Errors
+/// It is no port with another one after it.
+pub fn port() -> Result<u16> {
+    let text = env::var_os("HERMIT_PORT").filter(|text| !text.is_empty());
+    let port = match &text {
+        None => Some(DEFAULT_PORT),
+        Some(text) => text.to_str().and_then(|text| text.parse().ok()),
+    };
+    match port {
+        Some(port @ 1..=65534) => Ok(port),
+        _ => Err(Failure::usage(format!(
+            "HERMIT_PORT `{}` is not a port with one after it: give a number from 1 to 65534",
+            text.unwrap_or_default().display()
+        ))),
+    }
+}
+
 /// Whether `HERMIT_MONITOR` asks for QEMU's monitor.
 pub fn wants_monitor() -> bool {
     is_on(env::var_os("HERMIT_MONITOR").as_deref())
@@ -196,7 +207,7 @@ pub fn wants_monitor() -> bool {
 
 /// Whether there is a KVM here that runs everything natively. Only a guest can tell, so the
 /// smallest one is asked, under uhyve, which takes some 20 ms.
-fn is_kvm_of_hardware() -> bool {
+pub fn is_kvm_of_hardware() -> bool {
     let mut order = Order::new("hello");
     order.memory_bytes = MIN_BYTES;
     order.verbosity = Verbosity::Machine;
@@ -328,6 +339,15 @@ fn machine_args(setup: &Setup, order: &Order) -> Vec<OsString> {
         // Each run is to be the same, so time and randomness begin alike.
         let alike = ["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"];
         args.extend(["-icount", "shift=0,sleep=off"].into_iter().chain(alike).map(OsString::from));
+    }
+    if let Some(port) = order.gdb.and_then(Port::number) {
+        // Nothing is done before the debugger says so.
+        args.extend(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")].map(OsString::from));
+    }
+    if let Some(name) = &order.profile {
+        // `launcher/profile/stub.rs` waits there.
+        let socket = format!("socket,id=profile,path={},abstract=on", name.display());
+        args.extend(["-chardev", &socket, "-gdb", "chardev:profile"].map(OsString::from));
     }
     if let Some(port) = setup.monitor {
         let place = format!("tcp:127.0.0.1:{port},server=on,wait=off");

@@ -28,7 +28,9 @@ use uhyvelib::{DefaultBackend, HypervisorError, UhyveVm};
 
 use crate::archive::Archive;
 use crate::forward::{Access, Forward, describe};
+use crate::gdb::Port;
 use crate::order::{Order, Verbosity};
+use crate::profile::vcpu;
 use crate::programs;
 use crate::size::{LIMIT_BYTES, MIB};
 use crate::supervise::{SENTENCE_PREFIX, die_with_parent};
@@ -63,13 +65,17 @@ pub fn main(parent: &str, order: &str) -> ! {
         Ok(vm) => vm,
         Err(sentence) => fail(&sentence),
     };
-    confine(&order.forwards, &archives);
     thread::spawn(|| {
         loop {
             thread::sleep(FLUSH_EVERY);
             let _ = io::stdout().flush();
         }
     });
+    // Threads that begin from here on are the guest's processors.
+    if let Err(why) = profile(&order) {
+        fail(&format!("{} cannot be profiled: {why}", order.program));
+    }
+    confine(&order.forwards, &archives);
     // The exit record tells the program's status; a triple fault returns 0 too.
     let _ = vm.run();
     let _ = io::stdout().flush();
@@ -105,6 +111,15 @@ fn build(order: &Order, archives: &Archives) -> Result<UhyveVm<DefaultBackend>, 
     Ok(vm)
 }
 
+/// Begins to sample the guest, if that is asked for; the error is the end of a sentence.
+fn profile(order: &Order) -> Result<(), String> {
+    let Some(path) = &order.profile else { return Ok(()) };
+    let elf = programs::with_symbols(order).map_err(|failure| failure.to_string())?;
+    let output = OpenOptions::new().append(true).open(path);
+    let output = output.map_err(|error| format!("no sample can be kept ({})", describe(&error)))?;
+    vcpu::start(&elf, order.memory_bytes, order.cpus, output)
+}
+
 fn params(order: &Order, archives: &Archives, scratch: &Path) -> Result<Params, String> {
     let memory_size = order
         .memory_bytes
@@ -138,7 +153,9 @@ fn params(order: &Order, archives: &Archives, scratch: &Path) -> Result<Params, 
         file_isolation: FileSandboxMode::None,
         output: Output::StdIo,
         env: EnvVars::Set(env),
-        aslr: order.memory_bytes <= RANDOM_PLACE_LIMIT_BYTES,
+        gdb_port: order.gdb.and_then(Port::number),
+        // A debugger's breakpoints are to be right in the next run, too.
+        aslr: order.memory_bytes <= RANDOM_PLACE_LIMIT_BYTES && order.gdb.is_none(),
         ..Params::default()
     })
 }

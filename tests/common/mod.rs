@@ -14,7 +14,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(180);
 /// `anchorite`, free of the tester's own settings.
 pub fn anchorite(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anchorite"));
-    for variable in ["ISLE", "CPUS", "MEM", "VERBOSE", "QEMU", "KVM", "MONITOR", "PORT"] {
+    for variable in
+        ["ISLE", "CPUS", "MEM", "VERBOSE", "QEMU", "KVM", "MONITOR", "PORT", "DEBUG", "GDB"]
+    {
         command.env_remove(format!("HERMIT_{variable}"));
     }
     if args.windows(2).any(|pair| pair == ["--isle", "qemu"]) {
