@@ -9,9 +9,9 @@ use anchorite_fs::{Caller, Credentials, FileType, Inode, InodeRef, Limits, New, 
 use crate::descriptors::OnExec;
 use crate::device::{CONSOLE, FULL, NULL, RANDOM, TTY, URANDOM, ZERO};
 use crate::file::{Object, OpenFile};
-use crate::mounts::Mount;
 use crate::mounts::file_system::{DEVTMPFS, FileSystem, Kind, Made, PROC};
 use crate::mounts::options::MountFlags;
+use crate::mounts::{Mount, Spot};
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::walk::LastLink;
@@ -118,7 +118,7 @@ impl System {
         let file_system = Arc::try_new(FileSystem::new(kind, content, false))?;
         let source = try_bytes(kind.name.as_bytes())?;
         let mount = Arc::try_new(Mount::new(file_system, root, source, MountFlags::DEFAULT))?;
-        self.attach(over, &mut |over| {
+        self.attach(Spot::new(over), &mut |over| {
             let mut planned = Vec::new();
             planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
             planned.push((mount.clone(), over));

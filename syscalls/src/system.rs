@@ -23,7 +23,7 @@ use crate::limits::ResourceLimits;
 use crate::locks::Locks;
 use crate::mounts::file_system::{Content, FIRST, FileSystem, HOST, PIPES};
 use crate::mounts::options::MountFlags;
-use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned};
+use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned, Spot};
 use crate::node::{Files, Node};
 use crate::pipe::Pipes;
 use crate::platform::Stream;
@@ -173,7 +173,7 @@ impl System {
             let file_system = FileSystem::new(HOST, Content::Nothing, false);
             let source = try_bytes(HOST.name.as_bytes())?;
             let mount = Arc::try_new(Mount::new(Arc::try_new(file_system)?, root, source, flags))?;
-            self.attach(over, &mut |over| match over.node.is_not_directory() {
+            self.attach(Spot::new(over), &mut |over| match over.place.node.is_not_directory() {
                 true => Err(Errno::ENOTDIR),
                 false => one(&mount, over),
             })
@@ -189,18 +189,27 @@ impl System {
     #[cold]
     pub(crate) fn attach(
         &self,
-        over: Place,
-        plan: &mut dyn FnMut(Place) -> Result<Vec<Planned>>,
+        over: Spot,
+        plan: &mut dyn FnMut(Spot) -> Result<Vec<Planned>>,
     ) -> Result<()> {
         loop {
-            let over = self.top(over.clone());
-            let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
+            let over = self.spot_on_top(over.clone());
+            if !matches!(over.place.node, Node::Ramdisk(_)) {
+                return Err(Errno::EINVAL);
+            }
             let planned = plan(over.clone())?;
-            match inode.cover(|| self.mounts.write().attach(&planned))? {
+            match over.cover(|| self.mounts.write().attach(&planned))? {
                 Attached::Yes => return Ok(()),
                 Attached::Covered => {}
             }
         }
+    }
+
+    /// Where something is mounted that is to be at `spot`: there, or over what is mounted there.
+    #[cold]
+    pub(crate) fn spot_on_top(&self, spot: Spot) -> Spot {
+        let top = self.top_of(spot.clone());
+        if top.is(&spot.place) { spot } else { Spot::new(top) }
     }
 
     /// The file at the absolute path `path`, made a directory, with its parents, if missing.
@@ -263,7 +272,7 @@ impl System {
         for Numbered { mount, .. } in &mounts {
             hold(&mount.root)?;
             if let Some(over) = mount.covers() {
-                hold(&over.node)?;
+                hold(&over.place.node)?;
             }
         }
         let mut report = match self.first.file_system.ramdisk() {
@@ -482,15 +491,16 @@ impl System {
         drop(former); // outside the lock: it may be the last reference
     }
 
-    /// What is mounted at `place`, or `place` itself.
+    /// What is mounted at `place`, a directory or the root of a mount, or `place` itself.
     #[inline]
     pub(crate) fn top(&self, place: Place) -> Place {
-        if place.is_covered() { self.top_of_covered(place) } else { place }
+        if place.is_covered() { self.top_of(Spot::new(place)) } else { place }
     }
 
+    /// What is mounted at `spot`, or the place itself.
     #[cold]
-    fn top_of_covered(&self, place: Place) -> Place {
-        self.mounts.read().top(place)
+    pub(crate) fn top_of(&self, spot: Spot) -> Place {
+        self.mounts.read().top(spot)
     }
 
     /// A walk of `path`, a relative one from `at`: `openat(2)`.
@@ -609,7 +619,7 @@ impl Clock for System {
 ///
 /// # Errors
 /// ENOMEM.
-pub(crate) fn one(mount: &Arc<Mount>, over: Place) -> Result<Vec<Planned>> {
+pub(crate) fn one(mount: &Arc<Mount>, over: Spot) -> Result<Vec<Planned>> {
     let mut planned = Vec::new();
     planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
     planned.push((mount.clone(), over));

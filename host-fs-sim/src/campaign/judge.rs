@@ -68,6 +68,8 @@ pub struct Judge {
     against: Against,
     /// The devices and numbers of the files of which fallocate took ranges.
     allocated: HashSet<(u64, u64)>,
+    /// Those of the files, no directories, that were bound.
+    bound: HashSet<(u64, u64)>,
     /// Whether there is another root directory.
     has_other_root: bool,
 }
@@ -84,7 +86,7 @@ pub enum Objection {
 impl Judge {
     /// At a sequence's start.
     pub fn new(against: Against) -> Judge {
-        Judge { against, allocated: HashSet::new(), has_other_root: false }
+        Judge { against, allocated: HashSet::new(), bound: HashSet::new(), has_other_root: false }
     }
 
     /// Remembers that a statement is done next.
@@ -93,7 +95,13 @@ impl Judge {
             && !punches(statement)
             && let Some(stat) = stat(ours, &statement.arguments[..1])
         {
-            self.allocated.insert((stat.st_dev, stat.st_ino));
+            self.allocated.insert(id(&stat));
+        }
+        if statement.name == "mount"
+            && let Some(stat) = stat(ours, &statement.arguments[..1])
+            && stat.st_mode & S_IFMT != S_IFDIR
+        {
+            self.bound.insert(id(&stat));
         }
         self.has_other_root |= statement.name == "chroot";
     }
@@ -115,7 +123,7 @@ impl Judge {
     /// Whether a statement would leave the process in a tree that it cannot leave again, and
     /// so cannot be cleared.
     fn strands(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
-        let is_first = |stat: libc::stat| (stat.st_dev, stat.st_ino) == FIRST_ROOT;
+        let is_first = |stat: libc::stat| id(&stat) == FIRST_ROOT;
         let is_stranded = match &*statement.name {
             "umount2" => {
                 word(statement, 1) as i32 & libc::MNT_DETACH != 0
@@ -157,9 +165,8 @@ impl Judge {
         let met = match &*statement.name {
             "mount" => {
                 let covered = stat(ours, &statement.arguments[1..2]);
-                let has_names = covered
-                    .is_some_and(|stat| stat.st_mode & S_IFMT != S_IFDIR && stat.st_nlink > 1);
-                (has_names, deviations::MOUNTS_COVER_FILES)
+                let is_met = covered.is_some_and(|stat| self.bound.contains(&id(&stat)));
+                (is_met, deviations::MOUNTS_OVER_MOUNTED_FILES)
             }
             // Looking marks links that are followed: only what the call follows, too.
             "truncate" if word(1) >= 0 => {
@@ -173,10 +180,7 @@ impl Judge {
                 if stat.st_size > i64::MAX - 2 * PAGE_BYTES as i64 {
                     return Some(deviations::THE_LAST_PAGES_ARE_SOUGHT);
                 }
-                (
-                    self.allocated.contains(&(stat.st_dev, stat.st_ino)),
-                    deviations::ALLOCATED_RANGES_ARE_DATA,
-                )
+                (self.allocated.contains(&id(&stat)), deviations::ALLOCATED_RANGES_ARE_DATA)
             }
             "fallocate" => (frees_last_page(ours, statement), deviations::HOLES_FREE_THE_LAST_PAGE),
             "newfstatat" | "statx" => {
@@ -652,6 +656,11 @@ fn parent(ours: &mut dyn World, named: &[Value]) -> Option<libc::stat> {
         None => b".".to_vec(),
     };
     stat_at(ours, &[at, Value::Text(parent)], 0)
+}
+
+/// Which file it is: device and number.
+fn id(stat: &libc::stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
 }
 
 /// As whom a process acts, and as whom it accesses files.
