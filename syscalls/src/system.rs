@@ -11,7 +11,7 @@ use anchorite_fs::sync::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
 };
 use anchorite_fs::{
-    Caller, Clock, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
+    Caller, Clock, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
 };
 
 use crate::descriptors::{Descriptors, OnExec};
@@ -78,9 +78,9 @@ pub struct System {
     pipe_files: Once<Arc<Mount>>,
     /// The program's arguments, each ended by NUL.
     program: Once<Vec<u8>>,
-    /// Directories of the ramdisk at `/` that are there for something to be mounted on, and
-    /// belong to nobody's tree.
-    made_to_be_covered: Once<Vec<InodeRef>>,
+    /// The numbers of directories of the ramdisk at `/` that are there for something to be mounted
+    /// on, and belong to nobody's tree.
+    made_to_be_covered: Once<Vec<InodeNo>>,
 }
 
 impl System {
@@ -367,14 +367,15 @@ impl System {
 
     /// Notes the directories that [`made_to_be_covered`](System::is_made_to_be_covered) is true
     /// of; once.
-    pub(crate) fn note_made_to_be_covered(&self, directories: Vec<InodeRef>) {
+    pub(crate) fn note_made_to_be_covered(&self, directories: Vec<InodeNo>) {
         self.made_to_be_covered.call_once(|| directories);
     }
 
     /// Whether it is a directory that is only there for something to be mounted on.
     pub(crate) fn is_made_to_be_covered(&self, inode: &InodeRef) -> bool {
         let made = self.made_to_be_covered.get().map_or(&[][..], Vec::as_slice);
-        made.iter().any(|made| Arc::ptr_eq(made, inode))
+        let is_first = |root: &Node| matches!(root, Node::Ramdisk(root) if root.is_beside(inode));
+        made.contains(&inode.number()) && is_first(&self.first.root)
     }
 
     /// What varies the hash of names.

@@ -141,6 +141,18 @@ impl Judge {
                 let here = ours.call("getcwd", &[Value::Room(PATH_MAX)]);
                 !matches!(here, Some(Reply::Data(path)) if path.starts_with(b"/"))
             }
+            // Nothing can be mounted over a root that was removed.
+            "rmdir" | "unlinkat" | "rename" | "renameat" | "renameat2" if self.has_other_root => {
+                let root = stat(ours, &[Value::Text(b"/".to_vec())]).map(|stat| id(&stat));
+                let mut is_root = |named: &[Value]| {
+                    root.is_some() && stat_at(ours, named, 0).map(|stat| id(&stat)) == root
+                };
+                match (&*statement.name, &statement.arguments[..]) {
+                    ("rename", [_, new]) => is_root(std::slice::from_ref(new)),
+                    ("renameat" | "renameat2", [_, _, new @ ..]) => is_root(&new[..2]),
+                    (_, named) => is_root(&named[..named.len().min(2)]),
+                }
+            }
             _ => false,
         };
         is_stranded.then_some("what is there could not be reached to be removed")
@@ -218,6 +230,14 @@ fn apart_from_linux(ours: &mut dyn World, statement: &Statement) -> Option<&'sta
     let resource = if name == "prlimit64" { word(1) } else { word(0) };
     if PROCESS_LIMITS.contains(&name) && (resource as u32) < RESOURCES {
         return Some("the limits are those of the process that runs the campaign");
+    }
+    if name == "mount"
+        && word(3) as u64 & libc::MS_MOVE != 0
+        && stat(ours, &statement.arguments[..1]).is_some_and(|stat| id(&stat) == FIRST_ROOT)
+    {
+        return Some(
+            "here nothing is below the first mount; on Linux the first file system of all",
+        );
     }
     if name == "statvfs" {
         return Some("how much room there is differs");
