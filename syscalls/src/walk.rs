@@ -206,22 +206,26 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// As [`finish`](Walk::finish), for something to be mounted there: also tells by which name.
+    /// As [`finish`](Walk::finish), for something to be mounted there: also tells by which name,
+    /// if the path did. None if the name leads elsewhere by now.
     ///
     /// # Errors
     /// Those of [`finish`](Walk::finish).
     #[cold]
-    pub(crate) fn finish_at_spot(mut self, last_link: LastLink) -> Result<Spot> {
+    pub(crate) fn finish_at_spot(mut self, last_link: LastLink) -> Result<Option<Spot>> {
         let Some(place) = self.reach_end(last_link)? else {
-            return Ok(Spot::new(self.place.into_place()));
+            return Ok(Some(Spot::new(self.place.into_place())));
         };
-        let spot = match self.last() {
-            Last::Name(name) if place.mount.is(&self.place.mount) => {
-                Spot::named(place, &self.place.node, name.bytes)
+        let is_file = place.node.is_not_directory();
+        Ok(match self.last() {
+            Last::Name(name) if is_file && place.mount.is(&self.place.mount) => {
+                let spot = Spot::named(place, &self.place.node, name.bytes);
+                let is_elsewhere =
+                    spot.name.is_none() && matches!(spot.place.node, Node::Ramdisk(_));
+                (!is_elsewhere).then_some(spot)
             }
-            _ => Spot::new(place),
-        };
-        Ok(spot)
+            _ => Some(Spot::new(place)),
+        })
     }
 
     /// Walks to the end, which it returns unless the walk is there; otherwise to its directory.

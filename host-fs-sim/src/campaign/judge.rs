@@ -223,7 +223,9 @@ impl Judge {
 fn apart_from_linux(ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
     let word = |at: usize| word(statement, at);
     let name = &*statement.name;
-    let goes = name.starts_with("rename") || name.ends_with("chdir");
+    let goes = name.starts_with("rename")
+        || name.ends_with("chdir")
+        || matches!(name, "mount" | "umount2" | "chroot");
     if goes && !statement.watched.is_empty() {
         return Some("what is watched may be another file afterwards, made in the same tick");
     }

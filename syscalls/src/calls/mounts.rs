@@ -57,13 +57,14 @@ impl System {
         let data = Data(data.unwrap_or_default());
         self.as_caller(|caller| {
             let spot = self.spot_at(caller, target)?;
-            let at = &spot.place;
             if flags & MS_NOUSER != 0 {
                 return Err(Errno::EINVAL);
             }
             if !privileged {
                 return Err(Errno::EPERM);
             }
+            let spot = self.named(caller, spot)?;
+            let at = &spot.place;
             if flags & libc::MS_REMOUNT != 0 {
                 self.remount(at, flags, data)
             } else if flags & libc::MS_BIND != 0 {
@@ -213,22 +214,30 @@ impl System {
     /// Those of the path.
     #[cold]
     fn spot_at(&self, caller: &Caller<'_>, path: &[u8]) -> Result<Spot> {
-        let walk = self.walk(caller, libc::AT_FDCWD, Path::new(path)?)?;
-        let mut spot = walk.finish_at_spot(LastLink::Follow)?;
-        if let Node::Ramdisk(inode) = &spot.place.node
-            && !inode.is_directory()
-            && spot.name.is_none()
-            && !is_mounted(&spot.place)
-        {
-            // A link of proc led here, and by any of its names, which nobody told.
-            let inode = inode.clone();
-            let mut name = BackwardPath::new();
-            let directory = self.directory_of(caller, &spot.place.mount, &inode, &mut name)?;
-            if let Some(directory) = directory {
-                spot = Spot::named(spot.place, &directory.node, name.last());
+        loop {
+            let walk = self.walk(caller, libc::AT_FDCWD, Path::new(path)?)?;
+            if let Some(spot) = walk.finish_at_spot(LastLink::Follow)? {
+                return Ok(spot);
             }
         }
-        Ok(spot)
+    }
+
+    /// Finds a name of a file that a link of proc led to: any, as nobody told one.
+    ///
+    /// # Errors
+    /// ENOENT for a file without a name; ENAMETOOLONG, ENOMEM.
+    #[cold]
+    fn named(&self, caller: &Caller<'_>, spot: Spot) -> Result<Spot> {
+        let Node::Ramdisk(inode) = &spot.place.node else { return Ok(spot) };
+        if inode.is_directory() || spot.name.is_some() || is_mounted(&spot.place) {
+            return Ok(spot);
+        }
+        let inode = inode.clone();
+        let mut name = BackwardPath::new();
+        let directory = self.directory_of(caller, &spot.place.mount, &inode, &mut name)?;
+        let directory = directory.ok_or(Errno::ENOENT)?;
+        let spot = Spot::named(spot.place, &directory.node, name.last());
+        if spot.name.is_none() { Err(Errno::ENOENT) } else { Ok(spot) }
     }
 
     /// Mounts a new file system of the kind `kind` at `at`.
