@@ -531,8 +531,8 @@ fn lists(ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
 
 /// Whether a statement is about mounts.
 fn mounts(statement: &Statement) -> Option<&'static str> {
-    let mounts = ["mount", "umount2", "chroot", "statvfs"].contains(&&*statement.name);
-    mounts.then_some("the model has one file system, and one root")
+    let mounts = ["mount", "umount2", "statvfs"].contains(&&*statement.name);
+    mounts.then_some("the model has one file system")
 }
 
 /// Why a statement cannot be done by a method.
