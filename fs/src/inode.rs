@@ -11,8 +11,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::covered::NameRef;
 use crate::data::{FileData, Region};
-use crate::directory::{Directory, Listed};
+use crate::directory::{Directory, Listed, Slot};
 use crate::home::Home;
 use crate::mem::{Arc, prefetch_line};
 use crate::namespace::Owner;
@@ -340,25 +341,44 @@ impl Inode {
         self.mounts.load(Ordering::Acquire) != 0
     }
 
-    /// Counts something that is mounted here, in this mount of the ramdisk or another. While
+    /// Counts something that is mounted here, in this mount of the ramdisk or another; over a file
+    /// that is no directory, by which of its names, none if it is the root of a mount. While
     /// there is any, the name can be neither removed nor renamed. Who counts up or down
     /// excludes all others who do.
     ///
     /// # Errors
-    /// ENOSPC for more than 65535.
-    pub fn count_mount(&self) -> Result<()> {
+    /// ENOSPC for more than 65535; ENOMEM.
+    pub fn count_mount(&self, name: Option<&NameRef>) -> Result<()> {
         let count = self.mounts.load(Ordering::Relaxed).checked_add(1).ok_or(Errno::ENOSPC)?;
+        if !self.is_directory() {
+            self.superblock.covered.add(self.number, name)?;
+        }
         self.mounts.store(count, Ordering::Release);
         Ok(())
     }
 
-    /// Counts a mount less.
-    pub fn uncount_mount(&self) {
+    /// Counts a mount less, by the name that it was counted with.
+    pub fn uncount_mount(&self, name: Option<&NameRef>) {
         let count = self.mounts.load(Ordering::Relaxed);
         self.mounts.store(count.saturating_sub(1), Ordering::Release);
+        if !self.is_directory() {
+            self.superblock.covered.remove(self.number, name);
+        }
     }
 
-    /// Lets `mount` mount something here, which [counts](Inode::count_mount) it. The last
+    /// Whether a mount keeps this entry of the directory `directory` from being removed or renamed.
+    /// The caller holds the directory's lock.
+    pub(crate) fn is_kept(&self, directory: &Inode, entries: &Directory, slot: Slot) -> bool {
+        self.is_mount_point()
+            && (self.is_directory()
+                || self.superblock.covered.include(
+                    directory.number,
+                    entries.cookie(slot),
+                    self.number,
+                ))
+    }
+
+    /// Lets `mount` mount something here, by no name, which [counts](Inode::count_mount) it. The last
     /// name is not removed meanwhile.
     ///
     /// # Errors

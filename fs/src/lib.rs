@@ -48,6 +48,7 @@ extern crate std;
 #[allow(unsafe_code)]
 mod buffer;
 pub mod check;
+mod covered;
 #[allow(unsafe_code)]
 mod data;
 mod directory;
@@ -73,6 +74,7 @@ mod watch;
 mod xattr;
 
 pub use buffer::{Segment, Sink, Source};
+pub use covered::NameRef;
 pub use data::{Content, Piece, Region};
 pub use directory::Listed;
 pub use errno::{Errno, Result};

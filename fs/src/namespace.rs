@@ -269,12 +269,13 @@ impl Inode {
             let mut state = self.state.write();
             let (_, found) = find(self, &state, caller, name)?;
             let slot = found.ok_or(Errno::ENOENT)?;
-            let child = state.directory()?.child(slot).clone();
+            let directory = state.directory()?;
+            let child = directory.child(slot).clone();
             may_delete(&state, caller, &child, Victim::NotDirectory)?;
-            if child.is_mount_point() {
+            if child.is_kept(self, directory, slot) {
                 return Err(Errno::EBUSY);
             }
-            drop_link(&child, caller)?;
+            drop_link(&child, caller);
             let removed = state.directory_mut()?.remove(slot);
             state.meta.touch(caller.now());
             (removed, child) // dropped after the lock: the last reference frees the data
@@ -513,7 +514,11 @@ fn rename_locked(
             directory.state.read_as(Class::Child).check(caller, Access::WRITE)?;
         }
     }
-    if source.is_mount_point() || target.as_ref().is_some_and(|target| target.is_mount_point()) {
+    let is_target_kept = match (&target, new_slot) {
+        (Some(target), Some(slot)) => target.is_kept(new_dir, parents.new_dir().directory()?, slot),
+        _ => false,
+    };
+    if is_target_kept || source.is_kept(old_dir, parents.old.directory()?, old_slot) {
         return Err(Errno::EBUSY);
     }
 
@@ -541,7 +546,7 @@ fn rename_locked(
                 kill_empty_directory(&target, caller)?;
                 parents.new_dir().meta.nlink -= 1;
             } else if !planted!("replaced_file_keeps_its_link") {
-                drop_link(&target, caller)?;
+                drop_link(&target, caller);
             }
             let replaced = parents.new_dir().directory_mut()?.replace(new_slot, source.clone());
             let cookie = parents.new_dir().directory()?.cookie(new_slot);
@@ -725,18 +730,12 @@ fn may_delete(
     }
 }
 
-/// Counts a name of a file that is no directory down.
-///
-/// # Errors
-/// EBUSY if something was mounted over it by now.
-pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
+/// Counts a name of a file that is no directory down. The caller holds the directory of the name,
+/// so that nothing is mounted over it meanwhile.
+pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
     let meta = &mut child.write_child().meta;
-    if child.is_mount_point() {
-        return Err(Errno::EBUSY);
-    }
     meta.nlink -= 1;
     meta.touch_status(caller.now());
-    Ok(())
 }
 
 /// Marks an empty directory as removed: from now on nothing can be created in it.

@@ -228,7 +228,7 @@ impl Found {
         let hash = inode.superblock.hash(name);
         let entry = directory.find(|| hash, name).map(|slot| (slot, directory.child(slot).clone()));
         match &entry {
-            Some((_, old)) if old.is_mount_point() => Err(Errno::EBUSY),
+            Some((slot, old)) if old.is_kept(inode, directory, *slot) => Err(Errno::EBUSY),
             _ => Ok(Found { hash, entry }),
         }
     }
@@ -250,7 +250,7 @@ impl Found {
                     kill_empty_directory(old, caller)?;
                     meta.nlink -= 1;
                 } else {
-                    drop_link(old, caller)?;
+                    drop_link(old, caller);
                 }
                 let replaced = directory.replace(*slot, new.clone());
                 (directory.cookie(*slot), Some(replaced))

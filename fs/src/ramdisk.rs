@@ -5,6 +5,7 @@ use core::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use crate::covered::CoveredNames;
 use crate::home::{Home, Homes};
 use crate::inode::{Body, Inode, InodeRef, Meta};
 use crate::loan::{Lender, Loan, Loans};
@@ -82,6 +83,7 @@ pub(crate) struct Superblock {
     inodes: Quota,
     /// What all extended attributes take. The quota of inodes is charged for it.
     xattr_bytes: Mutex<u64>,
+    pub(crate) covered: CoveredNames,
     /// No inode has this number, or a higher one.
     pub(crate) next_number: Counter,
     pub(crate) numbers: Ranges,
@@ -222,6 +224,7 @@ impl Ramdisk {
             pages: Quota::new(pages_of(limits.size_bytes)),
             inodes: Quota::new(limits.inodes.min(NO_LIMIT)),
             xattr_bytes: Mutex::new(Class::Lookup, 0),
+            covered: CoveredNames::new(),
             next_number: Counter::new(ROOT_NUMBER),
             numbers: Ranges::new(),
             watcher: Once::new(),

@@ -20,7 +20,7 @@ use std::fmt::Write;
 
 use anchorite_fs::{Limits, PAGE_BYTES};
 use anchorite_programs::posix::script::{Outcome, Reply, Run, Statement, Value, World};
-use anchorite_syscalls::{Errno, System};
+use anchorite_syscalls::{Errno, PATH_MAX, System};
 use anyhow::Result;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -420,9 +420,13 @@ pub(crate) fn left_over(system: &System) -> Option<String> {
     }
 }
 
-/// Takes away all that is mounted, from the root of the tree, whatever the root directory is
-/// by now.
-fn unmount_all(system: &System) -> Result<(), Errno> {
+/// Closes all descriptors but the first three, and takes away all that is mounted, from the root
+/// of the tree, whatever the root directory is by now: that is `/` again.
+///
+/// # Errors
+/// The process cannot find its way back: its root directory was removed, or is in what was
+/// detached or left what was bound.
+pub fn unmount_all(system: &System) -> Result<(), Errno> {
     system.close_range(3, u32::MAX, 0)?;
     system.chdir(b"/")?;
     let number = |path: &[u8]| system.stat(path).map(|stat| (stat.st_dev, stat.st_ino));
@@ -430,8 +434,15 @@ fn unmount_all(system: &System) -> Result<(), Errno> {
         // Who may change the root can leave it: for one that the working directory is not in.
         system.mount(None, b"/", Some(b"ramfs"), 0, None)?;
         system.chroot(b"/..")?;
-        while number(b".")? != number(b"..")? {
-            system.chdir(b"..")?;
+        // Of no other place in the tree it is all that getcwd tells.
+        const TOP: &[u8] = b"(unreachable)/\0";
+        let mut path = [0; PATH_MAX];
+        loop {
+            match system.getcwd(&mut path) {
+                Ok(len) if &path[..len] == TOP => break,
+                Ok(_) | Err(Errno::ENAMETOOLONG) => system.chdir(b"..")?,
+                Err(errno) => return Err(errno),
+            }
         }
         system.chroot(b".")?;
     }

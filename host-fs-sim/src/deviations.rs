@@ -27,11 +27,11 @@ macro_rules! deviations {
 }
 
 deviations! {
-    MOUNTS_COVER_FILES:
-        "A mount over a file covers all names of it; on Linux the one that it was mounted by.",
-        "What is covered is known by its inode, which a walk has at hand: an entry of a directory \
-         would have to be looked for.",
-        ["a_mount_over_a_file_covers_all_its_names"];
+    MOUNTS_OVER_MOUNTED_FILES:
+        "A mount over what is mounted over a file, so a file itself, keeps all names of that from \
+         being removed and renamed; on Linux only the one that it was bound by.",
+        "What is mounted is known by its inode, and need not have that name any more.",
+        ["what_is_covered_twice_has_all_its_names_kept"];
     BUFFERS_ARE_CHECKED_WHOLE:
         "A buffer is checked as a whole, before the call is done. Linux finds out while it \
          copies, so a buffer of which too little is used may reach outside, and an error that \

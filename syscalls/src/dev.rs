@@ -4,14 +4,14 @@
 use alloc::vec::Vec;
 
 use anchorite_fs::mem::{Arc, Room, try_bytes};
-use anchorite_fs::{Caller, Credentials, FileType, Inode, InodeRef, Limits, New, Ramdisk};
+use anchorite_fs::{Caller, Credentials, FileType, Inode, InodeNo, Limits, New, Ramdisk};
 
 use crate::descriptors::OnExec;
 use crate::device::{CONSOLE, FULL, NULL, RANDOM, TTY, URANDOM, ZERO};
 use crate::file::{Object, OpenFile};
-use crate::mounts::Mount;
 use crate::mounts::file_system::{DEVTMPFS, FileSystem, Kind, Made, PROC};
 use crate::mounts::options::MountFlags;
+use crate::mounts::{Mount, Spot};
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::walk::LastLink;
@@ -93,7 +93,7 @@ impl System {
         STANDARD.into_iter().try_for_each(|fd| self.give_console_a_place(&caller, fd))
     }
 
-    /// Mounts a file system; returns the directory, if it was made for that.
+    /// Mounts a file system; returns the number of the directory, if it was made for that.
     #[inline(never)]
     fn mount_at_start(
         &self,
@@ -101,13 +101,13 @@ impl System {
         path: &[u8],
         kind: &'static Kind,
         Made { content, root }: Made,
-    ) -> Result<Option<InodeRef>> {
+    ) -> Result<Option<InodeNo>> {
         let Node::Ramdisk(top) = &self.first_mount().root else { return Ok(None) };
         // As old as its parent, which so does not become younger.
         let then = Caller::new(caller.credentials, Inode::attributes(top).mtime);
         let then = Caller { umask: 0, ..then };
         let made = match Inode::create(top, &then, &path[1..], New::Directory, COVERED_MODE) {
-            Ok(directory) => Some(directory),
+            Ok(directory) => Some(directory.number()),
             Err(Errno::EEXIST) => None,
             Err(errno) => return Err(errno),
         };
@@ -118,7 +118,7 @@ impl System {
         let file_system = Arc::try_new(FileSystem::new(kind, content, false))?;
         let source = try_bytes(kind.name.as_bytes())?;
         let mount = Arc::try_new(Mount::new(file_system, root, source, MountFlags::DEFAULT))?;
-        self.attach(over, &mut |over| {
+        self.attach(Spot::new(over), &mut |over| {
             let mut planned = Vec::new();
             planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
             planned.push((mount.clone(), over));

@@ -6,8 +6,8 @@ use core::fmt::{self, Display, Formatter};
 use anchorite_fs::mem::try_bytes;
 
 use crate::Result;
-use crate::mounts::file_system;
 use crate::mounts::options::{Data, MountFlags, RamdiskOptions};
+use crate::mounts::{Spot, file_system};
 use crate::system::System;
 
 /// What is to be mounted where: `tmpfs:DIR[:OPTIONS]`, for a new ramdisk, or
@@ -139,7 +139,7 @@ impl System {
     #[cold]
     pub fn mount_as(&self, spec: &MountSpec<'_>) -> Result<()> {
         self.as_caller(|caller| {
-            let at = self.make_directory_at(caller, spec.target)?;
+            let at = Spot::new(self.make_directory_at(caller, spec.target)?);
             match spec.what {
                 What::New(kind) => {
                     self.mount_new(caller, Some(kind), at, kind, spec.flags, Data(&spec.data))

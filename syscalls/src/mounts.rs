@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 
 use anchorite_fs::mem::{Arc, Seldom};
 use anchorite_fs::sync::{AtomicU8, AtomicU32, AtomicUsize, Class, Mutex, Ordering};
-use anchorite_fs::{AccessTime, FileType, Inode, InodeRef};
+use anchorite_fs::{AccessTime, FileType, Inode, NameRef};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -64,7 +64,7 @@ impl MountRef {
     }
 
     /// What the mount covers; none for the first, and for one that was detached.
-    pub(crate) fn covers(&self) -> Option<Place> {
+    pub(crate) fn covers(&self) -> Option<Spot> {
         match self {
             MountRef::First => None,
             MountRef::Further(mount) => mount.covers(),
@@ -104,7 +104,7 @@ pub(crate) struct Mount {
     pub(crate) source: Vec<u8>,
     flags: AtomicU32,
     /// What it covers; none while it is in no tree. Changed by who holds the table.
-    covers: Mutex<Option<Place>>,
+    covers: Mutex<Option<Spot>>,
     /// Mounts that cover something in this one. Changed by who holds the table.
     further: AtomicUsize,
     /// Since the mount was marked by MNT_EXPIRE, one walk may pass: that of the next such call.
@@ -157,7 +157,7 @@ impl Mount {
         self.flags().access_time(node.file_type() == Some(FileType::Directory))
     }
 
-    pub(crate) fn covers(&self) -> Option<Place> {
+    pub(crate) fn covers(&self) -> Option<Spot> {
         self.covers.lock().clone()
     }
 
@@ -191,25 +191,79 @@ impl Mount {
     }
 }
 
-/// A place that can be covered, by the addresses of its mount and its inode: whoever is mounted
-/// there keeps both.
+/// What a mount covers: a place, and if no directory is there, which name of the file. Other names
+/// of it lead to the file as ever.
+#[derive(Clone)]
+pub(crate) struct Spot {
+    pub(crate) place: Place,
+    /// None for a directory, which has one, and for the root of a mount.
+    pub(crate) name: Option<NameRef>,
+}
+
+impl Spot {
+    /// A directory, or the root of a mount.
+    pub(crate) fn new(place: Place) -> Spot {
+        Spot { place, name: None }
+    }
+
+    /// What `name` in `directory` led to.
+    #[cold]
+    pub(crate) fn named(place: Place, directory: &Node, name: &[u8]) -> Spot {
+        let found = match (&place.node, directory) {
+            (Node::Ramdisk(file), Node::Ramdisk(directory)) if !file.is_directory() => {
+                NameRef::find(directory, name, file)
+            }
+            _ => None,
+        };
+        Spot { place, name: found }
+    }
+
+    /// Whether it is in `directory`, which is in the same mount, or below, or that itself.
+    #[cold]
+    pub(crate) fn is_in(&self, directory: &Node) -> bool {
+        let above = match (&self.name, &self.place.node) {
+            (Some(name), _) => name.directory(),
+            (None, Node::Ramdisk(inode)) => inode,
+            _ => return false,
+        };
+        matches!(directory, Node::Ramdisk(top) if Inode::is_below(above, top))
+    }
+
+    /// Lets `mount` mount something here.
+    ///
+    /// # Errors
+    /// EINVAL for what is in another file system than a ramdisk; ENOENT for what has this name
+    /// no more; what `mount` says.
+    #[cold]
+    pub(crate) fn cover<T>(&self, mount: impl FnOnce() -> Result<T>) -> Result<T> {
+        match (&self.place.node, &self.name) {
+            (Node::Ramdisk(file), Some(name)) => name.cover(file, mount),
+            (Node::Ramdisk(inode), None) => inode.cover(mount),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}
+
+/// A spot, by the addresses of its mount, and of the inode or of the directory of the name:
+/// whoever is mounted there keeps them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Point {
     mount: usize,
     inode: usize,
+    /// The number of the name in its directory, plus 1.
+    name: u64,
 }
 
 impl Point {
-    fn new(mount: &MountRef, inode: &InodeRef) -> Point {
-        Point { mount: mount.address(), inode: core::ptr::from_ref(&**inode).addr() }
-    }
-
     /// None where nothing can be mounted.
-    fn of(place: &Place) -> Option<Point> {
-        match &place.node {
-            Node::Ramdisk(inode) => Some(Point::new(&place.mount, inode)),
-            _ => None,
-        }
+    fn of(spot: &Spot) -> Option<Point> {
+        let (inode, name) = match (&spot.name, &spot.place.node) {
+            (Some(name), _) => (name.directory(), name.number() + 1),
+            (None, Node::Ramdisk(inode)) => (inode, 0),
+            _ => return None,
+        };
+        let inode = core::ptr::from_ref(&**inode).addr();
+        Some(Point { mount: spot.place.mount.address(), inode, name })
     }
 }
 
@@ -226,10 +280,10 @@ pub(crate) struct Mounts {
 }
 
 /// A mount that is to be made, and what it is to cover.
-pub(crate) type Planned = (Arc<Mount>, Place);
+pub(crate) type Planned = (Arc<Mount>, Spot);
 
 /// What was taken out of the table: to be dropped when the table is not held any more.
-pub(crate) type Detached = Vec<(Arc<Mount>, Option<Place>)>;
+pub(crate) type Detached = Vec<(Arc<Mount>, Option<Spot>)>;
 
 /// A mount with a number to sort by.
 pub(crate) struct Numbered {
@@ -263,7 +317,7 @@ pub(crate) struct Below {
     /// The place in the list of what it is mounted in; 0 for the first itself.
     pub(crate) parent: usize,
     /// What it covers there. None of the first, for which that does not matter.
-    pub(crate) over: Option<Node>,
+    pub(crate) over: Option<Spot>,
 }
 
 /// Whether [`Mounts::attach`] did it.
@@ -279,28 +333,28 @@ impl Mounts {
         Mounts { by_point: HashMap::with_hasher(FixedState::default()), next_number: 0 }
     }
 
-    /// What is mounted at `place`, or `place` itself.
+    /// What is mounted at `spot`, or the place itself.
     #[cold]
-    pub(crate) fn top(&self, mut place: Place) -> Place {
-        while place.is_covered()
-            && let Some(entry) = Point::of(&place).and_then(|point| self.by_point.get(&point))
+    pub(crate) fn top(&self, mut spot: Spot) -> Place {
+        while spot.place.is_covered()
+            && let Some(entry) = Point::of(&spot).and_then(|point| self.by_point.get(&point))
         {
             entry.mount.pass();
             let node = entry.mount.root.clone();
-            place = Place { mount: MountRef::from(&entry.mount), node };
+            spot = Spot::new(Place { mount: MountRef::from(&entry.mount), node });
         }
-        place
+        spot.place
     }
 
     /// Mounts all that is planned, or nothing. The first is what others are mounted in; who calls
-    /// has its place [covered](anchorite_fs::Inode::cover).
+    /// has its spot [covered](Spot::cover).
     ///
     /// # Errors
     /// ENOENT if the place is in no tree; ENOSPC; ENOMEM.
     #[cold]
     pub(crate) fn attach(&mut self, planned: &[Planned]) -> Result<Attached> {
         let Some((_, first)) = planned.first() else { return Ok(Attached::Yes) };
-        if !first.mount.is_attached() {
+        if !first.place.mount.is_attached() {
             return Err(Errno::ENOENT);
         }
         if Point::of(first).is_some_and(|point| self.by_point.contains_key(&point)) {
@@ -332,18 +386,18 @@ impl Mounts {
     pub(crate) fn move_to(
         &mut self,
         mount: &Arc<Mount>,
-        over: &Place,
-    ) -> Result<(Attached, Option<Place>)> {
+        over: &Spot,
+    ) -> Result<(Attached, Option<Spot>)> {
         let former = mount.covers().ok_or(Errno::EINVAL)?;
-        if !over.mount.is_attached() {
+        if !over.place.mount.is_attached() {
             return Err(Errno::ENOENT);
         }
-        let mut above = over.mount.clone();
+        let mut above = over.place.mount.clone();
         while let MountRef::Further(this) = &above {
             if Arc::ptr_eq(this, mount) {
                 return Err(Errno::ELOOP);
             }
-            above = this.covers().map_or(MountRef::First, |place| place.mount);
+            above = this.covers().map_or(MountRef::First, |spot| spot.place.mount);
         }
         if Point::of(over).is_some_and(|point| self.by_point.contains_key(&point)) {
             return Ok((Attached::Covered, Some(former)));
@@ -412,7 +466,7 @@ impl Mounts {
             let first = by_parent.partition_point(|other| other.number < parent);
             let inside = by_parent[first..].iter().take_while(|other| other.number == parent);
             for Numbered { mount, .. } in inside {
-                let over = mount.covers().map(|place| place.node);
+                let over = mount.covers();
                 found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 let mount = MountRef::from(mount);
                 found.push(Below { mount, parent: next, over });
@@ -446,14 +500,14 @@ impl Mounts {
 
     /// Mounts where there is room for it and nothing is mounted.
     #[cold]
-    fn attach_one(&mut self, mount: &Arc<Mount>, over: &Place) -> Result<()> {
-        let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
-        inode.count_mount()?;
+    fn attach_one(&mut self, mount: &Arc<Mount>, over: &Spot) -> Result<()> {
+        let Node::Ramdisk(inode) = &over.place.node else { return Err(Errno::EINVAL) };
+        let point = Point::of(over).ok_or(Errno::EINVAL)?;
+        inode.count_mount(over.name.as_ref())?;
         let number = self.next_number;
         self.next_number += 1;
-        self.by_point
-            .insert(Point::new(&over.mount, inode), Entry { mount: mount.clone(), number });
-        if let Some(parent) = over.mount.further() {
+        self.by_point.insert(point, Entry { mount: mount.clone(), number });
+        if let Some(parent) = over.place.mount.further() {
             parent.further.fetch_add(1, Ordering::Relaxed);
         }
         *mount.covers.lock() = Some(over.clone());
@@ -462,12 +516,12 @@ impl Mounts {
 
     /// Takes a mount away from what it covers, which is returned.
     #[cold]
-    fn detach_one(&mut self, mount: &Arc<Mount>, over: &Place) -> Option<Place> {
-        let Node::Ramdisk(inode) = &over.node else { return None };
+    fn detach_one(&mut self, mount: &Arc<Mount>, over: &Spot) -> Option<Spot> {
+        let Node::Ramdisk(inode) = &over.place.node else { return None };
         // The caller has another reference.
-        drop(self.by_point.remove(&Point::new(&over.mount, inode)));
-        inode.uncount_mount();
-        if let Some(parent) = over.mount.further() {
+        drop(Point::of(over).and_then(|point| self.by_point.remove(&point)));
+        inode.uncount_mount(over.name.as_ref());
+        if let Some(parent) = over.place.mount.further() {
             parent.further.fetch_sub(1, Ordering::Relaxed);
         }
         mount.covers.lock().take()

@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::{AtomicBool, Class, Mutex, Ordering};
-use anchorite_fs::{Access, InodeRef, PAGE_BYTES, Sink, Source};
+use anchorite_fs::{Access, InodeRef, PAGE_BYTES, Sink, Source, planted};
 use hashbrown::HashTable;
 
 use crate::{Errno, Platform, Result};
@@ -245,6 +245,10 @@ impl Pipe {
             let mut state = self.state.lock();
             if let Some(found) = look(&mut state) {
                 return Ok(found);
+            }
+            if planted!("sleeper_is_listed_late") {
+                drop(state);
+                state = self.state.lock();
             }
             state.watch(parking.thread)?;
             drop(state);

@@ -11,7 +11,7 @@ use anchorite_fs::sync::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
 };
 use anchorite_fs::{
-    Caller, Clock, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
+    Caller, Clock, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
 };
 
 use crate::abi;
@@ -24,7 +24,7 @@ use crate::limits::ResourceLimits;
 use crate::locks::Locks;
 use crate::mounts::file_system::{Content, FIRST, FileSystem, HOST, PIPES};
 use crate::mounts::options::MountFlags;
-use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned};
+use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned, Spot};
 use crate::node::{Files, Node};
 use crate::notify::Notify;
 use crate::pipe::Pipes;
@@ -80,9 +80,9 @@ pub struct System {
     pipe_files: Once<Arc<Mount>>,
     /// The program's arguments, each ended by NUL.
     program: Once<Vec<u8>>,
-    /// Directories of the ramdisk at `/` that are there for something to be mounted on, and
-    /// belong to nobody's tree.
-    made_to_be_covered: Once<Vec<InodeRef>>,
+    /// The numbers of directories of the ramdisk at `/` that are there for something to be mounted
+    /// on, and belong to nobody's tree.
+    made_to_be_covered: Once<Vec<InodeNo>>,
 }
 
 impl System {
@@ -176,7 +176,7 @@ impl System {
             let file_system = FileSystem::new(HOST, Content::Nothing, false);
             let source = try_bytes(HOST.name.as_bytes())?;
             let mount = Arc::try_new(Mount::new(Arc::try_new(file_system)?, root, source, flags))?;
-            self.attach(over, &mut |over| match over.node.is_not_directory() {
+            self.attach(Spot::new(over), &mut |over| match over.place.node.is_not_directory() {
                 true => Err(Errno::ENOTDIR),
                 false => one(&mount, over),
             })
@@ -192,18 +192,27 @@ impl System {
     #[cold]
     pub(crate) fn attach(
         &self,
-        over: Place,
-        plan: &mut dyn FnMut(Place) -> Result<Vec<Planned>>,
+        over: Spot,
+        plan: &mut dyn FnMut(Spot) -> Result<Vec<Planned>>,
     ) -> Result<()> {
         loop {
-            let over = self.top(over.clone());
-            let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
+            let over = self.spot_on_top(over.clone());
+            if !matches!(over.place.node, Node::Ramdisk(_)) {
+                return Err(Errno::EINVAL);
+            }
             let planned = plan(over.clone())?;
-            match inode.cover(|| self.mounts.write().attach(&planned))? {
+            match over.cover(|| self.mounts.write().attach(&planned))? {
                 Attached::Yes => return Ok(()),
                 Attached::Covered => {}
             }
         }
+    }
+
+    /// Where something is mounted that is to be at `spot`: there, or over what is mounted there.
+    #[cold]
+    pub(crate) fn spot_on_top(&self, spot: Spot) -> Spot {
+        let top = self.top_of(spot.clone());
+        if top.is(&spot.place) { spot } else { Spot::new(top) }
     }
 
     /// The file at the absolute path `path`, made a directory, with its parents, if missing.
@@ -269,7 +278,7 @@ impl System {
         for Numbered { mount, .. } in &mounts {
             hold(&mount.root)?;
             if let Some(over) = mount.covers() {
-                hold(&over.node)?;
+                hold(&over.place.node)?;
             }
         }
         let mut report = match self.first.file_system.ramdisk() {
@@ -364,14 +373,15 @@ impl System {
 
     /// Notes the directories that [`made_to_be_covered`](System::is_made_to_be_covered) is true
     /// of; once.
-    pub(crate) fn note_made_to_be_covered(&self, directories: Vec<InodeRef>) {
+    pub(crate) fn note_made_to_be_covered(&self, directories: Vec<InodeNo>) {
         self.made_to_be_covered.call_once(|| directories);
     }
 
     /// Whether it is a directory that is only there for something to be mounted on.
     pub(crate) fn is_made_to_be_covered(&self, inode: &InodeRef) -> bool {
         let made = self.made_to_be_covered.get().map_or(&[][..], Vec::as_slice);
-        made.iter().any(|made| Arc::ptr_eq(made, inode))
+        let is_first = |root: &Node| matches!(root, Node::Ramdisk(root) if root.is_beside(inode));
+        made.contains(&inode.number()) && is_first(&self.first.root)
     }
 
     /// What varies the hash of names.
@@ -492,15 +502,16 @@ impl System {
         drop(former); // outside the lock: it may be the last reference
     }
 
-    /// What is mounted at `place`, or `place` itself.
+    /// What is mounted at `place`, a directory or the root of a mount, or `place` itself.
     #[inline]
     pub(crate) fn top(&self, place: Place) -> Place {
-        if place.is_covered() { self.top_of_covered(place) } else { place }
+        if place.is_covered() { self.top_of(Spot::new(place)) } else { place }
     }
 
+    /// What is mounted at `spot`, or the place itself.
     #[cold]
-    fn top_of_covered(&self, place: Place) -> Place {
-        self.mounts.read().top(place)
+    pub(crate) fn top_of(&self, spot: Spot) -> Place {
+        self.mounts.read().top(spot)
     }
 
     /// A walk of `path`, a relative one from `at`: `openat(2)`.
@@ -619,7 +630,7 @@ impl Clock for System {
 ///
 /// # Errors
 /// ENOMEM.
-pub(crate) fn one(mount: &Arc<Mount>, over: Place) -> Result<Vec<Planned>> {
+pub(crate) fn one(mount: &Arc<Mount>, over: Spot) -> Result<Vec<Planned>> {
     let mut planned = Vec::new();
     planned.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
     planned.push((mount.clone(), over));

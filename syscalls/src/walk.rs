@@ -11,7 +11,7 @@ use core::ops::Deref;
 use anchorite_fs::sync::RwLockReadGuard;
 use anchorite_fs::{Access, Caller, EntryName, InodeRef, Sink};
 
-use crate::mounts::MountRef;
+use crate::mounts::{MountRef, Spot};
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::user::PATH_MAX;
@@ -240,13 +240,47 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// Those of [`reach_parent`](Walk::reach_parent); ENOTDIR if a slash follows what is no
     /// directory.
+    #[inline]
     pub(crate) fn finish(mut self, last_link: LastLink) -> Result<Place> {
+        match self.reach_end(last_link)? {
+            Some(place) => Ok(place),
+            None => Ok(self.place.into_place()),
+        }
+    }
+
+    /// As [`finish`](Walk::finish), for something to be mounted there: also tells by which name,
+    /// if the path did. None if the name leads elsewhere by now.
+    ///
+    /// # Errors
+    /// Those of [`finish`](Walk::finish).
+    #[cold]
+    pub(crate) fn finish_at_spot(mut self, last_link: LastLink) -> Result<Option<Spot>> {
+        let Some(place) = self.reach_end(last_link)? else {
+            return Ok(Some(Spot::new(self.place.into_place())));
+        };
+        let is_file = place.node.is_not_directory();
+        Ok(match self.last() {
+            Last::Name(name) if is_file && place.mount.is(&self.place.mount) => {
+                let spot = Spot::named(place, &self.place.node, name.bytes);
+                let is_elsewhere =
+                    spot.name.is_none() && matches!(spot.place.node, Node::Ramdisk(_));
+                (!is_elsewhere).then_some(spot)
+            }
+            _ => Some(Spot::new(place)),
+        })
+    }
+
+    /// Walks to the end, which it returns unless the walk is there; otherwise to its directory.
+    ///
+    /// # Errors
+    /// Those of [`finish`](Walk::finish).
+    fn reach_end(&mut self, last_link: LastLink) -> Result<Option<Place>> {
         loop {
             self.reach_parent()?;
             let name = match self.last() {
                 // What is no directory is where a link of proc led.
-                Last::Root | Last::Dot => return Ok(self.place.into_place()),
-                Last::DotDot => return self.up(),
+                Last::Root | Last::Dot => return Ok(None),
+                Last::DotDot => return self.up().map(Some),
                 Last::Name(name) => name,
             };
             let child = self.child(name)?;
@@ -255,7 +289,7 @@ impl<'a> Walk<'a> {
             } else if name.directory_only && child.node.is_not_directory() {
                 return Err(Errno::ENOTDIR);
             } else {
-                return Ok(child);
+                return Ok(Some(child));
             }
         }
     }
@@ -271,7 +305,17 @@ impl<'a> Walk<'a> {
             Node::Host(directory) => Node::Host(directory.child(self.caller, name)?),
             Node::Proc(directory) => Node::Proc(directory.find(self.system, self.caller, name)?),
         };
-        Ok(self.system.top(Place { mount: self.place.mount.clone(), node }))
+        Ok(self.cross(name.bytes, Place { mount: self.place.mount.clone(), node }))
+    }
+
+    /// What is mounted over `place`, to which `name` leads from where the walk is, or that itself.
+    #[inline]
+    pub(crate) fn cross(&self, name: &[u8], place: Place) -> Place {
+        if place.is_covered() {
+            self.system.top_of(Spot::named(place, &self.place.node, name))
+        } else {
+            place
+        }
     }
 
     /// Lets the walk go on where a symbolic link in last place points to.
@@ -423,7 +467,7 @@ impl System {
         let mut at = place.clone();
         while at.mount.begins_at(&at.node) {
             at = match at.mount.covers() {
-                Some(covered) if !is_root(&covered) => covered,
+                Some(covered) if !is_root(&covered.place) => covered.place,
                 _ => return Ok(self.top(place.clone())),
             };
         }

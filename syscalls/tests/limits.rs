@@ -105,6 +105,22 @@ fn descriptors_stop_at_their_limit() {
     assert_eq!(sys.dup(3), Ok(5));
 }
 
+/// What is open stays so when the limit is lowered below it, and select sees it. Once it looked at
+/// no descriptor from the limit on. Found by a random sequence beside the model.
+#[test]
+fn select_sees_descriptors_beyond_a_lowered_limit() {
+    let sys = system();
+    assert_eq!(sys.creat(b"/f", 0o644), Ok(3));
+    assert_eq!(sys.dup2(3, 6), Ok(6));
+    sys.setrlimit(libc::RLIMIT_NOFILE, limit(5, 10)).unwrap();
+    let now = Some(libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    let mut set = [1 << 6];
+    assert_eq!(sys.select(64, [Some(&mut set), None, None], now), Ok(1));
+    assert_eq!(set, [1 << 6]);
+    let mut closed = [1 << 8];
+    assert_eq!(sys.select(64, [Some(&mut closed), None, None], now), Err(Errno::EBADF));
+}
+
 #[test]
 fn limits_are_raised_by_root_alone() {
     let sys = system();

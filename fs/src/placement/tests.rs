@@ -102,9 +102,9 @@ fn a_directory_with_entries_is_not_replaced_but_stays() {
     assert!(Arc::ptr_eq(&again, &directory));
     assert_eq!(place(&file, b"x", What::Directory).err(), Some(Errno::ENOTDIR));
     assert_eq!(place(root, &[b'n'; 256], What::Directory).err(), Some(Errno::ENAMETOOLONG));
-    directory.count_mount().unwrap();
+    directory.count_mount(None).unwrap();
     assert_eq!(place(root, b"d", What::Directory).err(), Some(Errno::EBUSY));
-    directory.uncount_mount();
+    directory.uncount_mount(None);
     drop((file, directory, again));
     check(&ramdisk, 1, 2);
 }

@@ -11,7 +11,7 @@ use anchorite_archive::{
 use anchorite_syscalls::{Errno, ExportError, Limits, OnDamage, PreloadError, System, api};
 use arbitrary::Arbitrary;
 
-use crate::ground::{PAGE_BYTES, end, system};
+use crate::ground::{PAGE_BYTES, Way, end, system};
 
 /// What anything may become by decompression.
 const MOST_BYTES: u64 = 1 << 20;
@@ -192,9 +192,9 @@ fn preloaded(bytes: &[u8]) {
             let done = again.preload(b"/in", Box::new(archive.clone()), OnDamage::Stop);
             done.unwrap_or_else(|error| panic!("what was exported: {error}"));
             assert_eq!(exported(&again), Some(archive), "exported, preloaded and exported");
-            end(&again);
+            end(&again, Way::Open);
         }
-        end(&sys);
+        end(&sys, Way::Open);
     }
 }
 

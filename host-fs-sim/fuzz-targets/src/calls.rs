@@ -12,7 +12,7 @@ use std::fmt;
 use anchorite_syscalls::Errno;
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use crate::ground::{Memory, Tight, check_limits, end, system};
+use crate::ground::{Memory, Tight, Way, check_limits, end, system};
 use crate::path::Path;
 use table::CALLS;
 
@@ -166,6 +166,10 @@ enum Kind {
     Words,
     /// The name of an extended attribute.
     Xattr,
+    /// One of these strings.
+    Text(&'static [&'static [u8]]),
+    /// Flags of `mount(2)`: mostly one of these.
+    MountFlags(&'static [u64]),
     /// A `struct flock`.
     Lock,
     /// Descriptors, and what of them is asked for.
@@ -217,6 +221,15 @@ impl Kind {
                 Word::Text(Path(table::XATTRS[usize::from(odd) % table::XATTRS.len()].to_vec()))
             }
             Kind::Xattr => Word::TextAtEnd(u.arbitrary()?, u.arbitrary()?),
+            Kind::Text(known) if odd < 220 => {
+                Word::Text(Path(known[usize::from(odd) % known.len()].to_vec()))
+            }
+            Kind::Text(_) => Word::TextAtEnd(u.arbitrary()?, u.arbitrary()?),
+            Kind::MountFlags(known) => {
+                let chosen = known[usize::from(odd) % known.len()];
+                let more = if odd < 200 { 0 } else { u.arbitrary::<u32>()? };
+                Word::Plain(chosen | u64::from(more))
+            }
             Kind::Lock => {
                 let [start, len, whence] = u.arbitrary::<[u8; 3]>()?;
                 // The types that there are and one more, mostly from the start, and few bytes.
@@ -249,11 +262,20 @@ pub fn run(input: Input) {
     let memory = Memory::new();
     let typed = b"typed\n".repeat(20);
     let system = system(memory.ranges().to_vec(), typed, input.limits.into());
+    // Where there is room for it.
+    match system.furnish() {
+        Ok(()) | Err(Errno::ENOSPC) => {}
+        Err(errno) => panic!("/dev and /proc: {errno:?}"),
+    }
+    let mut way = Way::Open;
     for call in &input.calls {
         let mut addresses = Addresses { memory: &memory, used: 0 };
         let words = call.words.each_ref().map(|word| addresses.of(word));
         let no_time = addresses.put(&[0; 16]) as u64;
         let (number, words) = without_waiting(call.number, words, no_time);
+        if number == libc::SYS_chroot {
+            way = Way::MayBeLost;
+        }
         let done = system.syscall(number, words);
         if done < 0 {
             let known = u16::try_from(-done).is_ok_and(|raw| raw < 4096);
@@ -266,7 +288,7 @@ pub fn run(input: Input) {
         }
         check_limits(&system);
     }
-    end(&system);
+    end(&system, way);
 }
 
 /// A call as one that does not wait: nobody is there to wake it. `no_time` is where a time is that
@@ -276,6 +298,13 @@ fn without_waiting(number: i64, mut words: [u64; 6], no_time: u64) -> (i64, [u64
     let to_socket = u64::from(libc::S_IFIFO ^ libc::S_IFSOCK);
     let nonblock = libc::O_NONBLOCK as u64;
     match number {
+        // A pipe can be opened by its descriptor's name.
+        libc::SYS_open => words[1] |= nonblock,
+        libc::SYS_openat => words[2] |= nonblock,
+        libc::SYS_creat => {
+            let flags = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
+            return (libc::SYS_open, [words[0], flags as u64 | nonblock, words[1], 0, 0, 0]);
+        }
         libc::SYS_pipe => return (libc::SYS_pipe2, [words[0], nonblock, 0, 0, 0, 0]),
         libc::SYS_pipe2 => words[1] |= nonblock,
         libc::SYS_inotify_init => return (libc::SYS_inotify_init1, [nonblock, 0, 0, 0, 0, 0]),

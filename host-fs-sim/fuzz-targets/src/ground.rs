@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anchorite_syscalls::{Errno, Limits, Result, System, api};
 use arbitrary::Arbitrary;
+use host_fs_sim::campaign::unmount_all;
 use host_fs_sim::worlds::TestPlatform;
 
 /// Bytes of a page of file data.
@@ -42,16 +43,29 @@ pub fn check_limits(system: &System) {
     assert!(usage.inodes <= usage.limits.inodes, "{usage:?}");
 }
 
-/// Checks what a sequence of calls left; then ends the program's hold on its files and
+/// Whether a process can always be brought back to the root of its tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Yes: nothing it did can have cut it off.
+    Open,
+    /// It has changed its root, and may have lost what is above.
+    MayBeLost,
+}
+
+/// Checks what a sequence of calls left; then ends the program's hold on its files, unmounts and
 /// removes them all: nothing may be left.
-pub fn end(system: &System) {
+pub fn end(system: &System, way: Way) {
     check_limits(system);
     check(system);
     if become_root(system).is_err() {
         // Nobody can remove what others own, once root is given up for good.
         return;
     }
-    system.chdir(b"/").expect("the root is there");
+    match unmount_all(system) {
+        Ok(()) => {}
+        Err(_) if way == Way::MayBeLost => return,
+        Err(errno) => panic!("the mounts cannot be taken away: {errno:?}"),
+    }
     system.close_range(0, u32::MAX, 0).expect("descriptors can be closed");
     let most = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
     system.setrlimit(libc::RLIMIT_NOFILE, most).expect("root may raise a limit");

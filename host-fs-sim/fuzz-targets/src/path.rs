@@ -11,6 +11,16 @@ pub struct Path(pub Vec<u8>);
 /// Components that most paths are made of.
 const NAMES: [&[u8]; 14] =
     [b"a", b"b", b"c", b"d", b"a", b"b", b"c", b"d", b".", b"..", b"..", b"", b"...", b"\xff\n"];
+/// Paths of `/dev` and `/proc`.
+#[rustfmt::skip]
+const FURNISHED: [&[u8]; 28] = [
+    b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/urandom", b"/dev/tty", b"/dev/fd/3",
+    b"/dev/stdin", b"/dev", b"/proc", b"/proc/self/fd", b"/proc/self/fd/3", b"/proc/self/fd/4",
+    b"/proc/self/fd/5", b"/proc/self/fd/6", b"/proc/self/cwd", b"/proc/self/root",
+    b"/proc/self/exe", b"/proc/self/mounts", b"/proc/self/status", b"/proc/self/stat",
+    b"/proc/1", b"/proc/meminfo", b"/proc/cpuinfo", b"/proc/filesystems", b"/proc/uptime",
+    b"/proc/self/cmdline", b"/proc/mounts", b"/proc/2",
+];
 /// How many components paths have.
 const COUNTS: [usize; 16] = [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 7, 0];
 
@@ -38,6 +48,10 @@ impl<'a> Arbitrary<'a> for Path {
                     let times = 39 + usize::from(component - 240);
                     path.extend_from_slice(&b"a/".repeat(times));
                 }
+                // What a program is given: devices, and itself.
+                244 => path.extend_from_slice(
+                    FURNISHED[usize::from(u.arbitrary::<u8>()?) % FURNISHED.len()],
+                ),
                 // What the input has: NULs and slashes, too.
                 _ => path.extend_from_slice(u.bytes(usize::from(component - 240).min(u.len()))?),
             }

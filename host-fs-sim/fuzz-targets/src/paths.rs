@@ -5,7 +5,7 @@
 use anchorite_syscalls::{Errno, Result, System};
 use arbitrary::Arbitrary;
 
-use crate::ground::{Tight, check_limits, end, system};
+use crate::ground::{Tight, Way, check_limits, end, system};
 use crate::path::Path;
 
 /// Steps of one input, at most.
@@ -43,7 +43,7 @@ pub fn run(input: Input) {
         step.run(&system);
         check_limits(&system);
     }
-    end(&system);
+    end(&system, Way::Open);
 }
 
 impl Step {

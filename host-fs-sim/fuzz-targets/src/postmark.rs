@@ -12,7 +12,7 @@ use anchorite_postmark::{Calls, Stat};
 use anchorite_syscalls::{Limits, Result, System};
 use arbitrary::Arbitrary;
 
-use crate::ground::{PAGE_BYTES, end, system};
+use crate::ground::{PAGE_BYTES, Way, end, system};
 
 /// Calls that one benchmark makes, at most.
 const MOST_CALLS: u32 = 600;
@@ -87,7 +87,7 @@ pub fn run(input: Input<'_>) {
         Err(reason) if reason.is::<OutOfCalls>() => {}
         Err(reason) => resume_unwind(reason),
     }
-    end(&system);
+    end(&system, Way::Open);
 }
 
 /// `text` with each `run` turned into a `show`.

@@ -36,6 +36,7 @@ pub const PLANTS: &[(&str, Model, &str)] = &[
     ("limit_is_checked_apart", Model::Shuttle, "last_page_is_given_once"),
     ("last_reference_unordered", Model::Loom, "last_references"),
     ("closed_descriptor_keeps_locks", Model::Shuttle, "process_locks_against_close"),
+    ("sleeper_is_listed_late", Model::Shuttle, "reader_waits_for_what_is_written"),
     ("users_are_not_waited_for", Model::Shuttle, "what_is_published_is_withdrawn"),
 ];
 

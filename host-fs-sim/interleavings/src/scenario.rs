@@ -8,7 +8,7 @@ use anchorite_programs::posix::methods::{Methods, entries};
 use anchorite_programs::posix::script::outcome;
 use anchorite_syscalls::{Errno, Limits, System};
 
-use crate::ground::{ROOMY, system};
+use crate::ground::{ROOMY, be_thread, system};
 
 /// The scenarios that are written down.
 const TEXT: &str = include_str!("scenarios.txt");
@@ -22,9 +22,13 @@ pub struct Scenario {
     pub name: String,
     limits: Limits,
     weak: bool,
+    /// Whether calls wait for those of others, so that they cannot be done one after another.
+    waits: bool,
     setup: Vec<String>,
     /// The calls of each thread.
     pub threads: Vec<Vec<String>>,
+    /// Where calls wait: what each call may return.
+    expected: Vec<Vec<Vec<String>>>,
 }
 
 /// A call, done: what it returned, and when.
@@ -72,12 +76,16 @@ impl Scenario {
     fn parse(text: &str) -> Scenario {
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let mut heading = lines.next().unwrap_or_default().split(' ');
+        let name = heading.next().unwrap_or_default().to_owned();
+        let kind = heading.next();
         let mut scenario = Scenario {
-            name: heading.next().unwrap_or_default().to_owned(),
+            name,
             limits: ROOMY,
-            weak: heading.next() == Some("weak"),
+            weak: kind == Some("weak"),
+            waits: kind == Some("waits"),
             setup: Vec::new(),
             threads: Vec::new(),
+            expected: Vec::new(),
         };
         for line in lines {
             if let Some(limits) = line.strip_prefix("limits ") {
@@ -86,6 +94,15 @@ impl Scenario {
                 scenario.limits = Limits { size_bytes: 4096 * next(), inodes: next() };
             } else if line == "thread" {
                 scenario.threads.push(Vec::new());
+                scenario.expected.push(Vec::new());
+            } else if let (true, Some(calls), Some(expected), Some((call, outcomes))) = (
+                scenario.waits,
+                scenario.threads.last_mut(),
+                scenario.expected.last_mut(),
+                line.rsplit_once(" = "),
+            ) {
+                calls.push(call.to_owned());
+                expected.push(outcomes.split(" | ").map(str::to_owned).collect());
             } else {
                 let calls = scenario.threads.last_mut().unwrap_or(&mut scenario.setup);
                 calls.push(line.to_owned());
@@ -149,6 +166,8 @@ impl Scenario {
             name: format!("{RANDOM}{seed}"),
             limits: ROOMY,
             weak: false,
+            waits: false,
+            expected: Vec::new(),
             setup: setup.map(str::to_owned).to_vec(),
             threads: lens.map(|len| (0..len).map(|_| call()).collect()).to_vec(),
         }
@@ -168,6 +187,7 @@ impl Scenario {
 
     /// Does the calls of a thread.
     pub fn call(&self, system: &System, thread: usize, clock: &AtomicU64) -> Vec<Done> {
+        be_thread(thread as u32 + 1);
         let mut caller = Caller::new(system);
         let calls = self.threads[thread].iter();
         let done = calls.map(|call| {
@@ -178,9 +198,12 @@ impl Scenario {
         done.collect()
     }
 
-    /// Does the calls in each order, one after another.
+    /// Does the calls in each order, one after another; none where they wait for others.
     pub fn orders(&self) -> Orders {
         let mut orders = Vec::new();
+        if self.waits {
+            return Orders(orders);
+        }
         let mut unfinished = vec![Vec::new()];
         while let Some(order) = unfinished.pop() {
             let is_left = |&thread: &usize| {
@@ -212,6 +235,9 @@ impl Scenario {
     /// Asserts that some order explains what the threads' calls did, and that what they
     /// left is sound. Returns what they returned and left, told.
     pub fn judge(&self, orders: &Orders, system: &System, done: &[Vec<Done>]) -> String {
+        if self.waits {
+            return self.judge_waiting(system, done);
+        }
         let left = left(system);
         let explains = |explanation: &&Explanation| {
             explanation.left == left
@@ -224,6 +250,21 @@ impl Scenario {
         assert!(self.weak || found.is_some(), "{}", self.told(orders, done, &left));
         let outcomes = done.iter().flatten().map(|done| format!("{}\n", done.outcome));
         outcomes.chain([left]).collect()
+    }
+
+    /// As [`judge`](Scenario::judge), by what each call may return.
+    fn judge_waiting(&self, system: &System, done: &[Vec<Done>]) -> String {
+        let mut told = String::new();
+        for ((calls, expected), done) in self.threads.iter().zip(&self.expected).zip(done) {
+            for ((call, expected), Done { outcome, .. }) in calls.iter().zip(expected).zip(done) {
+                let _ = writeln!(told, "{call} = {outcome}");
+                let is_right = expected.contains(outcome);
+                assert!(is_right, "{}: {call} = {outcome}, not {expected:?}", self.name);
+            }
+        }
+        let report = system.check().expect("there is memory to check with");
+        assert!(report.problems.is_empty(), "System::check: {:?}", report.problems);
+        told
     }
 
     fn told(&self, orders: &Orders, done: &[Vec<Done>], left: &str) -> String {
@@ -288,13 +329,13 @@ fn left(system: &System) -> String {
     assert!(report.problems.is_empty(), "System::check: {:?}", report.problems);
     let mut text = String::new();
     // Inodes by number, as they are found: numbers differ from order to order.
-    let mut known: HashMap<u64, usize> = HashMap::new();
+    let mut known: HashMap<(u64, u64), usize> = HashMap::new();
     let mut open: Vec<String> = Vec::new();
     let mut paths = vec!["/".to_owned()];
     while let Some(path) = paths.pop() {
         let stat = system.lstat(path.as_bytes()).expect("what is listed is there");
         let count = known.len();
-        let inode = *known.entry(stat.st_ino).or_insert(count);
+        let inode = *known.entry((stat.st_dev, stat.st_ino)).or_insert(count);
         let _ = write!(text, "  {path} #{inode} {}", attributes(&stat));
         if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
             let mut names = list(system, path.as_bytes(), 4096);
@@ -321,7 +362,9 @@ fn left(system: &System) -> String {
             libc::S_IFDIR => String::new(),
             _ => format!("at {at} {}", content(system, fd)),
         };
-        let inode = known.get(&stat.st_ino).map_or("no name".to_owned(), |at| format!("#{at}"));
+        let inode = known
+            .get(&(stat.st_dev, stat.st_ino))
+            .map_or("no name".to_owned(), |at| format!("#{at}"));
         open.push(format!("  open {inode} {} {file}\n", attributes(&stat)));
     }
     open.sort();

@@ -68,6 +68,8 @@ pub struct Judge {
     against: Against,
     /// The devices and numbers of the files of which fallocate took ranges.
     allocated: HashSet<(u64, u64)>,
+    /// Those of the files, no directories, that were bound.
+    bound: HashSet<(u64, u64)>,
     /// Whether there is another root directory.
     has_other_root: bool,
 }
@@ -84,7 +86,7 @@ pub enum Objection {
 impl Judge {
     /// At a sequence's start.
     pub fn new(against: Against) -> Judge {
-        Judge { against, allocated: HashSet::new(), has_other_root: false }
+        Judge { against, allocated: HashSet::new(), bound: HashSet::new(), has_other_root: false }
     }
 
     /// Remembers that a statement is done next.
@@ -93,7 +95,13 @@ impl Judge {
             && !punches(statement)
             && let Some(stat) = stat(ours, &statement.arguments[..1])
         {
-            self.allocated.insert((stat.st_dev, stat.st_ino));
+            self.allocated.insert(id(&stat));
+        }
+        if statement.name == "mount"
+            && let Some(stat) = stat(ours, &statement.arguments[..1])
+            && stat.st_mode & S_IFMT != S_IFDIR
+        {
+            self.bound.insert(id(&stat));
         }
         self.has_other_root |= statement.name == "chroot";
     }
@@ -115,7 +123,7 @@ impl Judge {
     /// Whether a statement would leave the process in a tree that it cannot leave again, and
     /// so cannot be cleared.
     fn strands(&self, ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
-        let is_first = |stat: libc::stat| (stat.st_dev, stat.st_ino) == FIRST_ROOT;
+        let is_first = |stat: libc::stat| id(&stat) == FIRST_ROOT;
         let is_stranded = match &*statement.name {
             "umount2" => {
                 word(statement, 1) as i32 & libc::MNT_DETACH != 0
@@ -132,6 +140,18 @@ impl Judge {
             "chroot" => {
                 let here = ours.call("getcwd", &[Value::Room(PATH_MAX)]);
                 !matches!(here, Some(Reply::Data(path)) if path.starts_with(b"/"))
+            }
+            // Nothing can be mounted over a root that was removed.
+            "rmdir" | "unlinkat" | "rename" | "renameat" | "renameat2" if self.has_other_root => {
+                let root = stat(ours, &[Value::Text(b"/".to_vec())]).map(|stat| id(&stat));
+                let mut is_root = |named: &[Value]| {
+                    root.is_some() && stat_at(ours, named, 0).map(|stat| id(&stat)) == root
+                };
+                match (&*statement.name, &statement.arguments[..]) {
+                    ("rename", [_, new]) => is_root(std::slice::from_ref(new)),
+                    ("renameat" | "renameat2", [_, _, new @ ..]) => is_root(&new[..2]),
+                    (_, named) => is_root(&named[..named.len().min(2)]),
+                }
             }
             _ => false,
         };
@@ -157,9 +177,8 @@ impl Judge {
         let met = match &*statement.name {
             "mount" => {
                 let covered = stat(ours, &statement.arguments[1..2]);
-                let has_names = covered
-                    .is_some_and(|stat| stat.st_mode & S_IFMT != S_IFDIR && stat.st_nlink > 1);
-                (has_names, deviations::MOUNTS_COVER_FILES)
+                let is_met = covered.is_some_and(|stat| self.bound.contains(&id(&stat)));
+                (is_met, deviations::MOUNTS_OVER_MOUNTED_FILES)
             }
             // Looking marks links that are followed: only what the call follows, too.
             "truncate" if word(1) >= 0 => {
@@ -173,10 +192,7 @@ impl Judge {
                 if stat.st_size > i64::MAX - 2 * PAGE_BYTES as i64 {
                     return Some(deviations::THE_LAST_PAGES_ARE_SOUGHT);
                 }
-                (
-                    self.allocated.contains(&(stat.st_dev, stat.st_ino)),
-                    deviations::ALLOCATED_RANGES_ARE_DATA,
-                )
+                (self.allocated.contains(&id(&stat)), deviations::ALLOCATED_RANGES_ARE_DATA)
             }
             "fallocate" => (frees_last_page(ours, statement), deviations::HOLES_FREE_THE_LAST_PAGE),
             "newfstatat" | "statx" => {
@@ -207,13 +223,23 @@ impl Judge {
 fn apart_from_linux(ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
     let word = |at: usize| word(statement, at);
     let name = &*statement.name;
-    let goes = name.starts_with("rename") || name.ends_with("chdir");
+    let goes = name.starts_with("rename")
+        || name.ends_with("chdir")
+        || matches!(name, "mount" | "umount2" | "chroot");
     if goes && !statement.watched.is_empty() {
         return Some("what is watched may be another file afterwards, made in the same tick");
     }
     let resource = if name == "prlimit64" { word(1) } else { word(0) };
     if PROCESS_LIMITS.contains(&name) && (resource as u32) < RESOURCES {
         return Some("the limits are those of the process that runs the campaign");
+    }
+    if name == "mount"
+        && word(3) as u64 & libc::MS_MOVE != 0
+        && stat(ours, &statement.arguments[..1]).is_some_and(|stat| id(&stat) == FIRST_ROOT)
+    {
+        return Some(
+            "here nothing is below the first mount; on Linux the first file system of all",
+        );
     }
     if name == "statvfs" {
         return Some("how much room there is differs");
@@ -505,8 +531,8 @@ fn lists(ours: &mut dyn World, statement: &Statement) -> Option<&'static str> {
 
 /// Whether a statement is about mounts.
 fn mounts(statement: &Statement) -> Option<&'static str> {
-    let mounts = ["mount", "umount2", "chroot", "statvfs"].contains(&&*statement.name);
-    mounts.then_some("the model has one file system, and one root")
+    let mounts = ["mount", "umount2", "statvfs"].contains(&&*statement.name);
+    mounts.then_some("the model has one file system")
 }
 
 /// Why a statement cannot be done by a method.
@@ -652,6 +678,11 @@ fn parent(ours: &mut dyn World, named: &[Value]) -> Option<libc::stat> {
         None => b".".to_vec(),
     };
     stat_at(ours, &[at, Value::Text(parent)], 0)
+}
+
+/// Which file it is: device and number.
+fn id(stat: &libc::stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
 }
 
 /// As whom a process acts, and as whom it accesses files.

@@ -54,7 +54,7 @@ const TICK: i64 = 1_000_000;
 /// Those of the texts of rows that are about what a model does not have, and what that is.
 pub const BEYOND: [(&str, &str); 3] = [
     ("devices", "the model has no devices"),
-    ("mounts", "the model has one file system, and one root"),
+    ("mounts", "the model has one file system"),
     ("proc", "the model has no /proc"),
 ];
 
@@ -75,6 +75,7 @@ pub struct Model {
     tree: Tree,
     identity: Identity,
     umask: u32,
+    root: Id,
     working_directory: Id,
     descriptors: Descriptors,
     pipes: Pipes,
@@ -105,11 +106,14 @@ impl Model {
             descriptors.open(fd, Description::new(Object::Console, flags), false);
         }
         let mut tree = Tree::new(limits, now);
+        // The root directory, and the working directory.
+        tree.pin(ROOT);
         tree.pin(ROOT);
         Model {
             tree,
             identity: Identity::root(),
             umask: 0o22,
+            root: ROOT,
             working_directory: ROOT,
             descriptors,
             pipes: Pipes::new(),
@@ -139,7 +143,7 @@ impl Model {
     fn walk(&mut self, at: i32, path: &[u8]) -> Result<Walk, Errno> {
         check_path(path)?;
         let from = if path.starts_with(b"/") {
-            ROOT
+            self.root
         } else if at == libc::AT_FDCWD {
             self.working_directory
         } else {
@@ -148,7 +152,7 @@ impl Model {
                 _ => return Err(Errno::ENOTDIR),
             }
         };
-        Ok(Walk::new(from, path))
+        Ok(Walk::new(self.root, from, path))
     }
 
     /// Walks to the directory of the last component; returns both.

@@ -3,7 +3,7 @@
 use anchorite_syscalls::Errno;
 
 use super::permission::{EXECUTE, Who};
-use super::tree::{Id, Kind, ROOT, Time, Tree};
+use super::tree::{Id, Kind, Time, Tree};
 
 /// Bytes in the longest path, with its NUL.
 pub const PATH_MAX: usize = 4096;
@@ -43,6 +43,8 @@ pub enum LastLink {
 pub struct Walk {
     /// The directory that it has come to.
     pub at: Id,
+    /// The root directory.
+    root: Id,
     /// What is left of the path.
     rest: Vec<u8>,
     links: u32,
@@ -61,10 +63,19 @@ pub fn check_path(path: &[u8]) -> Result<(), Errno> {
 }
 
 impl Walk {
-    /// A walk of `path` from the directory `from`; from the root for an absolute path.
-    pub fn new(from: Id, path: &[u8]) -> Walk {
-        let at = if path.starts_with(b"/") { ROOT } else { from };
-        Walk { at, rest: path.to_vec(), links: 0 }
+    /// A walk of `path` from the directory `from`; from `root` for an absolute path.
+    pub fn new(root: Id, from: Id, path: &[u8]) -> Walk {
+        let at = if path.starts_with(b"/") { root } else { from };
+        Walk { at, root, rest: path.to_vec(), links: 0 }
+    }
+
+    /// Where `..` leads; nothing is above the root.
+    ///
+    /// # Errors
+    /// ENOTDIR.
+    pub fn above(&self, tree: &Tree) -> Result<Id, Errno> {
+        let parent = tree.get(self.at).directory()?.parent;
+        Ok(if self.at == self.root { self.root } else { parent })
     }
 
     /// Walks to the directory of the last component, which is returned. All directories on
@@ -91,7 +102,7 @@ impl Walk {
             }
             match &name[..] {
                 b"." => {}
-                b".." => self.at = tree.get(self.at).directory()?.parent,
+                b".." => self.at = self.above(tree)?,
                 name => {
                     let child = tree.lookup(self.at, name)?;
                     if tree.get(child).is_link() {
@@ -121,7 +132,7 @@ impl Walk {
         let len = self.rest.iter().take_while(|byte| **byte != b'/').count();
         self.rest.splice(..len, target.iter().copied());
         if target.starts_with(b"/") {
-            self.at = ROOT;
+            self.at = self.root;
         }
         Ok(())
     }
@@ -141,7 +152,7 @@ impl Walk {
             let (name, slash) = match self.reach_last(tree, who, now)? {
                 Last::Name { name, slash } => (name, slash),
                 Last::Dot | Last::Root => return Ok(self.at),
-                Last::DotDot => return Ok(tree.get(self.at).directory()?.parent),
+                Last::DotDot => return self.above(tree),
             };
             let child = tree.lookup(self.at, &name)?;
             if tree.get(child).is_link() && (slash || last_link == LastLink::Follow) {

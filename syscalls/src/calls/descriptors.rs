@@ -368,7 +368,7 @@ impl System {
                     OpenedOrLink::Link(link) if follow => walk.follow(&link)?,
                     OpenedOrLink::Link(_) => return Err(Errno::ELOOP),
                     OpenedOrLink::Covered(node) => {
-                        let place = self.top(Place { mount, node });
+                        let place = walk.cross(name.bytes, Place { mount, node });
                         let is_directory = place.node.file_type() == Some(FileType::Directory);
                         return if is_directory { Err(Errno::EISDIR) } else { open(place) };
                     }

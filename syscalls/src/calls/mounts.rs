@@ -8,7 +8,7 @@ use anchorite_fs::{Access, Caller, FileType, Inode};
 use crate::calls::working_directory::{BackwardPath, Reached};
 use crate::mounts::file_system::{FileSystem, Making};
 use crate::mounts::options::{Data, MountFlags};
-use crate::mounts::{Attached, Below, Detached, Mount, MountRef, Numbered};
+use crate::mounts::{Attached, Below, Detached, Mount, MountRef, Numbered, Spot};
 use crate::node::{Files, Node};
 use crate::system::{System, one};
 use crate::walk::{LastLink, Path, Place};
@@ -56,27 +56,29 @@ impl System {
         let flags = if flags & MAGIC_MASK == MAGIC { flags & !MAGIC_MASK } else { flags };
         let data = Data(data.unwrap_or_default());
         self.as_caller(|caller| {
-            let at = self.place_at(caller, libc::AT_FDCWD, target, LastLink::Follow, 0)?;
+            let spot = self.spot_at(caller, target)?;
             if flags & MS_NOUSER != 0 {
                 return Err(Errno::EINVAL);
             }
             if !privileged {
                 return Err(Errno::EPERM);
             }
+            let spot = self.named(caller, spot)?;
+            let at = &spot.place;
             if flags & libc::MS_REMOUNT != 0 {
-                self.remount(&at, flags, data)
+                self.remount(at, flags, data)
             } else if flags & libc::MS_BIND != 0 {
-                self.bind(caller, source, at, flags & libc::MS_REC != 0, None)
+                self.bind(caller, source, spot, flags & libc::MS_REC != 0, None)
             } else if flags & PROPAGATION != 0 {
                 let told = flags & (PROPAGATION | !(libc::MS_REC | libc::MS_SILENT));
                 match told {
-                    libc::MS_PRIVATE | libc::MS_SLAVE if is_mounted(&at) => Ok(()),
+                    libc::MS_PRIVATE | libc::MS_SLAVE if is_mounted(at) => Ok(()),
                     _ => Err(Errno::EINVAL),
                 }
             } else if flags & libc::MS_MOVE != 0 {
-                self.move_mount(caller, source, at)
+                self.move_mount(caller, source, &spot)
             } else {
-                self.mount_new(caller, source, at, kind.ok_or(Errno::EINVAL)?, flags, data)
+                self.mount_new(caller, source, spot, kind.ok_or(Errno::EINVAL)?, flags, data)
             }
         })
     }
@@ -206,13 +208,45 @@ impl System {
         put(text, b" 0 0\n")
     }
 
+    /// What `path` leads to, for something to be mounted there.
+    ///
+    /// # Errors
+    /// Those of the path.
+    #[cold]
+    fn spot_at(&self, caller: &Caller<'_>, path: &[u8]) -> Result<Spot> {
+        loop {
+            let walk = self.walk(caller, libc::AT_FDCWD, Path::new(path)?)?;
+            if let Some(spot) = walk.finish_at_spot(LastLink::Follow)? {
+                return Ok(spot);
+            }
+        }
+    }
+
+    /// Finds a name of a file that a link of proc led to: any, as nobody told one.
+    ///
+    /// # Errors
+    /// ENOENT for a file without a name; ENAMETOOLONG, ENOMEM.
+    #[cold]
+    fn named(&self, caller: &Caller<'_>, spot: Spot) -> Result<Spot> {
+        let Node::Ramdisk(inode) = &spot.place.node else { return Ok(spot) };
+        if inode.is_directory() || spot.name.is_some() || is_mounted(&spot.place) {
+            return Ok(spot);
+        }
+        let inode = inode.clone();
+        let mut name = BackwardPath::new();
+        let directory = self.directory_of(caller, &spot.place.mount, &inode, &mut name)?;
+        let directory = directory.ok_or(Errno::ENOENT)?;
+        let spot = Spot::named(spot.place, &directory.node, name.last());
+        if spot.name.is_none() { Err(Errno::ENOENT) } else { Ok(spot) }
+    }
+
     /// Mounts a new file system of the kind `kind` at `at`.
     #[cold]
     pub(crate) fn mount_new(
         &self,
         caller: &Caller<'_>,
         source: Option<&[u8]>,
-        at: Place,
+        at: Spot,
         kind: &[u8],
         flags: u64,
         data: Data<'_>,
@@ -222,7 +256,9 @@ impl System {
         let source = try_bytes(source.unwrap_or(b"none"))?;
         let mount = Mount::new(file_system, root, source, MountFlags::of(flags));
         let mount = Arc::try_new(mount)?;
-        self.attach(at, &mut |over| match is_directory(&mount.root)? == is_directory(&over.node)? {
+        self.attach(at, &mut |over| match is_directory(&mount.root)?
+            == is_directory(&over.place.node)?
+        {
             true => one(&mount, over),
             false => Err(Errno::ENOTDIR),
         })
@@ -234,14 +270,14 @@ impl System {
         &self,
         caller: &Caller<'_>,
         source: Option<&[u8]>,
-        at: Place,
+        at: Spot,
         is_recursive: bool,
         flags: Option<MountFlags>,
     ) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
         let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
         let from = from.finish(LastLink::Follow)?;
-        if !at.mount.is_attached() {
+        if !at.place.mount.is_attached() {
             return Err(Errno::ENOENT);
         }
         if !from.mount.is_attached() {
@@ -254,7 +290,7 @@ impl System {
             Arc::try_new(Mount::new(file_system, root.clone(), source, mount.flags()))
         };
         self.attach(at, &mut |over| {
-            if is_of_directory != is_directory(&over.node)? {
+            if is_of_directory != is_directory(&over.place.node)? {
                 return Err(Errno::ENOTDIR);
             }
             let first = copy(&from.mount, &from.node)?;
@@ -274,12 +310,13 @@ impl System {
             copies.try_reserve_exact(all.len()).map_err(|_| Errno::ENOMEM)?;
             copies.push(Some(0));
             for Below { mount, parent, over } in &all[1..] {
-                let is_in = |over: &Node| *parent > 0 || is_below(over, &from.node);
+                let is_in = |over: &Spot| *parent > 0 || over.is_in(&from.node);
                 let its_copy = match (over, copies[*parent]) {
                     (Some(over), Some(parent)) if is_in(over) => {
                         let copied = copy(mount, &self.mount_of(mount).root)?;
                         let parent = MountRef::from(&planned[parent].0);
-                        planned.push((copied, Place { mount: parent, node: over.clone() }));
+                        let place = Place { mount: parent, node: over.place.node.clone() };
+                        planned.push((copied, Spot { place, name: over.name.clone() }));
                         Some(planned.len() - 1)
                     }
                     _ => None,
@@ -291,7 +328,7 @@ impl System {
     }
 
     #[cold]
-    fn move_mount(&self, caller: &Caller<'_>, source: Option<&[u8]>, at: Place) -> Result<()> {
+    fn move_mount(&self, caller: &Caller<'_>, source: Option<&[u8]>, at: &Spot) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
         let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
         let from = from.finish(LastLink::Follow)?;
@@ -300,12 +337,11 @@ impl System {
             return Err(Errno::EINVAL);
         }
         loop {
-            let over = self.top(at.clone());
-            let Node::Ramdisk(inode) = &over.node else { return Err(Errno::EINVAL) };
-            if is_directory(&from.node)? != inode.is_directory() {
+            let over = self.spot_on_top(at.clone());
+            if is_directory(&from.node)? != is_directory(&over.place.node)? {
                 return Err(Errno::EINVAL);
             }
-            let moved = inode.cover(|| self.mounts.write().move_to(mount, &over))?;
+            let moved = over.cover(|| self.mounts.write().move_to(mount, &over))?;
             if let (Attached::Yes, _covered) = moved {
                 return Ok(());
             }
@@ -455,15 +491,4 @@ fn is_directory(node: &Node) -> Result<bool> {
         None => node.attributes(LastLink::Follow)?.file_type,
     };
     Ok(file_type == FileType::Directory)
-}
-
-/// Whether what a mount covers is what is bound, or below.
-fn is_below(node: &Node, top: &Node) -> bool {
-    match (node, top) {
-        (Node::Ramdisk(inode), Node::Ramdisk(top)) if inode.is_directory() => {
-            Inode::is_below(inode, top)
-        }
-        // A file does not know where it is.
-        _ => node.is(top),
-    }
 }

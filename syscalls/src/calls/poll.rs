@@ -95,7 +95,7 @@ impl System {
     ) -> Result<usize> {
         let deadline = timeout.map(|timeout| self.deadline(timeout)).transpose()?;
         let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
-        self.select_until(count.min(self.limits.descriptors()), sets, deadline)
+        self.select_until(count.min(self.most_selected()), sets, deadline)
     }
 
     /// [`select`](System::select) up to a point in time.
@@ -265,6 +265,12 @@ impl System {
         Ok(told)
     }
 
+    /// From this descriptor on a set means nothing to `select(2)`. A limit that was lowered does not
+    /// hide those that are open: the least table of descriptors has 64.
+    fn most_selected(&self) -> usize {
+        self.limits.descriptors().max(BITS)
+    }
+
     /// `select(2)` and `pselect6(2)` by the addresses of a program.
     ///
     /// # Errors
@@ -276,7 +282,7 @@ impl System {
         deadline: Option<timespec>,
     ) -> Result<usize> {
         let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
-        let count = count.min(self.limits.descriptors());
+        let count = count.min(self.most_selected());
         let memory = self.user_memory();
         let words = count.div_ceil(BITS);
         let address = |at: usize, word: usize| addresses[at] as usize + word * size_of::<u64>();

@@ -68,9 +68,11 @@ impl System {
                 return Ok(Reached::Root);
             }
             if place.mount.begins_at(&place.node) {
-                match place.mount.covers() {
-                    Some(covered) => place = covered,
-                    None => return Ok(Reached::Outside),
+                let Some(covered) = place.mount.covers() else { return Ok(Reached::Outside) };
+                place = covered.place;
+                if let Some(name) = covered.name {
+                    name.copy(&mut |name| path.prepend(name))?;
+                    place.node = Node::Ramdisk(name.directory().clone());
                 }
                 continue;
             }
@@ -138,6 +140,12 @@ impl BackwardPath {
     /// Only the NUL at the end.
     pub(crate) fn new() -> BackwardPath {
         BackwardPath { bytes: [0; PATH_MAX], start: PATH_MAX - 1 }
+    }
+
+    /// The name that was put first last.
+    pub(crate) fn last(&self) -> &[u8] {
+        let path = &self.bytes[self.start..PATH_MAX - 1];
+        path.strip_prefix(b"/").unwrap_or(path)
     }
 
     fn clear(&mut self) {

@@ -9,7 +9,7 @@ use super::text::Lines;
 use super::{Entry, ProcNode, Target};
 use crate::calls::{BackwardPath, Reached};
 use crate::file::{Object, OpenFile};
-use crate::mounts::MountRef;
+use crate::mounts::{MountRef, Spot};
 use crate::node::Node;
 use crate::system::System;
 use crate::walk::Place;
@@ -104,7 +104,9 @@ impl System {
         let mut path = BackwardPath::new();
         let directory = match &place.node {
             Node::Ramdisk(inode) if Inode::attributes(inode).nlink == 0 => None,
-            Node::Ramdisk(inode) if !inode.is_directory() => {
+            Node::Ramdisk(inode)
+                if !inode.is_directory() && !place.mount.begins_at(&place.node) =>
+            {
                 self.directory_of(caller, &place.mount, inode, &mut path)?
             }
             _ => Some(place.clone()),
@@ -133,7 +135,7 @@ impl System {
     ///
     /// # Errors
     /// ENAMETOOLONG, ENOMEM.
-    fn directory_of(
+    pub(crate) fn directory_of(
         &self,
         caller: &Caller<'_>,
         mount: &MountRef,
@@ -145,20 +147,27 @@ impl System {
         waiting.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         waiting.push(top.clone());
         while let Some(directory) = waiting.pop() {
-            let (mut found, mut names) = (Ok(false), Vec::new());
+            let (mut kept, mut names, mut its_names) = (Ok(()), Vec::new(), Vec::new());
             let listed = directory.list(caller, 0, &mut |listed| {
                 if listed.ino == inode.number() {
-                    found = path.prepend(listed.name).map(|()| true);
+                    kept = keep(&mut its_names, listed.name);
                 } else if listed.file_type == FileType::Directory
                     && !matches!(listed.name, b"." | b"..")
                 {
-                    found = keep(&mut names, listed.name).map(|()| false);
+                    kept = keep(&mut names, listed.name);
                 }
-                matches!(found, Ok(false))
+                kept.is_ok() && (its_names.is_empty() || inode.is_mount_point())
             });
-            if found? {
-                let node = Node::Ramdisk(directory);
-                return Ok(Some(Place { mount: mount.clone(), node }));
+            kept?;
+            let node = Node::Ramdisk(directory.clone());
+            for name in its_names {
+                let file = Place { mount: mount.clone(), node: Node::Ramdisk(inode.clone()) };
+                let top = self.top_of(Spot::named(file.clone(), &node, &name));
+                // What is mounted over a name keeps it from leading here.
+                if top.is(&file) {
+                    path.prepend(&name)?;
+                    return Ok(Some(Place { mount: mount.clone(), node }));
+                }
             }
             // One that was removed meanwhile has nothing in it.
             for name in names.iter().filter(|_| listed.is_ok()) {

@@ -2,8 +2,8 @@
 
 use super::Kind;
 use super::Kind::{
-    At, Count, Fd, Flags, Id, Length, Lock, Mode, Offset, One, Open, Path as Name, Polled, Room,
-    Vector, Words, Xattr,
+    At, Count, Fd, Flags, Id, Length, Lock, Mode, MountFlags, Offset, One, Open, Path as Name,
+    Polled, Room, Text, Vector, Words, Xattr,
 };
 
 /// Flags of `open(2)` that go together.
@@ -111,6 +111,32 @@ const WATCH: Kind = One(&[
     1 << 12,
 ]);
 const RESOURCE: Kind = One(&[libc::RLIMIT_NOFILE as i32, libc::RLIMIT_FSIZE as i32, 3, 99]);
+
+const KINDS: Kind = Text(&[b"tmpfs", b"tmpfs", b"ramfs", b"devtmpfs", b"proc", b"none"]);
+#[rustfmt::skip]
+const OPTIONS: Kind = Text(&[
+    b"", b"size=64k,nr_inodes=9", b"size=1m", b"mode=700,uid=1,gid=5", b"size=10%", b"nr_blocks=2k",
+    b"ro", b"rw,size=0", b"size=99999999999999999999t", b"mode=8", b",,,=", b"uid=4294967295",
+]);
+const MOUNT: Kind = MountFlags(&[
+    0,
+    0,
+    libc::MS_BIND,
+    libc::MS_BIND,
+    libc::MS_BIND | libc::MS_REC,
+    libc::MS_MOVE,
+    libc::MS_REMOUNT,
+    libc::MS_REMOUNT | libc::MS_RDONLY,
+    libc::MS_REMOUNT | libc::MS_BIND,
+    libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY,
+    libc::MS_RDONLY,
+    libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_NOSUID,
+    libc::MS_STRICTATIME,
+    libc::MS_PRIVATE,
+    0xc0ed_0000,
+]);
+const UMOUNT: Kind =
+    Flags(&[libc::MNT_FORCE, libc::MNT_DETACH, libc::MNT_EXPIRE, libc::UMOUNT_NOFOLLOW, 16]);
 
 /// Every call by its number and the kinds of its arguments. Those that are about names and
 /// data come several times: the first byte of a call chooses among these.
@@ -258,6 +284,12 @@ pub(super) const CALLS: &[(i64, &[Kind])] = &[
     (libc::SYS_fcntl, &[Fd, LOCK, Room]),
     (libc::SYS_pipe, &[Room]),
     (libc::SYS_pipe2, &[Room, Flags(&[libc::O_CLOEXEC, libc::O_DIRECT, 1])]),
+    (libc::SYS_mount, &[Name, Name, KINDS, MOUNT, OPTIONS]),
+    (libc::SYS_mount, &[Name, Name, KINDS, MOUNT, OPTIONS]),
+    (libc::SYS_mount, &[Name, Name, KINDS, MOUNT, OPTIONS]),
+    (libc::SYS_umount2, &[Name, UMOUNT]),
+    (libc::SYS_umount2, &[Name, UMOUNT]),
+    (libc::SYS_chroot, &[Name]),
     (libc::SYS_mknod, &[Name, Mode, Offset]),
     (libc::SYS_mknodat, &[At, Name, Mode, Offset]),
     (libc::SYS_poll, &[Polled, Count]),

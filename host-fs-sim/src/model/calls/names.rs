@@ -1,5 +1,5 @@
 //! Names: mkdir, mkdirat, mknod, mknodat, rmdir, unlink, unlinkat, link, linkat, symlink, symlinkat,
-//! readlink, readlinkat, chdir, fchdir, getcwd, getdents, getdents64. Renaming is in
+//! readlink, readlinkat, chdir, fchdir, chroot, getcwd, getdents, getdents64. Renaming is in
 //! [`rename`](super::rename).
 
 use anchorite_programs::posix::script::Reply;
@@ -47,6 +47,7 @@ fn done_or_failed(
         "renameat" => super::rename::rename(model, (int(0), text(1)?), (int(2), text(3)?), 0),
         "renameat2" => super::rename::rename(model, (int(0), text(1)?), (int(2), text(3)?), id(4)),
         "chdir" => chdir(model, text(0)?),
+        "chroot" => chroot(model, text(0)?),
         "fchdir" => fchdir(model, int(0)),
         "readlink" => {
             return readlink(model, HERE, given.text(0), given.room(1)).map(Some);
@@ -277,6 +278,20 @@ fn chdir(model: &mut Model, path: &[u8]) -> Result<(), Errno> {
     go(model, id)
 }
 
+fn chroot(model: &mut Model, path: &[u8]) -> Result<(), Errno> {
+    let id = model.resolve(HERE, path, LastLink::Follow, 0)?;
+    let inode = model.tree.get(id);
+    inode.directory()?;
+    model.identity.files.check(inode, EXECUTE)?;
+    if !model.identity.is_privileged() {
+        return Err(Errno::EPERM);
+    }
+    model.tree.pin(id);
+    let former = std::mem::replace(&mut model.root, id);
+    model.tree.unpin(former);
+    Ok(())
+}
+
 fn fchdir(model: &mut Model, fd: i32) -> Result<(), Errno> {
     match model.descriptors.any(fd)?.object {
         Object::Inode(id) => go(model, id),
@@ -290,7 +305,7 @@ fn getcwd(model: &mut Model, room: usize) -> Done {
     if model.tree.get(at).links == 0 {
         return Err(Errno::ENOENT);
     }
-    while at != ROOT {
+    while at != model.root && at != ROOT {
         let parent = model.tree.get(at).directory()?.parent;
         let entries = &model.tree.get(parent).directory()?.entries;
         let name = entries.iter().find(|(_, entry)| entry.id == at).map(|(name, _)| name);
@@ -299,6 +314,10 @@ fn getcwd(model: &mut Model, room: usize) -> Done {
     }
     if path == [0] {
         path = b"/\0".to_vec();
+    }
+    if at != model.root {
+        // Nothing below the root directory.
+        path.splice(..0, *b"(unreachable)");
     }
     if path.len() > PATH_MAX {
         return Err(Errno::ENAMETOOLONG);

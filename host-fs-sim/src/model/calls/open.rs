@@ -131,7 +131,7 @@ fn open_named(model: &mut Model, at: i32, path: &[u8], flags: i32, mode: u32) ->
         let (name, slash) = match last {
             Last::Name { name, slash } => (name, slash),
             Last::Dot | Last::Root => break walk.at,
-            Last::DotDot => break model.tree.get(walk.at).directory()?.parent,
+            Last::DotDot => break walk.above(&model.tree)?,
         };
         if create && slash {
             return Err(Errno::EISDIR);
