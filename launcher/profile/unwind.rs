@@ -244,7 +244,7 @@ mod tests {
         let leaf = Registers { at: 0x10_1310, ..registers };
         assert_eq!(walk(&unwinder, leaf, &[0x10_1220]), (vec![0x1310, 0x1220], true));
         let nowhere = Registers { at: 0x55, ..registers };
-        assert_eq!(walk(&unwinder, nowhere, &stack).1, false);
+        assert!(!walk(&unwinder, nowhere, &stack).1);
     }
 
     #[test]
