@@ -5,14 +5,14 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Failure, Result};
 use crate::forward::Forward;
 use crate::gdb::{self, Port};
 use crate::isle::Isle;
 use crate::order::{self, Damaged, Order, Variable, Verbosity, Word};
-use crate::{export, mount, preload, size};
+use crate::{arguments, export, mount, preload, size};
 
 /// A Rust unikernel with its files inside: start guest programs, compare them.
 ///
@@ -38,6 +38,10 @@ pub enum Command {
     Build(BuildArgs),
     /// Make an image that another hypervisor starts
     Image(ImageArgs),
+    /// Have this host's kernel start images by this command, as if they were its own programs
+    Register,
+    /// Take `register` back
+    Unregister,
     /// Run a benchmark each way and compare
     Compare(CompareArgs),
     /// Draw what `run --profile` wrote
@@ -153,28 +157,58 @@ pub struct FlamegraphArgs {
 pub struct ImageArgs {
     /// A Hermit image of PROGRAM, as for `run`, for `uhyve --hermit-image-mode internal`
     #[arg(long, value_name = "PROGRAM")]
-    hermit: String,
+    hermit: Option<String>,
+    /// A disk that starts PROGRAM, as for `run`, in a PC with a BIOS
+    #[arg(long, value_name = "PROGRAM")]
+    disk: Option<String>,
+    /// The disk's size, such as 64M or 10G [default: what it takes, in MiB; with --gce in GiB]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    size: Option<String>,
+    /// Write the disk as Google Compute Engine imports it too, beside it, such as disk.tar.gz
+    #[arg(long)]
+    pub gce: bool,
+    /// Write the disk as a qcow2 too, for OpenStack, beside it, such as disk.qcow2
+    #[arg(long)]
+    pub qcow2: bool,
     /// Put the files of ARCHIVE, or of a directory of the host's, into the image; as for `run`
     #[arg(long, value_name = "ARCHIVE[:DIR]")]
     preload: Vec<OsString>,
     /// Leave out what is damaged in an archive, and count it, instead of not starting
     #[arg(long, requires = "preload")]
     preload_lenient: bool,
-    /// Cores that it needs [default: 1]
+    /// Mount tmpfs:DIR[:OPTIONS] or bind:SOURCE:DIR[:OPTIONS], as for `run`; may be repeated
+    #[arg(long, value_name = "SPEC")]
+    mount: Vec<OsString>,
+    /// Cores that a Hermit image needs [default: 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     cpus: Option<String>,
-    /// Memory that it needs [default: 16M more than what is in it]
+    /// Memory that a Hermit image needs [default: 16M more than what is in it]
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     memory: Option<String>,
     /// Set a variable of the program's environment
     #[arg(long, value_name = "K=V")]
     env: Vec<OsString>,
+    /// Print the kernel's log among the program's output
+    #[arg(long)]
+    verbose: bool,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The program's arguments
+    /// The program's arguments, up to the next option; may be repeated
+    #[arg(long = "args", value_name = "ARGS", allow_hyphen_values = true)]
+    words: Vec<OsString>,
+    /// The program's arguments, or more of them
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<OsString>,
+}
+
+/// What kind of image is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageKind {
+    /// For uhyve.
+    Hermit,
+    /// For a PC.
+    Disk,
 }
 
 /// `anchorite compare`.
@@ -328,7 +362,8 @@ pub struct PreloadArgs {
 impl Cli {
     /// Reads this process's command line; prints help or the version itself.
     pub fn read() -> Result<Self> {
-        Self::parse_from(env::args_os().collect()).map_err(|error| {
+        let line = arguments::line(env::args_os().collect(), &Self::command());
+        Self::parse_from(line).map_err(|error| {
             if error.use_stderr() {
                 // Its first paragraph says what is wrong; the rest is a help text.
                 let text = error.render().to_string();
@@ -415,23 +450,99 @@ impl RunArgs {
 }
 
 impl ImageArgs {
+    /// The kind of the image, and the program in it.
+    ///
+    /// # Errors
+    /// It is none, or both, or there are options of the other's.
+    fn what(&self) -> Result<(ImageKind, &str)> {
+        let (kind, program, others) = match (&self.hermit, &self.disk) {
+            (Some(program), None) => (
+                ImageKind::Hermit,
+                program,
+                [
+                    (self.size.is_some(), "--size is a disk's: take --disk instead of --hermit"),
+                    (self.gce, "--gce is a disk's: take --disk instead of --hermit"),
+                    (self.qcow2, "--qcow2 is a disk's: take --disk instead of --hermit"),
+                ],
+            ),
+            (None, Some(program)) => (
+                ImageKind::Disk,
+                program,
+                [
+                    (
+                        self.cpus.is_some(),
+                        "--cpus: a disk starts in whatever machine it is put into: leave it out",
+                    ),
+                    (
+                        self.memory.is_some(),
+                        "--memory: a disk starts in whatever machine it is put into: leave it out",
+                    ),
+                    (false, ""),
+                ],
+            ),
+            (Some(_), Some(_)) => {
+                return Err(Failure::usage(
+                    "--hermit and --disk are two kinds of images: make one, then the other",
+                ));
+            }
+            (None, None) => {
+                return Err(Failure::usage(
+                    "say which kind of image: --disk PROGRAM, which --gce, --qcow2 and --size \
+                     belong to, or --hermit PROGRAM",
+                ));
+            }
+        };
+        match others.iter().find(|(is_given, _)| *is_given) {
+            Some((_, why)) => Err(Failure::usage(*why)),
+            None => Ok((kind, program)),
+        }
+    }
+
+    /// The kind of the image.
+    pub fn kind(&self) -> Result<ImageKind> {
+        self.what().map(|(kind, _)| kind)
+    }
+
     /// The order that is in the image.
     pub fn order(&self) -> Result<Order> {
-        let mut order = Order::new(&self.hermit);
-        order.args = self.args.iter().map(|arg| Word::from(arg.as_os_str())).collect();
+        let (_, program) = self.what()?;
+        let mut order = Order::new(program);
+        let args = self.words.iter().chain(&self.args);
+        order.args = args.map(|arg| Word::from(arg.as_os_str())).collect();
         if let Some(cpus) = &self.cpus {
             order.cpus = order::parse_cpus("--cpus", cpus)?;
         }
         if let Some(bytes) = self.memory_bytes()? {
             order.memory_bytes = bytes;
         }
+        for argument in &self.mount {
+            mount::add(argument, &mut order)?;
+            if !order.forwards.is_empty() {
+                return Err(Failure::usage(format!(
+                    "--mount {}: an image has no host to reach: give a copy by --preload",
+                    argument.display()
+                )));
+            }
+        }
         set_files_and_env(&mut order, &self.preload, self.preload_lenient, &self.env)?;
+        if self.verbose {
+            order.verbosity = Verbosity::Log;
+        }
         Ok(order)
     }
 
     /// The memory that was asked for.
     pub fn memory_bytes(&self) -> Result<Option<u64>> {
         self.memory.as_deref().map(|text| size::parse("--memory", text)).transpose()
+    }
+
+    /// The size of a disk on which `needed_bytes` are to be.
+    pub fn disk_bytes(&self, needed_bytes: u64) -> Result<u64> {
+        let step_bytes = if self.gce { size::GIB } else { size::MIB };
+        match &self.size {
+            Some(text) => size::parse_disk("--size", text, needed_bytes, step_bytes),
+            None => Ok(needed_bytes.next_multiple_of(step_bytes)),
+        }
     }
 
     /// The file to write, which can be.

@@ -13,7 +13,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 
 use anchorite_archive::{Body, Member, Time, WriteError, Writer};
-use anchorite_interface::{PRELOAD, PRELOAD_LENIENT, escape};
+use anchorite_interface::{PRELOAD, PRELOAD_LENIENT, VERBOSE, escape};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
@@ -23,10 +23,11 @@ use crate::export::Target;
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::isle::Isle;
-use crate::order::{Damaged, Order};
+use crate::order::{Damaged, Order, Verbosity};
+use crate::preload::Limit;
 use crate::size::MIB;
 use crate::transfer::Transfer;
-use crate::{preload, programs};
+use crate::{mount, preload, programs};
 
 /// What uhyve looks for.
 const CONFIG_NAME: &str = "hermit.toml";
@@ -71,7 +72,7 @@ pub fn image(args: &ImageArgs) -> Result<()> {
     let target = Target::new("--output", &args.output()?)?;
     let mut archives = Vec::new();
     for archive in &order.preloads {
-        let (_, file) = preload::ready(archive, order.memory_bytes)?;
+        let (_, file) = preload::ready(archive, Limit::memory(order.memory_bytes))?;
         let found = file.metadata().map_err(|error| unwritten(&target, &error))?;
         archives.push((file, found.len()));
     }
@@ -174,6 +175,10 @@ fn config(order: &Order, memory_bytes: u64) -> Result<String> {
         .collect();
     if order.damaged == Damaged::Skipped {
         kernel_args.push(PRELOAD_LENIENT.to_owned());
+    }
+    kernel_args.extend(order.mounts.iter().map(mount::kernel_argument));
+    if order.verbosity == Verbosity::Log {
+        kernel_args.push(VERBOSE.to_owned());
     }
     let mut app_args = Vec::new();
     for arg in &order.args {

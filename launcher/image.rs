@@ -7,6 +7,20 @@ use goblin::elf::program_header::{PT_LOAD, PT_TLS};
 use goblin::elf::section_header::SHT_NOBITS;
 use goblin::elf::{Elf, note::Note};
 
+/// How an image begins that [`brand`] has marked: an ELF header up to the kind of its machine, in
+/// which the system, by whose ABI it is, is none, and that ABI's version ours. Other systems'
+/// programs, and other kernels' images, have other bytes there.
+pub const BEGINNING: [u8; 20] = *b"\x7fELF\x02\x01\x01\xffA\0\0\0\0\0\0\0\x03\0\x3e\0";
+/// Where in [`BEGINNING`] the system and its ABI's version are, `EI_OSABI` and `EI_ABIVERSION`.
+const ABI: std::ops::Range<usize> = 7..9;
+
+/// Marks an image, so that a kernel can tell it from its own programs.
+pub fn brand(image: &mut [u8]) {
+    if let Some(abi) = image.get_mut(ABI) {
+        abi.copy_from_slice(&BEGINNING[ABI]);
+    }
+}
+
 /// Bytes of a file that is larger than any image.
 pub const LIMIT_BYTES: u64 = 1 << 30;
 
@@ -116,6 +130,16 @@ mod tests {
         let mut arm = image.to_vec();
         arm[18] = 0xb7;
         assert!(refusal(&arm).starts_with("it is for another kind of machine"));
+    }
+
+    #[test]
+    fn a_branded_image_begins_as_no_other_program() {
+        let mut image = programs::built_in("hello").unwrap().to_vec();
+        assert!(!image.starts_with(&BEGINNING));
+        brand(&mut image);
+        assert!(image.starts_with(&BEGINNING));
+        assert_eq!(check(&image), Ok(()));
+        brand(&mut []);
     }
 
     /// Whatever a file has in it, looking at it is all that happens.

@@ -10,6 +10,7 @@ use crate::export::Target;
 use crate::failure::{Failure, Result};
 use crate::forward::describe;
 use crate::order::Order;
+use crate::preload::Limit;
 use crate::profile::Profile;
 use crate::qemu::{self, Accelerator, Setup};
 use crate::supervise::{self, End, Sink};
@@ -131,7 +132,7 @@ impl Isle {
         // Held until the guest's end, since its isle opens them by this process.
         let mut held = Vec::new();
         for archive in &mut ready.preloads {
-            let (opened, file) = preload::ready(archive, order.memory_bytes)?;
+            let (opened, file) = preload::ready(archive, Limit::memory(order.memory_bytes))?;
             *archive = opened;
             held.push(file);
         }

@@ -1,20 +1,24 @@
 //! The `anchorite` command: starts guest programs on an isle and compares.
 //!
-//! From the top: [`cli`] reads the command line; [`order`] (with [`size`],
+//! From the top: [`cli`] reads the command line, as [`arguments`] makes one of what this process is given; [`order`] (with [`size`],
 //! [`forward`] and [`archive`]) is a guest to be started, checked; [`isle`] chooses what it lives
 //! on, and has [`preload`] and [`export`] see to its archives; [`supervise`] starts the isle as a process of its own, takes its stream of
 //! frames apart, and answers with a status or one sentence ([`failure`]).
 //! The isle's process is this same executable: [`vmm`] with uhyve inside, [`qemu`], which becomes
-//! another one, or [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. A
+//! another one, or [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it for uhyve,
+//! [`disk`] for a PC. A
 //! user's own program is begun by [`new`] and built by [`make`], from the [`sources`] that are in
-//! this executable and as [`guest`] says; [`image`] knows what is one. [`gdb`] has a guest wait
-//! for a debugger; [`profile`] samples it, and [`flamegraph`] draws that. [`compare`] runs a benchmark
+//! this executable and as [`guest`] says; [`image`] knows what is one, and
+//! [`register`] has the host's kernel start it. [`gdb`] has a guest wait for a debugger; [`profile`]
+//! samples it, and [`flamegraph`] draws that. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
 #![deny(unsafe_code)]
 
 mod archive;
+mod arguments;
 mod cli;
 mod compare;
+mod disk;
 mod export;
 mod failure;
 mod flamegraph;
@@ -35,6 +39,7 @@ mod preload;
 mod profile;
 mod programs;
 mod qemu;
+mod register;
 mod size;
 mod sources;
 mod supervise;
@@ -44,7 +49,7 @@ mod vmm;
 use std::io::Write;
 use std::process::ExitCode;
 
-use cli::{Benchmark, Cli, Command};
+use cli::{Benchmark, Cli, Command, ImageKind};
 use failure::{Failure, Result};
 use isle::Isle;
 use supervise::Terminal;
@@ -84,7 +89,13 @@ fn obey(cli: &Cli) -> Result<u8> {
         Some(Command::Run(args)) => run(args),
         Some(Command::New(args)) => new::new(args).map(|()| 0),
         Some(Command::Build(args)) => make::build(args).map(|()| 0),
-        Some(Command::Image(args)) => hermit::image(args).map(|()| 0),
+        Some(Command::Image(args)) => match args.kind()? {
+            ImageKind::Hermit => hermit::image(args),
+            ImageKind::Disk => disk::image(args),
+        }
+        .map(|()| 0),
+        Some(Command::Register) => register::register().map(|()| 0),
+        Some(Command::Unregister) => register::unregister().map(|()| 0),
         Some(Command::Compare(args)) => match &args.benchmark {
             Benchmark::Boot(args) => compare::boot::boot(args),
             Benchmark::Growth(args) => compare::growth::growth(args),

@@ -117,7 +117,8 @@ pub fn make(
             (compile_c(&workshop, scratch.path(), files, &output, content)?, output)
         }
     };
-    let bytes = fs::read(&made).map_err(|error| unread(&made, &error))?;
+    let mut bytes = fs::read(&made).map_err(|error| unread(&made, &error))?;
+    image::brand(&mut bytes);
     image::check(&bytes).map_err(|why| {
         Failure::new(STATUS_NOT_BUILT, format!("what was built cannot be started: {why}"))
     })?;
@@ -205,13 +206,15 @@ fn place_in(dir: &Path, name: &std::ffi::OsStr) -> Result<PathBuf> {
     writable("--output", &place.join(name))
 }
 
-/// Puts an image where it belongs, at once.
+/// Puts an image where it belongs, at once. Whoever may read it may execute it, for
+/// `anchorite register`.
 fn keep(bytes: &[u8], output: &Path) -> Result<()> {
     let target = Target::new("--output", output)?;
     let mut file = target.file();
     let written = file.write_all(bytes).and_then(|()| {
         let mut permissions = file.metadata()?.permissions();
-        permissions.set_mode(permissions.mode() & !0o111);
+        let mode = permissions.mode();
+        permissions.set_mode(mode | (mode & 0o444) >> 2);
         file.set_permissions(permissions)
     });
     written.map_err(|error| {

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use anchorite_interface::{EXPORT, FRAMED, MACHINE, PRELOAD, PRELOAD_LENIENT, VERBOSE, escape};
+use anchorite_interface::{EXPORT, MACHINE, PRELOAD, PRELOAD_LENIENT, VERBOSE, escape};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
@@ -189,9 +189,13 @@ impl Order {
         Ok(())
     }
 
-    /// The kernel's arguments, without the environment and the program's.
-    pub fn settings(&self) -> Vec<String> {
-        let mut words = vec![FRAMED.to_owned()];
+    /// The kernel's arguments, without the environment and the program's, which are escaped as
+    /// `format` says: [`FRAMED`] or [`ESCAPED`].
+    ///
+    /// [`FRAMED`]: anchorite_interface::FRAMED
+    /// [`ESCAPED`]: anchorite_interface::ESCAPED
+    pub fn settings(&self, format: &str) -> Vec<String> {
+        let mut words = vec![format.to_owned()];
         match self.verbosity {
             Verbosity::Quiet => {}
             Verbosity::Machine => words.push(MACHINE.to_owned()),
@@ -213,13 +217,13 @@ impl Order {
         words
     }
 
-    /// The whole boot command line, word by word.
-    pub fn kernel_arguments(&self) -> Vec<String> {
+    /// The whole boot command line, word by word; `format` as for [`Order::settings`].
+    pub fn kernel_arguments(&self, format: &str) -> Vec<String> {
         let env = self.env.iter().map(|variable| {
             format!("env={}={}", variable.name.escaped(), variable.value.escaped())
         });
         let args = self.args.iter().map(Word::escaped);
-        self.settings().into_iter().chain(env).chain(["--".to_owned()]).chain(args).collect()
+        self.settings(format).into_iter().chain(env).chain(["--".to_owned()]).chain(args).collect()
     }
 
     /// Bytes of the device tree that depend on the order.

@@ -46,10 +46,26 @@ pub fn parse(argument: &std::ffi::OsStr) -> Result<Archive> {
     })
 }
 
-/// The archive as a file that an isle with `memory_bytes` of memory can read, and the archive
-/// with the path at which it does, as long as this process keeps the file.
-pub fn ready(archive: &Archive, memory_bytes: u64) -> Result<(Archive, File)> {
-    let source = Source { archive, memory_bytes };
+/// What no archive may exceed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Bytes.
+    pub bytes: u64,
+    /// The end of a sentence about one that does, with the remedy.
+    pub why: &'static str,
+}
+
+impl Limit {
+    /// A guest's memory.
+    pub fn memory(bytes: u64) -> Self {
+        Limit { bytes, why: "the guest's memory: give it more with --memory" }
+    }
+}
+
+/// The archive as a file that an isle can read, and the archive with the path at which it does,
+/// as long as this process keeps the file.
+pub fn ready(archive: &Archive, limit: Limit) -> Result<(Archive, File)> {
+    let source = Source { archive, limit };
     let file = source.file()?;
     Ok((Archive { host: path_of(&file), ..archive.clone() }, file))
 }
@@ -62,8 +78,7 @@ pub fn path_of(file: &File) -> PathBuf {
 /// What the user named.
 struct Source<'a> {
     archive: &'a Archive,
-    /// No archive is larger.
-    memory_bytes: u64,
+    limit: Limit,
 }
 
 impl Source<'_> {
@@ -93,7 +108,7 @@ impl Source<'_> {
                 return self.decompressed(&bytes);
             }
         }
-        if found.len() > self.memory_bytes {
+        if found.len() > self.limit.bytes {
             return Err(self.too_large());
         }
         Ok(file)
@@ -101,7 +116,7 @@ impl Source<'_> {
 
     fn read(&self, file: &mut File) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let limit = self.memory_bytes.saturating_add(1);
+        let limit = self.limit.bytes.saturating_add(1);
         let read = file.take(limit).read_to_end(&mut bytes);
         match read.map_err(|error| self.unreadable(&error))? as u64 {
             len if len == limit => Err(self.too_large()),
@@ -111,7 +126,7 @@ impl Source<'_> {
 
     fn decompressed(&self, bytes: &[u8]) -> Result<File> {
         self.scratch(&mut |scratch| {
-            decompress(bytes, self.memory_bytes, &mut |piece| scratch.write(piece)).map_err(
+            decompress(bytes, self.limit.bytes, &mut |piece| scratch.write(piece)).map_err(
                 |error| match error {
                     DecompressError::Out(spoilt) => spoilt,
                     DecompressError::Damage(Damage { what: What::Bomb { .. }, .. }) => {
@@ -164,8 +179,9 @@ impl Source<'_> {
 
     fn too_large(&self) -> Failure {
         Failure::isle(format!(
-            "--preload {}: it holds more than the guest's memory: give it more with --memory",
+            "--preload {}: it holds more than {}",
             self.archive.host.display(),
+            self.limit.why,
         ))
     }
 }
@@ -196,7 +212,7 @@ impl Scratch {
         Ok(Scratch {
             file: BufWriter::with_capacity(1 << 20, file),
             written: 0,
-            limit: source.memory_bytes,
+            limit: source.limit.bytes,
             transfer: Transfer::new(format!("unpacking {name}")),
         })
     }

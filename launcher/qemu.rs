@@ -19,7 +19,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio, exit};
 
-use anchorite_interface::{MULTIBOOT_ENTRY_BYTES, STATUS_ISLE_FAILED};
+use anchorite_interface::{FRAMED, MULTIBOOT_ENTRY_BYTES, STATUS_ISLE_FAILED};
 use hermit_entry::elf::KernelObject;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ const ALIGNMENT: usize = 8;
 const RESERVED_BYTES: u64 = 8 * MIB;
 /// A PC has no more memory below its hole for devices; modules lie there.
 const LOW_BYTES: u64 = 3 * GIB;
+/// More than this a PC's archives cannot have in all.
+pub const MODULES_BYTES: u64 = LOW_BYTES - RESERVED_BYTES;
 
 /// `HERMIT_PORT`, where it is not set.
 const DEFAULT_PORT: u16 = 18766;
@@ -283,7 +285,7 @@ fn become_qemu(order: &Order) -> String {
     let mut command = Command::new(&setup.binary);
     command.args(machine_args(setup, order));
     command.arg("-kernel").arg(format!("/proc/self/fd/{}", kernel.as_raw_fd()));
-    command.arg("-append").arg(order.kernel_arguments().join(" "));
+    command.arg("-append").arg(order.kernel_arguments(FRAMED).join(" "));
     let modules = modules(order);
     if !modules.is_empty() {
         command.arg("-initrd").arg(modules);
@@ -364,7 +366,7 @@ fn modules(order: &Order) -> OsString {
 }
 
 /// An image as a multiboot loader takes it.
-fn wrap(image: &[u8]) -> io::Result<Vec<u8>> {
+pub fn wrap(image: &[u8]) -> io::Result<Vec<u8>> {
     // The loader reads words, wherever the linker put the image into this executable.
     let mut room = vec![0; image.len() + ALIGNMENT];
     let at = room.as_ptr().align_offset(ALIGNMENT);

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::{fs, panic, thread};
 
-use anchorite_interface::STATUS_ISLE_FAILED;
+use anchorite_interface::{FRAMED, STATUS_ISLE_FAILED};
 use landlock::{
     ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError,
@@ -128,7 +128,7 @@ fn params(order: &Order, archives: &Archives, scratch: &Path) -> Result<Params, 
         .map_err(|error| format!("uhyve refuses the memory size ({error})"))?;
     let cpu_count = CpuCount::try_from(order.cpus)
         .map_err(|_| "uhyve refuses the number of cores: give at least one".to_owned())?;
-    let mut kernel_args = order.settings();
+    let mut kernel_args = order.settings(FRAMED);
     kernel_args.push("--".to_owned());
     kernel_args.extend(order.args.iter().map(|arg| arg.escaped()));
 

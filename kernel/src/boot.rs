@@ -13,11 +13,12 @@
 //! | the hypervisor's: boot info, device tree, its page tables | read, write; the heap's in the end |
 //! | the image: code | read, execute |
 //! | the image: everything else | read, write |
-//! | a Hermit image, if there is one | read |
-//! | a multiboot loader's modules, if there are any | read, write |
 //! | page tables, the program's stack, the other cores' structures and stacks | read, write; an unmapped guard below each stack |
 //! | the heap | read, write |
 //! | more of it, above a PC's hole for devices | read, write |
+//!
+//! A Hermit image, which may be read only, or a multiboot loader's modules lie anywhere but in
+//! the image; the heap is around them.
 //!
 //! Nothing is mapped at address 0, and nothing but code can be executed. The
 //! image's constants are mapped for writing although they are constants: a
@@ -35,12 +36,12 @@ use anchorite_interface::STATUS_ISLE_FAILED;
 use hermit_entry::boot_info::{BootInfo, PlatformInfo, RawBootInfo};
 use spin::Mutex;
 
-use crate::bootinfo::{DeviceTree, Layout, PAGE_BYTES};
+use crate::bootinfo::{DeviceTree, Kept, Layout, PAGE_BYTES};
 use crate::clock::Scale;
 use crate::cmdline::Format;
 use crate::cpu::{self, Core, MAX_CORES, OtherCore, Stack, TaskSegment};
 use crate::machine::{self, Kvm, Machine};
-use crate::multiboot::{Module, Multiboot};
+use crate::multiboot::{LOW_BYTES, Module, Multiboot};
 use crate::paging::{Access, Frames, LARGE_PAGE_BYTES, OutOfFrames, PageTables};
 use crate::trap::{self, Frame};
 use crate::{cmdline, heap, output, pc, platform, stack, start, thread};
@@ -101,7 +102,7 @@ pub struct Handover {
     /// The Hermit image, as uhyve has it in the mode `internal`.
     pub image: Option<&'static [u8]>,
     /// The hypervisor's memory below the image.
-    pub reclaimable: Range<usize>,
+    pub reclaimable: Vec<Range<usize>>,
     /// What a program's pointers may name, apart from `reclaimable`.
     pub user_memory: Vec<Range<usize>>,
 }
@@ -139,11 +140,18 @@ extern "C" fn enter_by_uhyve(
     let DeviceTree { bootargs, initrd, mounts, .. } = tree;
     let told = Told { bootargs, mounts, initrd, ..Told::default() };
     // SAFETY: this is the only core that runs.
-    unsafe { choose_format(&told) };
+    unsafe { set_format(cmdline::format(told.bootargs)) };
     let PlatformInfo::Uhyve { num_cpus, cpu_freq, boot_time, .. } = info.platform_info else {
         fail(format_args!("this image knows the hypervisor uhyve, and multiboot loaders"));
     };
-    let layout = Layout::check(memory, image, told.initrd.clone()).unwrap_or_else(refuse);
+    let mut kept = Kept::default();
+    if let Some(files) = &told.initrd {
+        if files.start < memory.start || files.end > memory.end {
+            fail(format_args!("the loader tells of files outside of memory"));
+        }
+        kept.add(files.clone());
+    }
+    let layout = Layout::check(memory, image, kept).unwrap_or_else(refuse);
     let khz = cpu_freq.map(|khz| khz.get()).or(tree.tsc_khz).unwrap_or(0);
     let machine = Machine {
         memory: layout.memory.clone(),
@@ -177,15 +185,12 @@ extern "C" fn enter_by_multiboot(
     let told = Multiboot::read(info, |at, len| unsafe { loaders(at, len) });
     let told = Told { bootargs: told.arguments(), multiboot: told, ..Told::default() };
     // SAFETY: this is the only core that runs, and it has sent nothing.
-    unsafe {
-        let format = choose_format(&told);
-        pc::use_serial(format);
-    }
+    unsafe { set_format(pc::use_serial(cmdline::format(told.bootargs))) };
     let memory = told.multiboot.memory(image.start);
     if memory.low.is_empty() {
         fail(format_args!("the loader tells of no memory where it put this image"));
     }
-    let layout = Layout::check(memory.low, image.clone(), told.left_behind(&image))
+    let layout = Layout::check(memory.low, image.clone(), told.left_behind())
         .unwrap_or_else(refuse)
         .with_high(memory.high);
     let found = pc::look();
@@ -212,16 +217,14 @@ extern "C" fn enter_by_multiboot(
     unsafe { begin(machine, &layout, Access::ReadWrite, told) }
 }
 
-/// Chooses the format that is asked for.
+/// Has everything be told in this format.
 ///
 /// # Safety
 /// Called once, on the first core, before the others start.
-unsafe fn choose_format(told: &Told) -> Format {
-    let format = cmdline::format(told.bootargs);
+unsafe fn set_format(format: Format) {
     output::set_format(format);
     // SAFETY: by this function's contract.
     unsafe { trap::set_format(format) };
-    format
 }
 
 /// From what is known of the machine to the program; what was loaded after the image is mapped
@@ -244,16 +247,27 @@ fn refuse(reason: &str) -> Layout {
 }
 
 impl Told {
-    /// The memory from the image's end to the last of what a multiboot loader put after it:
-    /// modules, and what it tells. QEMU puts nothing between 1 MiB and the image.
-    fn left_behind(&self, image: &Range<u64>) -> Option<Range<u64>> {
-        let end = |bytes: &[u8]| bytes.as_ptr_range().end as u64;
-        let told = end(self.multiboot.command_line).max(end(self.multiboot.modules));
-        let ends = self.modules().map(|module| module.end.max(end(module.name)));
-        let last = ends.fold(told, u64::max);
-        // What shares the image's last page is kept with it.
-        let end = image.end.next_multiple_of(PAGE_BYTES);
-        (last > end).then_some(end..last)
+    /// What a multiboot loader put into memory and is needed yet: modules, and what it tells.
+    /// GRUB puts a module wherever there is room, below the image too. What lies below 1 MiB
+    /// stays in any case.
+    fn left_behind(&self) -> Kept {
+        let mut kept = Kept::default();
+        let mut keep = |range: Range<u64>| {
+            if range.end > LOW_BYTES {
+                kept.add(range);
+            }
+        };
+        let bytes = |bytes: &[u8]| {
+            let range = bytes.as_ptr_range();
+            range.start as u64..range.end as u64
+        };
+        keep(bytes(self.multiboot.command_line));
+        keep(bytes(self.multiboot.modules));
+        for module in self.modules() {
+            keep(module.start..module.end);
+            keep(bytes(module.name));
+        }
+        kept
     }
 
     /// The modules that a multiboot loader put into memory.
@@ -320,20 +334,23 @@ fn device_tree(address: u64, memory: &Range<u64>, image: &Range<u64>) -> DeviceT
 /// # Safety
 /// Called once, on the only core that runs; `layout` tells the truth.
 unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (Stack, Handover) {
-    let Layout { memory, image, initrd, high } = layout;
+    let Layout { memory, image, kept, high } = layout;
     let code = code(image);
+    let room = layout.room();
     let mut pages = Pages {
         // SAFETY: called once, so the pool has one user.
         pool: unsafe { &mut *POOL.0.get() }.iter_mut(),
         tables: 0..0,
-        free: layout.heap(layout.free_start())[0].clone(),
+        free: room.clone(),
     };
 
     // First a window that holds the image and the page tables to come: those
     // must be mapped while they are written.
-    let free = layout.free_start();
-    let window_end = (free.next_multiple_of(LARGE_PAGE_BYTES) + LARGE_PAGE_BYTES).min(memory.end);
-    let window = map_to(window_end, &code, memory, &mut pages);
+    let window_end = room.start.next_multiple_of(LARGE_PAGE_BYTES) + LARGE_PAGE_BYTES;
+    let window = map_to(image.end, &code, memory, &mut pages).and_then(|mut window| {
+        window.map(room.start..window_end.min(room.end), Access::ReadWrite, &mut pages)?;
+        Ok(window)
+    });
     // SAFETY: the window holds everything that runs or is used now.
     unsafe { cpu::set_page_tables(window.unwrap_or_else(|_| too_small()).root()) };
 
@@ -345,11 +362,15 @@ unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (
         let range = range.start as u64..range.end as u64;
         tables.map(range, access, pages).unwrap_or_else(|_| too_small());
     };
-    map(addresses(initrd.clone()), loaded, &mut pages);
     map(addresses(high.clone()), Access::ReadWrite, &mut pages);
     if loaded == Access::ReadWrite {
         // Where a loader may have put what it tells.
         map(addresses(PAGE_BYTES..memory.start), Access::Read, &mut pages);
+    }
+    for range in kept.ranges() {
+        if loaded == Access::Read || !layout.has(range) {
+            map(addresses(range.clone()), loaded, &mut pages);
+        }
     }
     let stack_bytes = (memory.end - memory.start) / 16;
     let stack_bytes = stack_bytes.clamp(STACK_BYTES.start, STACK_BYTES.end);
@@ -372,11 +393,15 @@ unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (
     unsafe { cpu::set_page_tables(root) };
     cpu::set_root(root);
 
-    let heaps = layout.heap(pages.free.start).map(addresses);
-    let high = addresses(high.clone());
-    for range in heaps.iter().chain([&high]) {
-        // SAFETY: mapped memory that nothing has taken.
-        unsafe { heap::claim(range.clone()) };
+    // SAFETY: mapped memory that nothing has taken.
+    unsafe { heap::claim(addresses(pages.free.clone())) };
+    let mut user_memory = Vec::new();
+    for range in layout.free_above() {
+        if range != room {
+            // SAFETY: as above.
+            unsafe { heap::claim(addresses(range.clone())) };
+            user_memory.push(addresses(range));
+        }
     }
     heap::set_cores(cores);
     // Guards of threads to come; the heap's pages are in these tables.
@@ -393,20 +418,25 @@ unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (
         cpu::start(id, core);
     }
 
-    let [first, second] = heaps;
-    // The program's stack and the heap are one range, but for the guards.
-    let mut user_memory: Vec<_> =
-        [image.start..code.start, code.end..image.end].map(addresses).into();
-    let mut start = free as usize;
+    // The program's stack and most of the heap are one range, but for the guards.
+    user_memory.push(addresses(image.start..code.start));
+    user_memory.push(addresses(code.end..image.end));
+    let mut start = room.start as usize;
     for guard in guards {
         user_memory.push(start..guard.start);
         start = guard.end;
     }
-    user_memory.extend([start..first.end, second, high]);
-    user_memory.retain(|range| !range.is_empty());
-    let reclaimable = addresses(memory.start..image.start);
+    user_memory.push(start..room.end as usize);
     if loaded == Access::ReadWrite {
-        user_memory.push(addresses(initrd.clone()));
+        // Its pages become the heap's when nobody needs it any more.
+        for range in kept.ranges() {
+            user_memory.push(addresses(range.clone()));
+        }
+    }
+    user_memory.retain(|range| !range.is_empty());
+    let mut reclaimable = Vec::new();
+    for range in layout.free_below() {
+        reclaimable.push(addresses(range));
     }
     // SAFETY: the layout was checked to have it apart from all else, and it is mapped for reading;
     // the host wrote it before the start, and nobody writes to it any more.
@@ -431,7 +461,7 @@ fn map_to(
 }
 
 fn too_small() -> ! {
-    fail(format_args!("this machine has too little memory; give it more with --memory"))
+    fail(format_args!("this machine has too little memory; give it more memory (--memory)"))
 }
 
 fn addresses(range: Range<u64>) -> Range<usize> {

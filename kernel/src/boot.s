@@ -1,4 +1,4 @@
-// The ring-0 stub: boot, traps, and one service. See boot.rs and trap.rs.
+// The ring-0 stub: boot, traps, and two services. See boot.rs and trap.rs.
 // Intel syntax. Everything here may be interpreted at 0.6 µs an instruction,
 // without SSE, so it is short, and all that can be done in ring 3 is done there.
 
@@ -274,7 +274,7 @@ anchorite_vectors:
     out     dx, eax
     jmp     .Lstop
 
-// The one service for ring 3, extern "C" fn(root: u64): use the page tables at
+// A service for ring 3, extern "C" fn(root: u64): use the page tables at
 // `root` from now on, or the same ones again after a change to them. It comes in
 // as an invalid instruction at this very place, since page-table virtualised KVM
 // knows no `int` from ring 3 (it raises an invalid instruction itself).
@@ -286,8 +286,18 @@ anchorite_set_page_tables:
     ud2
     ret
 
+// And the other one, extern "C" fn() -> !, for the end of a PC that cannot be turned off:
+// this core stands still.
+.globl anchorite_stand_still
+.type anchorite_stand_still,@function
+anchorite_stand_still:
+    ud2
+
 .Linvalid_instruction:
     push    rax
+    lea     rax, [rip + anchorite_stand_still]
+    cmp     [rsp + 8], rax
+    je      .Lstop
     lea     rax, [rip + .Lservice]
     cmp     [rsp + 8], rax
     jne     .Lno_service

@@ -7,6 +7,7 @@
 //!
 //! Nothing here allocates: it runs before there is a heap.
 
+use core::iter;
 use core::ops::Range;
 
 use dtoolkit::fdt::Fdt;
@@ -86,23 +87,19 @@ pub struct Layout {
     pub memory: Range<u64>,
     /// The loaded image, whole pages.
     pub image: Range<u64>,
-    /// The Hermit image, or what a multiboot loader left, whole pages; may be empty.
-    pub initrd: Range<u64>,
+    /// What is to stay as it is: the Hermit image, or what a multiboot loader left.
+    pub kept: Kept,
     /// More memory above that, whole pages; may be empty.
     pub high: Range<u64>,
 }
 
 impl Layout {
-    /// Checks that the image and the Hermit image lie within memory, apart from
-    /// each other, and rounds them to whole pages.
+    /// Checks that the image lies within memory and that what is kept lies apart from it, and
+    /// rounds them to whole pages.
     ///
     /// # Errors
     /// A sentence for the person who started this machine.
-    pub fn check(
-        memory: Range<u64>,
-        image: Range<u64>,
-        initrd: Option<Range<u64>>,
-    ) -> Result<Self, &'static str> {
+    pub fn check(memory: Range<u64>, image: Range<u64>, kept: Kept) -> Result<Self, &'static str> {
         if memory.is_empty() || memory.start == 0 || memory.end > ADDRESS_LIMIT {
             return Err("the loader tells a range of memory that cannot be");
         }
@@ -112,13 +109,10 @@ impl Layout {
         if image.is_empty() || image.start < memory.start || image.end > memory.end {
             return Err("the loader tells that the image lies outside of memory");
         }
-        let initrd = initrd
-            .map(|range| down(range.start)..up(range.end.min(ADDRESS_LIMIT)))
-            .unwrap_or(image.end..image.end);
-        if initrd.start < image.end || initrd.end > memory.end || initrd.start > initrd.end {
-            return Err("the loader tells of files outside of memory");
+        if kept.ranges().iter().any(|range| range.start < image.end && image.start < range.end) {
+            return Err("the loader tells of files where this image is");
         }
-        Ok(Self { memory, image, initrd, high: 0..0 })
+        Ok(Self { memory, image, kept, high: 0..0 })
     }
 
     /// The same with more memory above, unless that cannot be.
@@ -128,21 +122,116 @@ impl Layout {
         if high.is_empty() || high.start < self.memory.end { self } else { Self { high, ..self } }
     }
 
-    /// Where free memory starts after the image. A Hermit image that follows it
-    /// directly is passed over; one further up is [`Layout::heap`]'s business.
-    pub fn free_start(&self) -> u64 {
-        if self.initrd.start == self.image.end { self.initrd.end } else { self.image.end }
+    /// What is free of the memory below the image, once what was told is no longer needed.
+    pub fn free_below(&self) -> impl Iterator<Item = Range<u64>> {
+        self.kept.free(self.memory.start..self.image.start)
     }
 
-    /// The free ranges from `start` on, which is not below
-    /// [`Layout::free_start`]; the second may be empty.
-    pub fn heap(&self, start: u64) -> [Range<u64>; 2] {
-        if start >= self.initrd.end {
-            [start..self.memory.end, 0..0]
-        } else {
-            [start..self.initrd.start.max(start), self.initrd.end..self.memory.end]
+    /// What is free of the memory above the image.
+    pub fn free_above(&self) -> impl Iterator<Item = Range<u64>> {
+        self.kept.free(self.image.end..self.memory.end).chain(self.kept.free(self.high.clone()))
+    }
+
+    /// The largest free range between the image and the end of `memory`; may be empty.
+    pub fn room(&self) -> Range<u64> {
+        let free = self.kept.free(self.image.end..self.memory.end);
+        free.max_by_key(|range| range.end - range.start).unwrap_or(0..0)
+    }
+
+    /// Whether all of `range` is memory that is mapped as such.
+    pub fn has(&self, range: &Range<u64>) -> bool {
+        [&self.memory, &self.high]
+            .iter()
+            .any(|all| all.start <= range.start && range.end <= all.end)
+    }
+}
+
+/// How many ranges [`Kept`] tells apart.
+const KEPT_RANGES: usize = 8;
+
+/// Ranges of memory that hold something: whole pages, in order, none touching another. If there
+/// are too many, the ones nearest to each other become one with what lies between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    ranges: [Range<u64>; KEPT_RANGES],
+    len: usize,
+}
+
+impl Kept {
+    /// The ranges.
+    pub fn ranges(&self) -> &[Range<u64>] {
+        &self.ranges[..self.len]
+    }
+
+    /// Adds the pages of a range, which may overlap others.
+    #[inline(never)]
+    pub fn add(&mut self, range: Range<u64>) {
+        let mut new = down(range.start)..up(range.end.min(ADDRESS_LIMIT));
+        if range.is_empty() || new.is_empty() {
+            return;
+        }
+        while let Some(at) = self.touched(&new) {
+            new = union(&new, &self.remove(at));
+        }
+        if self.len == KEPT_RANGES
+            && let Some(at) = self.nearest(&new)
+        {
+            new = union(&new, &self.remove(at));
+        }
+        let mut at = self.len;
+        self.ranges[at] = new;
+        self.len += 1;
+        while at > 0 && self.ranges[at].start < self.ranges[at - 1].start {
+            self.ranges.swap(at, at - 1);
+            at -= 1;
         }
     }
+
+    /// What of `within` holds nothing.
+    pub fn free(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let mut rest = within;
+        iter::from_fn(move || {
+            let free = self.first_free(&rest)?;
+            rest.start = free.end;
+            Some(free)
+        })
+    }
+
+    #[inline(never)]
+    fn first_free(&self, within: &Range<u64>) -> Option<Range<u64>> {
+        let (mut start, mut end) = (within.start, within.end);
+        for range in self.ranges() {
+            if start < range.start {
+                end = end.min(range.start);
+                break;
+            }
+            start = start.max(range.end);
+        }
+        (start < end).then_some(start..end)
+    }
+
+    fn touched(&self, new: &Range<u64>) -> Option<usize> {
+        self.ranges().iter().position(|range| range.start <= new.end && new.start <= range.end)
+    }
+
+    fn nearest(&self, new: &Range<u64>) -> Option<usize> {
+        let gap = |range: &Range<u64>| {
+            new.start.saturating_sub(range.end).max(range.start.saturating_sub(new.end))
+        };
+        (0..self.len).min_by_key(|at| gap(&self.ranges[*at]))
+    }
+
+    fn remove(&mut self, at: usize) -> Range<u64> {
+        self.len -= 1;
+        for at in at..self.len {
+            self.ranges.swap(at, at + 1);
+        }
+        self.ranges[self.len].clone()
+    }
+}
+
+fn union(one: &Range<u64>, other: &Range<u64>) -> Range<u64> {
+    one.start.min(other.start)..one.end.max(other.end)
 }
 
 fn down(address: u64) -> u64 {
@@ -253,41 +342,108 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_layout_is_rounded_to_pages() {
-        let base = 0x1_0000_0000;
-        let got = Layout::check(base..base + 0x100_0800, base + 0x40000..base + 0x80001, None);
-        let got = got.unwrap();
-        assert_eq!(got.memory, base..base + 0x100_0000);
-        assert_eq!(got.image, base + 0x40000..base + 0x81000);
-        assert_eq!(got.free_start(), base + 0x81000);
-        assert_eq!(got.heap(base + 0x90000), [base + 0x90000..base + 0x100_0000, 0..0]);
+    fn kept(ranges: &[Range<u64>]) -> Kept {
+        let mut kept = Kept::default();
+        ranges.iter().for_each(|range| kept.add(range.clone()));
+        kept
+    }
+
+    fn free(layout: &Layout) -> Vec<Range<u64>> {
+        layout.free_below().chain(layout.free_above()).collect()
     }
 
     #[test]
-    fn a_hermit_image_stays_out_of_the_heap() {
+    fn the_layout_is_rounded_to_pages() {
         let base = 0x1_0000_0000;
-        let check =
-            |initrd| Layout::check(base..base + 0x100_0000, base..base + 0x1000, Some(initrd));
-        let after = check(base + 0x1000..base + 0x2345).unwrap();
-        assert_eq!(after.free_start(), base + 0x3000);
-        assert_eq!(after.heap(base + 0x4000), [base + 0x4000..base + 0x100_0000, 0..0]);
-        let apart = check(base + 0x8000..base + 0x9000).unwrap();
-        assert_eq!(apart.free_start(), base + 0x1000);
+        let got =
+            Layout::check(base..base + 0x100_0800, base + 0x40000..base + 0x80001, Kept::default());
+        let got = got.unwrap();
+        assert_eq!(got.memory, base..base + 0x100_0000);
+        assert_eq!(got.image, base + 0x40000..base + 0x81000);
+        assert_eq!(free(&got), [base..base + 0x40000, base + 0x81000..base + 0x100_0000]);
+        assert_eq!(got.room(), base + 0x81000..base + 0x100_0000);
+    }
+
+    #[test]
+    fn what_is_kept_stays_out_of_the_heap() {
+        let base = 0x1_0000_0000;
+        let check = |ranges: &[Range<u64>]| {
+            let (memory, image) = (base..base + 0x100_0000, base + 0x4000..base + 0x5000);
+            Layout::check(memory, image, kept(ranges))
+        };
+        let after = check(&[base + 0x5000..base + 0x6345]).unwrap();
+        assert_eq!(free(&after), [base..base + 0x4000, base + 0x7000..base + 0x100_0000]);
+        let apart = check(&[base + 0x8000..base + 0x9000]).unwrap();
         assert_eq!(
-            apart.heap(base + 0x2000),
-            [base + 0x2000..base + 0x8000, base + 0x9000..base + 0x100_0000]
+            free(&apart),
+            [base..base + 0x4000, base + 0x5000..base + 0x8000, base + 0x9000..base + 0x100_0000,]
         );
-        assert!(check(base..base + 0x1000).is_err());
-        assert!(check(base + 0x2000..base + 0x200_0000).is_err());
+        assert_eq!(apart.room(), base + 0x9000..base + 0x100_0000);
+        // Where GRUB puts what is small, and what has no room there.
+        let below = check(&[base + 0x1000..base + 0x1001, base + 0xff_f000..base + 0x200_0000]);
+        let below = below.unwrap().with_high(base + 0x180_0000..base + 0x300_0000);
+        assert_eq!(
+            free(&below),
+            [
+                base..base + 0x1000,
+                base + 0x2000..base + 0x4000,
+                base + 0x5000..base + 0xff_f000,
+                base + 0x200_0000..base + 0x300_0000,
+            ]
+        );
+        assert!(below.has(&(base + 0x1000..base + 0x2000)));
+        assert!(!below.has(&(base + 0xff_f000..base + 0x200_0000)));
+        for range in [0..0x5000, 0x3000..0x4001, 0x4fff..0x5000, 0..u64::MAX - base] {
+            let range = base + range.start..base + range.end;
+            assert!(check(&[range.clone()]).is_err(), "{range:x?}");
+        }
+        assert_eq!(check(&[base + 0x5000..base + 0x100_0000]).unwrap().room(), 0..0);
+    }
+
+    /// Beside a set of pages.
+    #[test]
+    fn whatever_is_kept_is_whole_and_in_order() {
+        let mut seed = 1u64;
+        let mut next = |below: u64| {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) % below
+        };
+        for round in 0..200 {
+            let mut pages = [false; 256];
+            let (mut kept, mut was_full) = (Kept::default(), false);
+            for _ in 0..=next(40) {
+                let start = next(250) * PAGE_BYTES + next(3);
+                let end = start + next(if round % 2 == 0 { 2 } else { 5 }) * PAGE_BYTES;
+                kept.add(start..end);
+                was_full |= kept.ranges().len() == KEPT_RANGES;
+                if start < end {
+                    let whole = start / PAGE_BYTES..end.div_ceil(PAGE_BYTES);
+                    whole.for_each(|page| pages[page as usize] = true);
+                }
+            }
+            let ranges = kept.ranges();
+            assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start), "{ranges:?}");
+            let holds = |page: u64| ranges.iter().any(|range| range.contains(&(page * PAGE_BYTES)));
+            for (page, is_kept) in (0..).zip(pages) {
+                assert!(holds(page) == is_kept || was_full && holds(page), "{page} {ranges:?}");
+            }
+            let within = 8 * PAGE_BYTES..240 * PAGE_BYTES;
+            let free: Vec<_> = kept.free(within.clone()).collect();
+            for page in 0..256 {
+                let is_free = free.iter().any(|range| range.contains(&(page * PAGE_BYTES)));
+                let want = within.contains(&(page * PAGE_BYTES)) && !holds(page);
+                assert_eq!(is_free, want, "{page} {ranges:?}");
+            }
+        }
     }
 
     #[test]
     fn a_layout_that_cannot_be_is_an_error() {
-        assert!(Layout::check(0..0x1000, 0..0x1000, None).is_err());
-        assert!(Layout::check(0x5000..0x5000, 0x5000..0x6000, None).is_err());
-        assert!(Layout::check(0x5000..0x9000, 0x4000..0x6000, None).is_err());
-        assert!(Layout::check(0x5000..0x9000, 0x8000..u64::MAX, None).is_err());
-        assert!(Layout::check(0x5000..u64::MAX, 0x6000..0x7000, None).is_err());
+        let check = |memory, image| Layout::check(memory, image, Kept::default());
+        assert!(check(0..0x1000, 0..0x1000).is_err());
+        assert!(check(0x5000..0x5000, 0x5000..0x6000).is_err());
+        assert!(check(0x5000..0x9000, 0x4000..0x6000).is_err());
+        assert!(check(0x5000..0x9000, 0x8000..u64::MAX).is_err());
+        assert!(check(0x5000..u64::MAX, 0x6000..0x7000).is_err());
     }
 }

@@ -6,7 +6,7 @@
 //! `env='a b'='c d'`); arguments come as they were given, so a space inside one
 //! cannot be told from a space between two. [`anchorite_interface::escape`] is
 //! our own launcher's way around that, switched on by
-//! [`anchorite_interface::FRAMED`].
+//! [`anchorite_interface::FRAMED`] and [`anchorite_interface::ESCAPED`].
 //!
 //! Nothing here can fail: a word that cannot be unquoted or unescaped is taken
 //! as it is, since a program that gets an odd argument can say so, and a kernel
@@ -15,7 +15,8 @@
 use alloc::vec::Vec;
 
 use anchorite_interface::{
-    EXPORT, FORWARD, FRAMED, MACHINE, MOUNT, PRELOAD, PRELOAD_LENIENT, READ_ONLY, VERBOSE, unescape,
+    ESCAPED, EXPORT, FORWARD, FRAMED, MACHINE, MOUNT, PRELOAD, PRELOAD_LENIENT, READ_ONLY, VERBOSE,
+    unescape,
 };
 
 /// How output leaves the image.
@@ -71,8 +72,6 @@ pub enum Damaged {
 /// A boot command line, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
-    /// From [`FRAMED`].
-    pub format: Format,
     /// From [`VERBOSE`] and [`MACHINE`].
     pub log: LogLevel,
     /// Directories to mount the host's files at ([`FORWARD`]).
@@ -96,11 +95,12 @@ pub struct CommandLine {
 /// Takes a boot command line apart.
 pub fn parse(line: &[u8]) -> CommandLine {
     let (kernel, program) = split(line);
-    let mut found = CommandLine { format: format(line), ..CommandLine::default() };
+    let encoding = encoding(line);
+    let mut found = CommandLine::default();
     for word in kernel {
         if let Some((name, value)) = word.variable() {
-            found.env.push(variable(found.format, name, value));
-        } else if word.text == FRAMED.as_bytes() {
+            found.env.push(variable(encoding, name, value));
+        } else if [FRAMED, ESCAPED].iter().any(|known| word.text == known.as_bytes()) {
         } else if word.text == VERBOSE.as_bytes() {
             found.log = LogLevel::Verbose;
         } else if word.text == MACHINE.as_bytes() {
@@ -121,13 +121,13 @@ pub fn parse(line: &[u8]) -> CommandLine {
             found.unknown.push(word.text);
         }
     }
-    found.args = match found.format {
-        Format::Framed => program
+    found.args = match encoding {
+        Encoding::Escaped => program
             .split(|byte| *byte == b' ')
             .filter(|word| !word.is_empty())
             .map(unescaped)
             .collect(),
-        Format::Plain => words(program).map(|word| word.text).collect(),
+        Encoding::Quoted => words(program).map(|word| word.text).collect(),
     };
     found
 }
@@ -135,11 +135,29 @@ pub fn parse(line: &[u8]) -> CommandLine {
 /// The format that a boot command line asks for. Needs no heap, so that even an
 /// early failure can be told in it.
 pub fn format(line: &[u8]) -> Format {
-    let mut words = line.split(|byte| *byte == b' ').take_while(|word| *word != b"--");
-    match words.any(|word| word == FRAMED.as_bytes()) {
-        true => Format::Framed,
-        false => Format::Plain,
+    if has(line, FRAMED) { Format::Framed } else { Format::Plain }
+}
+
+/// How the program's arguments and its environment are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    /// With a shell's quotes.
+    Quoted,
+    /// By [`anchorite_interface::escape`].
+    Escaped,
+}
+
+fn encoding(line: &[u8]) -> Encoding {
+    match has(line, FRAMED) || has(line, ESCAPED) {
+        true => Encoding::Escaped,
+        false => Encoding::Quoted,
     }
+}
+
+/// Whether a kernel argument is there.
+fn has(line: &[u8], argument: &str) -> bool {
+    let mut words = line.split(|byte| *byte == b' ').take_while(|word| *word != b"--");
+    words.any(|word| word == argument.as_bytes())
 }
 
 /// The value in a `name=value`.
@@ -154,16 +172,14 @@ fn archive(value: &[u8]) -> Archive {
     Archive { file: unescaped(&value[..colon]), dir: unescaped(dir) }
 }
 
-fn variable(format: Format, name: &[u8], value: &[u8]) -> Vec<u8> {
-    let mut entry = match format {
-        Format::Plain => name.to_vec(),
-        Format::Framed => unescaped(name),
+fn variable(encoding: Encoding, name: &[u8], value: &[u8]) -> Vec<u8> {
+    let decoded = |word: &[u8]| match encoding {
+        Encoding::Quoted => word.to_vec(),
+        Encoding::Escaped => unescaped(word),
     };
+    let mut entry = decoded(name);
     entry.push(b'=');
-    match format {
-        Format::Plain => entry.extend_from_slice(value),
-        Format::Framed => entry.extend(unescaped(value)),
-    }
+    entry.extend(decoded(value));
     entry
 }
 
@@ -315,7 +331,6 @@ mod tests {
     fn kernel_arguments_stand_before_the_dashes() {
         let found = parse(b"anchorite.verbose odd anchorite.forward=/a%20b anchorite.forward=/c:ro anchorite.mount=tmpfs:/t%20t:ro -- anchorite.framed x");
         assert_eq!(found.log, LogLevel::Verbose);
-        assert_eq!(found.format, Format::Plain);
         let forward = |dir: &[u8], is_read_only| Forward { dir: dir.to_vec(), is_read_only };
         assert_eq!(found.forward, [forward(b"/a b", false), forward(b"/c", true)]);
         assert_eq!(found.mount, [b"tmpfs:/t t:ro"]);
@@ -366,21 +381,26 @@ mod tests {
     }
 
     #[test]
-    fn framed_words_come_back_whatever_they_hold() {
+    fn escaped_words_come_back_whatever_they_hold() {
         let words: [&[u8]; 8] =
             [b"", b"--", b"a b", b"\n", b"\xff\x80", b"'\"\\", b"%", b"env=A=1"];
-        let mut line = String::from("anchorite.framed ");
-        for word in words {
-            // What shell_words::quote makes of a word with a `%` in it.
-            line += &format!("env='{}'='{}' ", escape(b"N ="), escape(word));
+        for argument in [FRAMED, ESCAPED] {
+            let mut line = format!("{argument} ");
+            for word in words {
+                // What shell_words::quote makes of a word with a `%` in it.
+                line += &format!("env='{}'='{}' ", escape(b"N ="), escape(word));
+            }
+            line += "--";
+            for word in words {
+                line += &format!(" {}", escape(word));
+            }
+            let found = parse(line.as_bytes());
+            assert_eq!(found.args, words.map(<[u8]>::to_vec));
+            assert_eq!(found.env, words.map(|word| [b"N ==", word].concat()));
+            assert_eq!(found.unknown, [[0; 0]; 0]);
         }
-        line += "--";
-        for word in words {
-            line += &format!(" {}", escape(word));
-        }
-        let found = parse(line.as_bytes());
-        assert_eq!(found.args, words.map(<[u8]>::to_vec));
-        assert_eq!(found.env, words.map(|word| [b"N ==", word].concat()));
+        assert_eq!(format(b"anchorite.escaped -- anchorite.framed"), Format::Plain);
+        assert_eq!(format(b"anchorite.framed --"), Format::Framed);
     }
 
     #[test]

@@ -37,17 +37,30 @@ pub struct Console<S> {
     line: [u8; HEADER_BYTES + LINE_BYTES],
     /// Bytes of the unfinished line.
     len: usize,
+    /// Whether what was sent last ended in the middle of a line.
+    is_in_line: bool,
 }
 
 impl<S: Sink> Console<S> {
     /// A console on `sink`, plain until [`Console::set_format`].
     pub const fn new(sink: S) -> Self {
-        Self { sink, format: Format::Plain, line: [0; HEADER_BYTES + LINE_BYTES], len: 0 }
+        Self {
+            sink,
+            format: Format::Plain,
+            line: [0; HEADER_BYTES + LINE_BYTES],
+            len: 0,
+            is_in_line: false,
+        }
     }
 
     /// Chooses the format, before anything is written.
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
+    }
+
+    /// The format that was chosen.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Writes to standard output.
@@ -112,7 +125,10 @@ impl<S: Sink> Console<S> {
         }
         self.len = 0;
         match self.format {
-            Format::Plain => self.sink.send(&self.line[HEADER_BYTES..][..len]),
+            Format::Plain => {
+                self.is_in_line = self.line[HEADER_BYTES + len - 1] != b'\n';
+                self.sink.send(&self.line[HEADER_BYTES..][..len]);
+            }
             Format::Framed => {
                 let header = header(Kind::Stdout, len as u32);
                 self.line[..HEADER_BYTES].copy_from_slice(&header);
@@ -127,6 +143,13 @@ impl<S: Sink> Console<S> {
         self.tell(Kind::Exit, &status.to_le_bytes());
     }
 
+    /// Begins a new line if plain output is in the middle of one. Nothing waits.
+    pub fn end_line(&mut self) {
+        if self.is_in_line {
+            self.send(Kind::Stdout, b"\n");
+        }
+    }
+
     fn append(&mut self, bytes: &[u8]) {
         self.line[HEADER_BYTES + self.len..][..bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
@@ -136,7 +159,10 @@ impl<S: Sink> Console<S> {
     fn send(&mut self, kind: Kind, bytes: &[u8]) {
         match self.format {
             Format::Plain if bytes.is_empty() => {}
-            Format::Plain => self.sink.send(bytes),
+            Format::Plain => {
+                self.is_in_line = bytes.last() != Some(&b'\n');
+                self.sink.send(bytes);
+            }
             Format::Framed => {
                 for payload in bytes.chunks(MAX_PAYLOAD_BYTES) {
                     let header = header(kind, payload.len() as u32);
@@ -277,6 +303,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_line_of_plain_output_is_ended_once() {
+        for (format, out, err, want) in [
+            (Format::Plain, &b"a\nb"[..], &b""[..], &b"a\nb\nanchorite: end\n"[..]),
+            (Format::Plain, b"a\n", b"", b"a\nanchorite: end\n"),
+            (Format::Plain, b"a", b"b\n", b"ab\nanchorite: end\n"),
+            (Format::Plain, b"a\n", b"b", b"a\nb\nanchorite: end\n"),
+            (Format::Plain, b"", b"", b"anchorite: end\n"),
+        ] {
+            let mut console = console(format);
+            console.stdout(out);
+            console.stderr(err);
+            console.exit(0);
+            console.end_line();
+            console.log(b"end");
+            assert_eq!(console.sink.0.concat(), want);
+        }
+        let mut console = console(Format::Framed);
+        console.stdout(b"a");
+        console.flush();
+        let sent = console.sink.0.len();
+        console.end_line();
+        assert_eq!(console.sink.0.len(), sent);
     }
 
     #[test]

@@ -68,6 +68,10 @@ impl Isle for Uhyve {
         }
     }
 
+    fn leaves_status_untold(&self) -> bool {
+        false
+    }
+
     fn leave(&self) {
         // A buffer of no length at an address within memory.
         let mut params = SerialWriteBufferParams { len: 0, buf: address([0u8; 8].as_ptr()) };

@@ -10,6 +10,8 @@ pub trait Isle {
     fn send(&self, bytes: &[u8]);
     /// Ends the machine. Where it can take a `status` out, it does; the exit record has it anyway.
     fn exit(&self, status: i32) -> !;
+    /// Whether [`Isle::exit`] cannot take a status out, so that people have to read it.
+    fn leaves_status_untold(&self) -> bool;
     /// Leaves the machine and comes back, for nothing.
     fn leave(&self);
 }

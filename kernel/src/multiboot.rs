@@ -14,7 +14,7 @@ const MODULE_BYTES: usize = 16;
 /// Bytes of a command line that are read.
 const LINE_BYTES: u64 = 1 << 20;
 /// Below this lie the firmware's tables and the hole for devices.
-const LOW_BYTES: u64 = 1 << 20;
+pub const LOW_BYTES: u64 = 1 << 20;
 
 const HAS_COMMAND_LINE: u32 = 1 << 2;
 const HAS_MODULES: u32 = 1 << 3;
@@ -23,7 +23,7 @@ const HAS_MEMORY_MAP: u32 = 1 << 6;
 /// What the loader tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Multiboot<'a> {
-    /// The command line, the image's name at its start included.
+    /// The command line. QEMU has the image's name at its start, GRUB what it was told.
     pub command_line: &'a [u8],
     /// The modules' entries.
     pub modules: &'a [u8],
@@ -68,10 +68,15 @@ impl<'a> Multiboot<'a> {
         Self { command_line: text(line), modules, map }
     }
 
-    /// The command line without the image's name, which ends at the first space.
+    /// The command line without the image's name, which is the first word unless that can only be
+    /// an argument.
     pub fn arguments(&self) -> &'a [u8] {
-        let name = self.command_line.iter().position(|byte| *byte == b' ');
-        name.map_or(&[], |end| &self.command_line[end + 1..])
+        let line = self.command_line;
+        let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+        let (first, rest) = line.split_at(end);
+        let is_argument =
+            first == b"--" || first.starts_with(b"anchorite.") || first.starts_with(b"env=");
+        if is_argument { line } else { rest.strip_prefix(b" ").unwrap_or(rest) }
     }
 
     /// The modules; `memory` as for [`Multiboot::read`].
@@ -89,16 +94,26 @@ impl<'a> Multiboot<'a> {
 
     /// The memory to use, for an image that begins at `image`.
     pub fn memory(&self, image: u64) -> Memory {
-        let mut found = Memory::default();
-        for range in self.usable() {
-            let range = range.start.max(LOW_BYTES)..range.end;
-            if range.contains(&image) {
-                found.low = range;
-            } else if range.start > image && length(&range) > length(&found.high) {
+        let above = || self.usable().map(|range| range.start.max(LOW_BYTES)..range.end);
+        let low = above().find(|range| range.contains(&image));
+        let low = low.map_or(0..0, |range| self.grown(range));
+        let mut found = Memory { low, high: 0..0 };
+        for range in above().filter(|range| range.start > image && range.start >= found.low.end) {
+            let range = self.grown(range);
+            if length(&range) > length(&found.high) {
                 found.high = range;
             }
         }
         found
+    }
+
+    /// The range with what follows it directly: a firmware may tell one range in pieces.
+    fn grown(&self, range: Range<u64>) -> Range<u64> {
+        let mut end = range.end;
+        while let Some(next) = self.usable().find(|next| next.start == end && next.end > end) {
+            end = next.end;
+        }
+        range.start..end
     }
 
     /// The memory that there is, by whole pages.
@@ -193,6 +208,18 @@ mod tests {
         let found = Multiboot::read(0x100, |at, len| room.at(at, len));
         assert_eq!(found.command_line, b"/dev/fd/3 anchorite.framed -- a");
         assert_eq!(found.arguments(), b"anchorite.framed -- a");
+        for (line, arguments) in [
+            (&b"/boot/kernel"[..], &b""[..]),
+            (b"/boot/kernel ", b""),
+            (b"-- a", b"-- a"),
+            (b"--", b"--"),
+            (b"anchorite.verbose -- a", b"anchorite.verbose -- a"),
+            (b"env=A=b -- a", b"env=A=b -- a"),
+            (b"", b""),
+        ] {
+            let told = Multiboot { command_line: line, ..Multiboot::default() };
+            assert_eq!(told.arguments(), arguments, "{}", line.escape_ascii());
+        }
         let modules: Vec<_> = found.modules(|at, len| room.at(at, len)).collect();
         assert_eq!(
             modules,
@@ -205,6 +232,27 @@ mod tests {
         assert_eq!(memory.low, 0x10_0000..0xbffe_0000);
         assert_eq!(memory.high, 0x1_0000_0000..0x1_4000_0000);
         assert_eq!(found.memory(0xf_0000), Memory { low: 0..0, high: memory.low });
+    }
+
+    /// As some firmwares have it: one range in two pieces, the second told first, and a hole.
+    #[test]
+    fn memory_that_is_told_in_pieces_is_one() {
+        let mut room = room();
+        for (nth, entry) in [
+            [20, 0x20_0000, 0, 0x60_0000, 0, 1],
+            [20, 0x10_0000, 0, 0x10_0000, 0, 1],
+            [20, 0x80_0000, 0, 0x1000, 0, 3],
+            [20, 0x80_1000, 0, 0x1000, 0, 1],
+        ]
+        .iter()
+        .enumerate()
+        {
+            room.words(0x400 + 24 * nth, entry);
+        }
+        let memory = Multiboot::read(0x100, |at, len| room.at(at, len)).memory(0x20_0000);
+        assert_eq!(memory, Memory { low: 0x20_0000..0x80_0000, high: 0x80_1000..0x80_2000 });
+        let memory = Multiboot::read(0x100, |at, len| room.at(at, len)).memory(0x1f_f000);
+        assert_eq!(memory, Memory { low: 0x10_0000..0x80_0000, high: 0x80_1000..0x80_2000 });
     }
 
     /// Whatever a loader says, something is read of it, or nothing.

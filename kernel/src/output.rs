@@ -54,6 +54,11 @@ pub fn set_format(format: Format) {
     with(|console| console.set_format(format));
 }
 
+/// The format that was chosen.
+pub fn format() -> Format {
+    with(|console| console.format())
+}
+
 /// Writes `text` to standard error in as few sends as may be; for reports of
 /// failures.
 pub fn report(text: fmt::Arguments<'_>) {
@@ -88,7 +93,14 @@ pub fn claim_end() {
 /// Ends the machine: everything that waits, the exit record, and the end.
 pub fn exit(status: i32) -> ! {
     claim_end();
-    with_anyhow(|console| console.exit(status));
+    let format = with_anyhow(|console| {
+        console.exit(status);
+        console.format()
+    });
+    if format == Format::Plain && isle::current().leaves_status_untold() {
+        with_anyhow(Console::end_line);
+        log(format_args!("ended with status {}", u64::from(status.cast_unsigned())));
+    }
     isle::current().exit(status)
 }
 

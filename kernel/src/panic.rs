@@ -25,7 +25,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         let mib = machine::get().map_or(0, Machine::memory_mib);
         output::report(format_args!(
             "anchorite: out of memory: the program asked for {bytes} bytes more than this \
-             machine's {mib} MiB have room for; give it more with --memory\n",
+             machine's {mib} MiB have room for; give it more memory (--memory)\n",
         ));
         output::exit(STATUS_OUT_OF_MEMORY);
     }

@@ -3,8 +3,10 @@
 //! boot's.
 //!
 //! Plain text goes to the first serial port, which is the console; frames go to the second one,
-//! on which nobody else writes. A status leaves in the exit record: QEMU's `isa-debug-exit` keeps
-//! seven bits of one, and is only told to end the machine.
+//! on which nobody else writes, or, where there is none, plain text to the console after all. A
+//! status leaves in the exit record, or as a line of plain text: QEMU's `isa-debug-exit` keeps
+//! seven bits of one, and is only told to end the machine. A machine without one is turned off,
+//! if it is a hypervisor's, or else stands still.
 
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, CpuidResult};
@@ -15,7 +17,7 @@ use core::sync::atomic::{AtomicU16, Ordering};
 
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::LSR;
-use uart_16550::{Config, Uart16550};
+use uart_16550::{BaudRate, Config, Uart16550};
 
 use crate::cmdline::Format;
 use crate::isle::Isle;
@@ -28,6 +30,12 @@ pub const CONSOLE_PORT: u16 = 0x3f8;
 pub const FRAMES_PORT: u16 = 0x2f8;
 /// Where QEMU's `isa-debug-exit` is.
 pub const EXIT_PORT: u16 = 0xf4;
+
+/// Where hypervisors have ACPI's register PM1a_CNT: QEMU's machines; those that put it where
+/// Bochs does.
+const POWER_PORTS: [u16; 2] = [0x604, 0xb004];
+/// SLP_EN with the sleep type that those call S5: off.
+const POWER_OFF: u16 = 1 << 13;
 
 /// Where the other cores start: below 1 MiB, a whole page, and not where QEMU has what it tells.
 pub const TRAMPOLINE: u64 = 0x8000;
@@ -52,22 +60,30 @@ pub fn is_here() -> bool {
     UART.load(Ordering::Relaxed) != 0
 }
 
-/// Takes the serial port for `format` into use.
+/// Takes the serial port for `format` into use, or the console's for plain text where there is
+/// none for frames; returns what it is for.
 ///
 /// # Safety
 /// Called on the only core that runs, before anything is sent.
-pub unsafe fn use_serial(format: Format) {
+pub unsafe fn use_serial(format: Format) -> Format {
     let port = match format {
         Format::Plain => CONSOLE_PORT,
         Format::Framed => FRAMES_PORT,
     };
-    UART.store(port, Ordering::Relaxed);
+    // GRUB's, and a terminal's, on a line that has a speed.
+    let config = Config { baud_rate: BaudRate::Baud115200, ..Config::default() };
     // SAFETY: a serial port's registers, which only this driver and the trap stub use.
     let serial = unsafe { Uart16550::new_port(port) }.ok();
-    // Without one nobody hears anything, which is no reason not to run.
-    let serial = serial.and_then(|mut port| port.init(Config::default()).is_ok().then_some(port));
+    let serial = serial.and_then(|mut port| port.init(config).is_ok().then_some(port));
+    if serial.is_none() && format == Format::Framed {
+        // SAFETY: by this function's contract.
+        return unsafe { use_serial(Format::Plain) };
+    }
+    UART.store(port, Ordering::Relaxed);
+    // Without any port nobody hears anything, which is no reason not to run.
     // SAFETY: by this function's contract.
     unsafe { *SERIAL.0.get() = serial };
+    format
 }
 
 /// The isle that a PC is.
@@ -90,11 +106,25 @@ impl Isle for Pc {
                 spin_loop();
             }
         }
-        loop {
-            // SAFETY: it ends the machine; elsewhere nothing listens there.
-            unsafe { write_8(EXIT_PORT, 0) };
-            spin_loop();
+        unsafe extern "C" {
+            /// In the trap stub.
+            fn anchorite_stand_still() -> !;
         }
+        // SAFETY: each ends the machine; where it does not, nothing listens there, which on a
+        // machine of metal nobody knows.
+        unsafe {
+            write_8(EXIT_PORT, 0);
+            if is_guest() {
+                for port in POWER_PORTS {
+                    write_16(port, POWER_OFF);
+                }
+            }
+            anchorite_stand_still()
+        }
+    }
+
+    fn leaves_status_untold(&self) -> bool {
+        true
     }
 
     fn leave(&self) {
@@ -116,11 +146,15 @@ pub struct Found {
     pub time_ns: i64,
 }
 
+/// Whether a hypervisor makes this machine, and says so.
+fn is_guest() -> bool {
+    const HYPERVISOR: u32 = 1 << 31;
+    __cpuid(1).ecx & HYPERVISOR != 0
+}
+
 /// Looks around.
 pub fn look() -> Found {
-    const HYPERVISOR: u32 = 1 << 31;
-    let hypervisor =
-        if __cpuid(1).ecx & HYPERVISOR != 0 { Some(__cpuid(0x4000_0000)) } else { None };
+    let hypervisor = is_guest().then(|| __cpuid(0x4000_0000));
     let has_kvm = hypervisor.is_some_and(|said| {
         [said.ebx, said.ecx, said.edx].map(u32::to_le_bytes) == [*b"KVMK", *b"VMKV", *b"M\0\0\0"]
     });

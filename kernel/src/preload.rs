@@ -111,7 +111,7 @@ fn told(file: &[u8], placed: Result<Preloaded, PreloadError>) -> Preloaded {
             PreloadError::Damage(_) => {
                 "make it anew, or have --preload-lenient leave out what is damaged"
             }
-            PreloadError::Room(..) => "give it more with --memory",
+            PreloadError::Room(..) => "give it more memory (--memory)",
         };
         fail(format_args!("{}: {error}; {remedy}", Name(file)))
     });
@@ -264,7 +264,8 @@ impl Drop for Block {
     }
 }
 
-/// A multiboot loader's module. Its whole pages become the heap's in the end.
+/// A multiboot loader's module. Its whole pages become the heap's in the end, unless it is in a
+/// PC's first MiB, where nothing is written.
 #[derive(Debug)]
 pub struct Module {
     name: Vec<u8>,
@@ -284,6 +285,10 @@ pub fn modules(told: &Told) -> Vec<Module> {
 // alone.
 unsafe impl Lender for Module {
     fn bytes(&self) -> &[u8] {
+        // An empty one may be nowhere.
+        if self.bytes.is_empty() {
+            return &[];
+        }
         // SAFETY: mapped for as long as the machine runs, and nobody writes there.
         unsafe { slice::from_raw_parts(self.bytes.start as *const u8, self.bytes.len()) }
     }
@@ -293,7 +298,7 @@ impl Drop for Module {
     fn drop(&mut self) {
         const PAGE: usize = PAGE_BYTES as usize;
         let whole = self.bytes.start.next_multiple_of(PAGE)..self.bytes.end & !(PAGE - 1);
-        if !whole.is_empty() {
+        if !whole.is_empty() && whole.start >= multiboot::LOW_BYTES as usize {
             // SAFETY: mapped for writing, and nobody's any more.
             unsafe { heap::claim(whole) };
         }

@@ -42,10 +42,12 @@ pub extern "C" fn start() -> ! {
     // Cores that are not online yet still run on the hypervisor's page tables.
     wait_for_cores(machine);
     if u64::from(cpu::online()) == machine.cores {
-        // SAFETY: mapped memory that nothing uses any more: what was in it is
-        // copied, and every core has its own tables.
-        unsafe { heap::claim(reclaimable.clone()) };
-        user_memory.push(reclaimable);
+        for range in reclaimable {
+            // SAFETY: mapped memory that nothing uses any more: what was in it is
+            // copied, and every core has its own tables.
+            unsafe { heap::claim(range.clone()) };
+            user_memory.push(range);
+        }
     }
 
     declare_cores(|| cpu::current().id() as usize);
@@ -67,7 +69,7 @@ pub extern "C" fn start() -> ! {
         export::prepare(system, files, line.export.clone());
     }
     if let Err(error) = system.furnish() {
-        fail(format_args!("/dev and /proc: {}; give it more with --memory", error.message()));
+        fail(format_args!("/dev and /proc: {}; give it more memory (--memory)", error.message()));
     }
     if let Err(error) = c::install(system) {
         fail(format_args!("the calls for C: {}", error.message()));
@@ -115,7 +117,7 @@ fn host_files(machine: &Machine, line: &CommandLine, mounts: &[u8]) -> Option<Ar
             ));
         }
         if let Some(export) = line.export.first()
-            && line.format == Format::Plain
+            && output::format() == Format::Plain
         {
             fail(format_args!(
                 "{EXPORT}={}: a PC has no files of a host's, and the launcher is not there to write",

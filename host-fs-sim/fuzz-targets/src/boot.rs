@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 
 use anchorite_interface::{Demux, Event, FORWARD, FRAMED, HEADER_BYTES, Kind, escape, header};
-use anchorite_kernel::bootinfo::{DeviceTree, Layout, PAGE_BYTES};
+use anchorite_kernel::bootinfo::{DeviceTree, Kept, Layout, PAGE_BYTES};
 use anchorite_kernel::clock::Scale;
 use anchorite_kernel::cmdline::{self, Format};
 use anchorite_kernel::console::{Console, Sink};
@@ -119,8 +119,11 @@ fn machine(memory: (u64, u64), image: (u64, u64), bytes: &[u8]) {
     }
     multiboot(image.0, bytes);
     let (memory, image) = (memory.0..memory.1, image.0..image.1);
-    let initrd = tree.initrd.clone();
-    if let Ok(layout) = Layout::check(memory, image, initrd) {
+    let mut kept = Kept::default();
+    if let Some(files) = tree.initrd.clone() {
+        kept.add(files);
+    }
+    if let Ok(layout) = Layout::check(memory, image, kept) {
         check_layout(&layout);
     }
 }
@@ -132,25 +135,28 @@ fn whole_layout(pages: [u16; 4], odd: [u16; 3]) {
     let image = START + below + a..START + below + image + b;
     let start = image.end.next_multiple_of(PAGE_BYTES) + gap;
     let memory = START..start + initrd + c;
-    let layout = Layout::check(memory.clone(), image.clone(), Some(start..start + initrd));
+    let mut kept = Kept::default();
+    kept.add(start..start + initrd);
+    kept.add(START..START + a);
+    let layout = Layout::check(memory.clone(), image.clone(), kept);
     if let Ok(layout) = layout {
         assert!(layout.memory.start <= image.start && image.end <= layout.memory.end);
         check_layout(&layout);
     }
 }
 
-/// What the image, the Hermit image and the heap take are whole pages of memory, and no two
-/// take one page.
+/// What the image, what is kept and the heap take are whole pages, and no two take one page; the
+/// heap is within memory.
 fn check_layout(layout: &Layout) {
-    let start = layout.free_start();
-    let [first, second] = layout.heap(start);
-    let all = [layout.image.clone(), layout.initrd.clone(), first, second];
+    let free: Vec<_> = layout.free_below().chain(layout.free_above()).collect();
+    assert!(free.iter().all(|range| layout.has(range)), "{layout:?}");
+    assert!(layout.room().is_empty() || free.contains(&layout.room()), "{layout:?}");
+    let kept = layout.kept.ranges().iter().cloned();
+    let all: Vec<_> = kept.chain(free).chain([layout.image.clone()]).collect();
     let taken: Vec<_> = all.iter().filter(|range| range.start < range.end).collect();
     for (at, range) in taken.iter().enumerate() {
         assert!(range.start.is_multiple_of(PAGE_BYTES), "{layout:?}: {range:?}");
         assert!(range.end.is_multiple_of(PAGE_BYTES), "{layout:?}: {range:?}");
-        let within = layout.memory.start <= range.start && range.end <= layout.memory.end;
-        assert!(within, "{layout:?}: {range:?}");
         for other in &taken[..at] {
             let apart = range.end <= other.start || other.end <= range.start;
             assert!(apart, "{layout:?}: {range:?} {other:?}");
@@ -160,7 +166,6 @@ fn check_layout(layout: &Layout) {
 
 fn command_line(line: &[u8]) {
     let found = cmdline::parse(line);
-    assert_eq!(found.format, cmdline::format(line), "two opinions about the format");
     assert!(found.env.iter().all(|entry| entry.contains(&b'=')), "no variable");
 }
 
@@ -181,7 +186,7 @@ fn words(args: &[Vec<u8>], env: &[(Vec<u8>, Vec<u8>)], forward: &[Vec<u8>]) {
     let dirs: Vec<_> = found.forward.into_iter().map(|forward| forward.dir).collect();
     assert_eq!((found.args, dirs), (args.to_vec(), forward.to_vec()), "{line}");
     let env: Vec<_> = env.iter().map(|(name, value)| [name, &b"="[..], value].concat()).collect();
-    assert_eq!((found.env, found.format), (env, Format::Framed), "{line}");
+    assert_eq!((found.env, cmdline::format(line.as_bytes())), (env, Format::Framed), "{line}");
     assert!(found.unknown.is_empty(), "{line}");
 }
 

@@ -9,8 +9,8 @@
 //! the environment in it (with a shell's rules); so a launcher escapes what an
 //! image must get unharmed:
 //!
-//! - with [`FRAMED`], each program argument, and each name and each value of the
-//!   environment, is [`escape`]d; without it they are taken as they are, with a
+//! - with [`FRAMED`] or [`ESCAPED`], each program argument, and each name and each value of the
+//!   environment, is [`escape`]d; without either they are taken as they are, with a
 //!   shell's quotes removed;
 //! - the directory of [`FORWARD`], what [`MOUNT`] tells, and both parts of [`PRELOAD`] and [`EXPORT`], are always
 //!   escaped.
@@ -28,7 +28,7 @@ pub use escape::{escape, unescape};
 /// The version of all of this, which an image has in its note: a launcher starts images of its
 /// own version only. Whoever changes something here that the other side would not understand
 /// makes it one more.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The name of an image's ELF note, with its NUL; the description is [`VERSION`], little-endian.
 pub const NOTE_NAME: &[u8] = b"ANCHORITE\0";
 /// The kind of an image's ELF note.
@@ -37,6 +37,9 @@ pub const NOTE_KIND: u32 = 1;
 /// Kernel argument: frame all output (see [`header`]) instead of printing it,
 /// and [`unescape`] the program's arguments and environment.
 pub const FRAMED: &str = "anchorite.framed";
+/// Kernel argument: [`unescape`] the program's arguments and environment, as with [`FRAMED`], but
+/// print all output, for people to read it.
+pub const ESCAPED: &str = "anchorite.escaped";
 /// Kernel argument: log one line about the machine, whose stable form is
 /// `machine: kvm=page-table|hardware|none tsc_khz=N hypercall_cycles=N
 /// hypercall_ns=N boot_ns=N` (on a PC a look at a device is the hypercall), and before it one for
