@@ -9,8 +9,8 @@
 //! [`disk`] for a PC. A
 //! user's own program is begun by [`new`] and built by [`make`], from the [`sources`] that are in
 //! this executable and as [`guest`] says; [`image`] knows what is one, and
-//! [`register`] has the host's kernel start it. [`gdb`] has a guest wait
-//! for a debugger; [`profile`] samples it, and [`flamegraph`] draws that. [`compare`] runs a benchmark
+//! [`register`] has the host's kernel start it. [`gdb`] has a guest wait for a debugger; [`profile`]
+//! samples it, and [`flamegraph`] draws that. [`compare`] runs a benchmark
 //! each way and tells the results, on a [`machine`].
 #![deny(unsafe_code)]
 
