@@ -164,10 +164,14 @@ pub enum Benchmark {
     Growth(GrowthArgs),
     /// Single calls, each beside its goal
     Microbench(MicrobenchArgs),
+    /// Where the time of a read and of a file made goes
+    Parts(PartsArgs),
     /// What it takes to begin with the files of an archive
     Preload(PreloadArgs),
     /// Small files created, read, appended to and deleted, as a mail server does
     Postmark(PostmarkArgs),
+    /// Reading and writing by size, from a byte to a MiB, beside the copy of as much memory
+    Sizes(SizesArgs),
 }
 
 /// `anchorite compare postmark`.
@@ -190,11 +194,22 @@ pub struct PostmarkArgs {
     /// Run the three configurations that have goals, each forwarded once, which takes minutes
     #[arg(long, conflicts_with = "config")]
     pub goals: bool,
+    /// Begin with N files, and do as many transactions; several N parted by commas are as many
+    /// configurations, of which those over 10000 are not forwarded
+    #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with_all = ["config", "goals"], value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
+    pub files: Vec<u32>,
+    /// Also run it natively on ext4, and the C program of Debian's package postmark, where these
+    /// are to be had
+    #[arg(long)]
+    pub further: bool,
+    /// A directory on ext4 [default: a new one in TMPDIR, /var/tmp or here]
+    #[arg(long, value_name = "DIR", requires = "further")]
+    pub ext4_dir: Option<PathBuf>,
     /// Print JSON instead of the table
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
     /// Print the table of goals as Markdown
-    #[arg(long, requires = "goals")]
+    #[arg(long, requires = "goals", conflicts_with = "further")]
     pub markdown: bool,
 }
 
@@ -261,6 +276,46 @@ pub struct GrowthArgs {
     pub markdown: bool,
 }
 
+/// `anchorite compare sizes`.
+#[derive(Args)]
+pub struct SizesArgs {
+    /// How often to run the ramdisk and natively, in turn
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Short samples, to see that it works
+    #[arg(long)]
+    pub quick: bool,
+    /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
+    #[arg(long, value_name = "DIR")]
+    pub native_dir: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `anchorite compare parts`.
+#[derive(Args)]
+pub struct PartsArgs {
+    /// How often to run the ramdisk and natively, in turn
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Short samples, to see that it works
+    #[arg(long)]
+    pub quick: bool,
+    /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
+    #[arg(long, value_name = "DIR")]
+    pub native_dir: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
 /// `anchorite compare boot`.
 #[derive(Args)]
 pub struct BootArgs {
@@ -284,6 +339,10 @@ pub struct PreloadArgs {
     /// MiB in four large files
     #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(4..=16384))]
     pub mib: u32,
+    /// Also place, and copy, fewer and smaller files: in a guest from a directory that is forwarded,
+    /// natively by the same program, and by tar
+    #[arg(long)]
+    pub beside: bool,
     /// How often to start with each
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
@@ -296,9 +355,9 @@ pub struct PreloadArgs {
 }
 
 impl Cli {
-    /// Reads this process's command line; prints help or the version itself.
-    pub fn read() -> Result<Self> {
-        Self::try_parse().map_err(|error| {
+    /// Reads a command line; prints help or the version itself.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        Self::try_parse_from(words).map_err(|error| {
             if error.use_stderr() {
                 // Its first paragraph says what is wrong; the rest is a help text.
                 let text = error.render().to_string();

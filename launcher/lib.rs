@@ -13,7 +13,7 @@
 
 mod archive;
 mod cli;
-mod compare;
+pub mod compare;
 mod export;
 mod failure;
 mod forward;
@@ -22,7 +22,7 @@ mod hermit;
 mod hosted;
 mod image;
 mod isle;
-mod machine;
+pub mod machine;
 mod make;
 mod mount;
 mod new;
@@ -37,24 +37,30 @@ mod supervise;
 mod transfer;
 mod vmm;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use cli::{Benchmark, Cli, Command};
-use failure::{Failure, Result};
+pub use failure::{Failure, Result};
 use isle::Isle;
 use supervise::Terminal;
 
 /// The command: reads its line, obeys, and answers with a status.
 pub fn main() -> ExitCode {
     serve();
-    match Cli::read().and_then(|cli| obey(&cli)) {
-        Ok(status) => ExitCode::from(status),
+    ExitCode::from(carry_out(std::env::args_os()))
+}
+
+/// Obeys a command line, and answers with a status.
+fn carry_out(words: impl IntoIterator<Item = OsString>) -> u8 {
+    match Cli::read(words).and_then(|cli| obey(&cli)) {
+        Ok(status) => status,
         Err(failure) => {
             if let Some(sentence) = &failure.sentence {
                 complain(sentence);
             }
-            ExitCode::from(failure.status)
+            failure.status
         }
     }
 }
@@ -69,6 +75,10 @@ pub fn serve() {
         (isle::HOSTED_COMMAND, [parent, order]) => hosted::main(parent, order),
         (compare::NATIVE_COMMAND, [parent, program, args @ ..]) => {
             compare::native_main(parent, program, args)
+        }
+        (compare::RUN_COMMAND, args) => {
+            let words = ["anchorite", "run"].into_iter().chain(args.iter().map(String::as_str));
+            std::process::exit(carry_out(words.map(OsString::from)).into())
         }
         _ => {}
     }
@@ -85,8 +95,10 @@ fn obey(cli: &Cli) -> Result<u8> {
             Benchmark::Boot(args) => compare::boot::boot(args),
             Benchmark::Growth(args) => compare::growth::growth(args),
             Benchmark::Microbench(args) => compare::microbench::microbench(args),
+            Benchmark::Parts(args) => compare::parts::parts(args),
             Benchmark::Preload(args) => compare::preload::preload(args),
             Benchmark::Postmark(args) => compare::postmark::postmark(args),
+            Benchmark::Sizes(args) => compare::sizes::sizes(args),
         },
         Some(Command::List) => print(&programs::list()).map(|()| 0),
     }

@@ -32,7 +32,7 @@ fn the_default_configuration_counts_the_same_each_way() {
         return;
     }
     let document = json(&["compare", "postmark", "--json", "--runs", "2"]);
-    let ways = document["ways"].as_array().unwrap();
+    let ways = document["configurations"][0]["ways"].as_array().unwrap();
     let names: Vec<_> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
     assert_eq!(names, ["ramdisk", "forwarded", "native"]);
     for way in ways {
@@ -64,7 +64,7 @@ fn a_configuration_of_the_users_is_run_each_way() {
     fs::write(&config, text).unwrap();
     let config = config.display().to_string();
     let document = json(&["compare", "postmark", "--json", "--runs", "1", "--config", &config]);
-    let ways = document["ways"].as_array().unwrap();
+    let ways = document["configurations"][0]["ways"].as_array().unwrap();
     assert_eq!(ways.len(), 3);
     assert!(ways.iter().all(|way| way["counts"] == ways[0]["counts"]));
     assert_eq!(ways[0]["counts"]["created_alone"], 20);
@@ -155,7 +155,7 @@ fn weighted_relative_locations_are_made_each_way() {
     let config = directory.path().join("locations.cfg");
     fs::write(&config, "set location a/b 3\nset location +c 1\nset number 50\n").unwrap();
     let document = json(&["compare", "postmark", "--json", "--config", config.to_str().unwrap()]);
-    let ways = document["ways"].as_array().unwrap();
+    let ways = document["configurations"][0]["ways"].as_array().unwrap();
     assert_eq!(ways.len(), 3);
     for way in ways {
         assert!(way["counts"]["created"].as_u64().unwrap() >= 50, "{way}");

@@ -1,7 +1,7 @@
 //! The goals of postmark, and the table that holds what was measured against them.
 
 use comfy_table::CellAlignment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::results::WayResults;
 use super::{Comparison, Configuration};
@@ -38,28 +38,37 @@ pub fn configurations() -> Vec<Configuration> {
     .map(|(title, commands)| Configuration {
         title: title.to_owned(),
         commands: Some(commands.as_bytes().to_vec()),
+        ..Configuration::default()
     })
     .collect()
 }
 
 /// One configuration's seconds beside its goals.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    name: String,
-    /// Seconds, each way; null where there is no such way.
-    ramdisk: Option<f64>,
-    forwarded: Option<f64>,
-    native: Option<f64>,
-    times_native: Goal,
-    times_forwarded: Goal,
+    /// The configuration's title.
+    pub name: String,
+    /// Seconds, the median of runs; null where there is no such way.
+    pub ramdisk: Option<f64>,
+    /// The same, forwarded.
+    pub forwarded: Option<f64>,
+    /// The same, natively.
+    pub native: Option<f64>,
+    /// How many times as long as on the ramdisk it takes natively.
+    pub times_native: Goal,
+    /// How many times as long it takes forwarded.
+    pub times_forwarded: Goal,
 }
 
 /// A ratio and what it is to be.
-#[derive(Serialize)]
-struct Goal {
-    ratio: Option<f64>,
-    goal: Option<f64>,
-    met: Option<bool>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Goal {
+    /// The ratio.
+    pub ratio: Option<f64>,
+    /// The least that it is to be.
+    pub goal: Option<f64>,
+    /// Whether it is.
+    pub met: Option<bool>,
 }
 
 impl Goal {

@@ -9,22 +9,29 @@ use crate::io::{Failure, ToDo};
 
 const USAGE: &str = "microbench [--directory DIR] [--filter TEXT]… [--samples 1-1000] \
                      [--sample-us 1-1000000] [--files 10-100000000] [--append BYTES] \
-                     [--hourglass-ms 1-60000] [--threads 1-64] [--quick] [--growth]";
+                     [--hourglass-ms 1-60000] [--threads 1-64] [--quick] \
+                     [--growth | --sizes | --parts | --copy DIR]";
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum Subject<'a> {
     /// What calls cost: [`ROWS`].
     Rows,
     /// How that grows.
     Growth,
+    /// Reading and writing by size.
+    Sizes,
+    /// Calls that do ever more.
+    Parts,
+    /// Copying this directory's files.
+    Copy(&'a [u8]),
 }
 
 /// What a run is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
     /// What is measured.
-    pub subject: Subject,
+    pub subject: Subject<'a>,
     /// Where to work; nothing for the working directory.
     pub directory: Option<&'a [u8]>,
     /// Only rows with one of these in their name; all of them if there are none.
@@ -89,6 +96,14 @@ impl<'a> Options<'a> {
                     options.subject = Subject::Growth;
                     rest
                 }
+                [b"--sizes", rest @ ..] => {
+                    options.subject = Subject::Sizes;
+                    rest
+                }
+                [b"--parts", rest @ ..] => {
+                    options.subject = Subject::Parts;
+                    rest
+                }
                 [option, value, rest @ ..] => {
                     options.set(option, value)?;
                     rest
@@ -101,6 +116,7 @@ impl<'a> Options<'a> {
     fn set(&mut self, option: &[u8], value: &'a [u8]) -> Result<(), Failure> {
         match option {
             b"--directory" => self.directory = Some(value),
+            b"--copy" => self.subject = Subject::Copy(value),
             b"--filter" => self.filters.push(value),
             b"--samples" => self.samples = number(value, 1, 1000)?,
             b"--sample-us" => self.sample_ns = number(value, 1, 1_000_000)? * 1000,
