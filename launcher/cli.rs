@@ -194,6 +194,9 @@ pub struct PostmarkArgs {
     /// Run the three configurations that have goals, each forwarded once, which takes minutes
     #[arg(long, conflicts_with = "config")]
     pub goals: bool,
+    /// A twentieth of these, to see that it works
+    #[arg(long, requires = "goals")]
+    pub quick: bool,
     /// Begin with N files, and do as many transactions; several N parted by commas are as many
     /// configurations, of which those over 10000 are not forwarded
     #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with_all = ["config", "goals"], value_parser = clap::value_parser!(u32).range(10..=10_000_000))]

@@ -23,7 +23,8 @@ struct Words {
 const MICROBENCH: Words = Words { full: "--runs 2", quick: "--quick" };
 const PARTS: Words = Words { full: "--runs 3", quick: "--runs 1 --quick" };
 const SIZES: Words = Words { full: "--runs 2", quick: "--runs 1 --quick" };
-const POSTMARK: Words = Words { full: "--goals --further --runs 2", quick: "--further --runs 1" };
+const POSTMARK: Words =
+    Words { full: "--goals --further --runs 2", quick: "--goals --quick --further --runs 1" };
 const POSTMARK_FILES: Words = Words {
     full: "--files 1000,10000,100000 --further --runs 1",
     quick: "--files 100,1000 --further --runs 1",
