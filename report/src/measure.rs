@@ -29,7 +29,8 @@ const POSTMARK_FILES: Words = Words {
     full: "--files 1000,10000,100000 --further --runs 1",
     quick: "--files 100,1000 --further --runs 1",
 };
-const GROWTH: Words = Words { full: "--files 10000000 --mib 1024", quick: "--quick" };
+const GROWTH: Words =
+    Words { full: "--files 10000000 --tree-files 1000000 --mib 1024", quick: "--quick" };
 const BOOT: Words = Words { full: "--runs 20", quick: "--runs 3" };
 const PRELOAD: Words =
     Words { full: "--runs 3 --beside", quick: "--runs 1 --files 10000 --mib 16 --beside" };
