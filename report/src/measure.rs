@@ -33,7 +33,7 @@ const GROWTH: Words =
     Words { full: "--files 10000000 --tree-files 1000000 --mib 1024", quick: "--quick" };
 const BOOT: Words = Words { full: "--runs 20", quick: "--runs 3" };
 const PRELOAD: Words =
-    Words { full: "--runs 3 --beside", quick: "--runs 1 --files 10000 --mib 16 --beside" };
+    Words { full: "--runs 2 --beside", quick: "--runs 1 --files 10000 --mib 16 --beside" };
 
 /// How many parts there are.
 const PARTS_OF_ALL: u32 = 9;
