@@ -42,7 +42,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use cli::{Benchmark, Cli, Command};
-pub use failure::{Failure, Result};
+use failure::{Failure, Result};
 use isle::Isle;
 use supervise::Terminal;
 

@@ -29,18 +29,16 @@ mod warm;
 
 use serde::Serialize;
 
-use crate::failure::Failure;
-pub use crate::failure::Result;
-
-/// The hidden subcommand that is `run`, in whatever executable measures it.
-pub const RUN_COMMAND: &str = "__run";
-
 pub use session::{NATIVE_COMMAND, Samples, Way, native_main};
 pub use statistics::{Row, Spread};
 
 pub use crate::cli::{
     BootArgs, GrowthArgs, MicrobenchArgs, PartsArgs, PostmarkArgs, PreloadArgs, SizesArgs,
 };
+pub use crate::failure::{Failure, Result};
+
+/// The hidden subcommand that is `run`, in whatever executable measures it.
+pub const RUN_COMMAND: &str = "__run";
 
 /// Prints a comparison's results as JSON; returns the exit status.
 fn print_json(document: &impl Serialize) -> Result<u8> {

@@ -9,7 +9,7 @@ use anchorite_launcher::compare::{
     self, boot, growth, microbench, parts, postmark, preload, sizes,
 };
 use anchorite_launcher::machine::{Machine, memory_bytes, qemu_version};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Command};
 
 use crate::data::{Data, Section, VERSION};
@@ -41,7 +41,7 @@ const PARTS_OF_ALL: u32 = 9;
 /// Measures everything; what cannot be measured here is told to be absent, and why.
 ///
 /// # Errors
-/// Nothing can be measured at all.
+/// Nothing of all that can be measured, and why the first part cannot.
 pub fn measure(is_quick: bool) -> Result<Data> {
     let start = Instant::now();
     let mut run = Run { is_quick, done: 0 };
@@ -53,8 +53,22 @@ pub fn measure(is_quick: bool) -> Result<Data> {
     let postmark_files = run.section("postmark", &POSTMARK_FILES, checked_postmark);
     let preload = run.section("preload", &PRELOAD, preload::measure);
     let growth = run.section("growth", &GROWTH, growth::measure);
-    let conformance = run.part("conformance", conformance::measure);
+    let conformance = run.part("conformance", conformance::command(is_quick), conformance::measure);
 
+    let is_there = [
+        boot.document.is_some(),
+        microbench.document.is_some(),
+        parts.document.is_some(),
+        sizes.document.is_some(),
+        postmark.document.is_some(),
+        postmark_files.document.is_some(),
+        preload.document.is_some(),
+        growth.document.is_some(),
+        conformance.document.is_some(),
+    ];
+    if !is_there.contains(&true) {
+        bail!("nothing can be measured here: {}", boot.absent.unwrap_or_default());
+    }
     // A guest has told what KVM there is.
     let told = [
         microbench.document.as_ref().map(|document| &document.machine),
@@ -107,18 +121,15 @@ impl Run {
     ) -> Section<T> {
         let words = if self.is_quick { words.quick } else { words.full };
         let line = format!("compare {name} {words}");
-        self.part(&line, |_| {
-            let args = arguments(words)?;
-            let document = measure(&args)?;
-            Ok((format!("anchorite {line} --json"), document))
-        })
+        self.part(&line, format!("anchorite {line} --json"), |_| Ok(measure(&arguments(words)?)?))
     }
 
-    /// Does one part, and tells how far it is.
+    /// Does one part, which `command` does too, and tells how far it is.
     fn part<T>(
         &mut self,
         title: &str,
-        measure: impl FnOnce(bool) -> Result<(String, T)>,
+        command: String,
+        measure: impl FnOnce(bool) -> Result<T>,
     ) -> Section<T> {
         self.done += 1;
         eprintln!("[{}/{PARTS_OF_ALL}] {title}", self.done);
@@ -126,12 +137,9 @@ impl Run {
         let measured = measure(self.is_quick);
         let seconds = start.elapsed().as_secs_f64();
         match measured {
-            Ok((command, document)) => {
-                Section { command, seconds, document: Some(document), absent: None }
-            }
+            Ok(document) => Section { command, seconds, document: Some(document), absent: None },
             Err(error) => {
                 eprintln!("    absent: {error:#}");
-                let command = format!("anchorite {title} --json");
                 Section { command, seconds, document: None, absent: Some(format!("{error:#}")) }
             }
         }
@@ -142,4 +150,42 @@ impl Run {
 fn arguments<A: Args>(words: &str) -> Result<A> {
     let command = A::augment_args(Command::new("compare").no_binary_name(true));
     Ok(A::from_arg_matches(&command.try_get_matches_from(words.split_whitespace())?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_line_is_one_of_the_commands() {
+        fn check<A: Args>(words: &Words) {
+            for words in [words.full, words.quick] {
+                if let Err(error) = arguments::<A>(words) {
+                    panic!("{words}: {error:#}");
+                }
+            }
+        }
+        check::<compare::BootArgs>(&BOOT);
+        check::<compare::GrowthArgs>(&GROWTH);
+        check::<compare::MicrobenchArgs>(&MICROBENCH);
+        check::<compare::PartsArgs>(&PARTS);
+        check::<compare::PostmarkArgs>(&POSTMARK);
+        check::<compare::PostmarkArgs>(&POSTMARK_FILES);
+        check::<compare::PreloadArgs>(&PRELOAD);
+        check::<compare::SizesArgs>(&SIZES);
+        assert!(arguments::<compare::BootArgs>("--no-such-option").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_absent_and_says_why() {
+        let mut run = Run { is_quick: true, done: 0 };
+        let words = Words { full: "", quick: "--runs 2" };
+        let section: Section<u32> = run.section("boot", &words, |args: &compare::BootArgs| {
+            Err(compare::Failure { status: 125, sentence: Some(format!("no room: {}", args.runs)) })
+        });
+        assert_eq!(section.command, "anchorite compare boot --runs 2 --json");
+        assert_eq!(section.get(), Err("no room: 2"));
+        let there = run.section("boot", &words, |args: &compare::BootArgs| Ok(args.runs));
+        assert_eq!((there.get(), run.done), (Ok(&2), 2));
+    }
 }

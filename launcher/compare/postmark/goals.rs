@@ -173,7 +173,7 @@ mod tests {
         };
         let (title, text) = commands(1).next().unwrap();
         assert!(title.starts_with("20,000 files") && text.starts_with("set number 20000\n"));
-        let (title, text) = commands(20).last().unwrap();
+        let (title, text) = commands(20).next_back().unwrap();
         assert!(title.contains("150 files") && text.contains("set transactions 1000\n"), "{title}");
     }
 

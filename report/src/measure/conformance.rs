@@ -25,33 +25,43 @@ const CALLS: [u64; 2] = [200_000, 10_000];
 /// Operations of fsx for each seed, likewise.
 const OPERATIONS: [u64; 2] = [20_000, 1000];
 
-/// The commands, and what they found.
+/// What `host-fs-sim` is told, by the suite's name or by what is compared with.
+fn suites(is_quick: bool) -> [(&'static str, String); 2] {
+    let operations = OPERATIONS[usize::from(is_quick)];
+    SUITES
+        .map(|suite| (suite, format!("suites {suite} --quick --ops {operations} --seeds 1 --json")))
+}
+
+fn campaigns(is_quick: bool) -> [(&'static str, String); 3] {
+    let calls = CALLS[usize::from(is_quick)];
+    CAMPAIGNS.map(|against| {
+        (against, format!("soak --against {against} --seed {SEED} --operations {calls} --json"))
+    })
+}
+
+/// The command lines, each on a line.
+pub fn command(is_quick: bool) -> String {
+    let words = suites(is_quick).into_iter().chain(campaigns(is_quick)).map(|(_, words)| words);
+    let lines = words.map(|words| format!("cargo run --release -p host-fs-sim -- {words}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What they find.
 ///
 /// # Errors
 /// None of them can be run here.
-pub fn measure(is_quick: bool) -> Result<(String, Conformance)> {
+pub fn measure(is_quick: bool) -> Result<Conformance> {
     if !Path::new(MANIFEST).is_file() {
         bail!("the sources that this was built from are gone: run it where they are");
     }
-    let which = usize::from(is_quick);
-    let mut commands = Vec::new();
-    let mut run = |words: String| {
-        commands.push(format!("cargo run --release -p host-fs-sim -- {words}"));
-        words
-    };
     let mut found = Conformance::default();
-    for suite in SUITES {
-        let operations = OPERATIONS[which];
-        let words = run(format!("suites {suite} --quick --ops {operations} --seeds 1 --json"));
+    for (suite, words) in suites(is_quick) {
         match told::<Vec<Suite>>(&words) {
             Ok(suites) => found.suites.extend(suites),
             Err(why) => drop(found.absent.insert(suite.to_owned(), format!("{why:#}"))),
         }
     }
-    for against in CAMPAIGNS {
-        let calls = CALLS[which];
-        let words =
-            run(format!("soak --against {against} --seed {SEED} --operations {calls} --json"));
+    for (against, words) in campaigns(is_quick) {
         match told::<Campaign>(&words) {
             Ok(campaign) => found.campaigns.push(campaign),
             Err(why) => drop(found.absent.insert(against.to_owned(), format!("{why:#}"))),
@@ -60,7 +70,7 @@ pub fn measure(is_quick: bool) -> Result<(String, Conformance)> {
     if found.suites.is_empty() && found.campaigns.is_empty() {
         bail!("{}", found.absent.into_values().collect::<Vec<_>>().join("; "));
     }
-    Ok((commands.join("\n"), found))
+    Ok(found)
 }
 
 /// What `host-fs-sim` prints on its last line when told `words`.
