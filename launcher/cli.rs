@@ -228,10 +228,14 @@ pub enum Benchmark {
     Growth(GrowthArgs),
     /// Single calls, each beside its goal
     Microbench(MicrobenchArgs),
+    /// Where the time of a read and of a file made goes
+    Parts(PartsArgs),
     /// What it takes to begin with the files of an archive
     Preload(PreloadArgs),
     /// Small files created, read, appended to and deleted, as a mail server does
     Postmark(PostmarkArgs),
+    /// Reading and writing by size, from a byte to a MiB, beside the copy of as much memory
+    Sizes(SizesArgs),
 }
 
 /// `anchorite compare postmark`.
@@ -254,11 +258,25 @@ pub struct PostmarkArgs {
     /// Run the three configurations that have goals, each forwarded once, which takes minutes
     #[arg(long, conflicts_with = "config")]
     pub goals: bool,
+    /// A twentieth of these, to see that it works
+    #[arg(long, requires = "goals")]
+    pub quick: bool,
+    /// Begin with N files, and do as many transactions; several N parted by commas are as many
+    /// configurations, of which those over 10000 are not forwarded
+    #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with_all = ["config", "goals"], value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
+    pub files: Vec<u32>,
+    /// Also run it natively on ext4, and the C program of Debian's package postmark, where these
+    /// are to be had
+    #[arg(long)]
+    pub further: bool,
+    /// A directory on ext4 [default: a new one in TMPDIR, /var/tmp or here]
+    #[arg(long, value_name = "DIR", requires = "further")]
+    pub ext4_dir: Option<PathBuf>,
     /// Print JSON instead of the table
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
     /// Print the table of goals as Markdown
-    #[arg(long, requires = "goals")]
+    #[arg(long, requires = "goals", conflicts_with = "further")]
     pub markdown: bool,
 }
 
@@ -304,6 +322,9 @@ pub struct GrowthArgs {
     /// Files of the largest directory and tree, such as 10000000 [default: 1000000, quick: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
     pub files: Option<u32>,
+    /// Files of the largest tree, if fewer than of the largest directory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    pub tree_files: Option<u32>,
     /// MiB of the longest file, such as 4096 [default: 1024, quick: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub mib: Option<u32>,
@@ -315,6 +336,46 @@ pub struct GrowthArgs {
     pub quick: bool,
     /// Where on the host the native run puts its files [default: a new directory in /dev/shm, under
     /// a tmpfs of its own where one can be mounted]
+    #[arg(long, value_name = "DIR")]
+    pub native_dir: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `anchorite compare sizes`.
+#[derive(Args)]
+pub struct SizesArgs {
+    /// How often to run the ramdisk and natively, in turn
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Short samples, to see that it works
+    #[arg(long)]
+    pub quick: bool,
+    /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
+    #[arg(long, value_name = "DIR")]
+    pub native_dir: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `anchorite compare parts`.
+#[derive(Args)]
+pub struct PartsArgs {
+    /// How often to run the ramdisk and natively, in turn
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Short samples, to see that it works
+    #[arg(long)]
+    pub quick: bool,
+    /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
     #[arg(long, value_name = "DIR")]
     pub native_dir: Option<PathBuf>,
     /// Print JSON instead of the table
@@ -348,6 +409,10 @@ pub struct PreloadArgs {
     /// MiB in four large files
     #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(4..=16384))]
     pub mib: u32,
+    /// Also place, and copy, fewer and smaller files: in a guest from a directory that is forwarded,
+    /// natively by the same program, and by tar
+    #[arg(long)]
+    pub beside: bool,
     /// How often to start with each
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
@@ -360,9 +425,9 @@ pub struct PreloadArgs {
 }
 
 impl Cli {
-    /// Reads this process's command line; prints help or the version itself.
-    pub fn read() -> Result<Self> {
-        let line = arguments::line(env::args_os().collect(), &Self::command());
+    /// Reads a command line; prints help or the version itself.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        let line = arguments::line(words.into_iter().collect(), &Self::command());
         Self::parse_from(line).map_err(|error| {
             if error.use_stderr() {
                 // Its first paragraph says what is wrong; the rest is a help text.

@@ -11,13 +11,13 @@
 //! this executable and as [`guest`] says; [`image`] knows what is one, and
 //! [`register`] has the host's kernel start it. [`gdb`] has a guest wait for a debugger; [`profile`]
 //! samples it, and [`flamegraph`] draws that. [`compare`] runs a benchmark
-//! each way and tells the results, on a [`machine`].
+//! each way and tells the results, on a [`machine`]: what the report measures by, too.
 #![deny(unsafe_code)]
 
 mod archive;
 mod arguments;
 mod cli;
-mod compare;
+pub mod compare;
 mod disk;
 mod export;
 mod failure;
@@ -29,7 +29,7 @@ mod hermit;
 mod hosted;
 mod image;
 mod isle;
-mod machine;
+pub mod machine;
 mod make;
 mod mount;
 mod new;
@@ -46,6 +46,7 @@ mod supervise;
 mod transfer;
 mod vmm;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -57,13 +58,18 @@ use supervise::Terminal;
 /// The command: reads its line, obeys, and answers with a status.
 pub fn main() -> ExitCode {
     serve();
-    match Cli::read().and_then(|cli| obey(&cli)) {
-        Ok(status) => ExitCode::from(status),
+    ExitCode::from(carry_out(std::env::args_os()))
+}
+
+/// Obeys a command line, and answers with a status.
+fn carry_out(words: impl IntoIterator<Item = OsString>) -> u8 {
+    match Cli::read(words).and_then(|cli| obey(&cli)) {
+        Ok(status) => status,
         Err(failure) => {
             if let Some(sentence) = &failure.sentence {
                 complain(sentence);
             }
-            ExitCode::from(failure.status)
+            failure.status
         }
     }
 }
@@ -78,6 +84,10 @@ pub fn serve() {
         (isle::HOSTED_COMMAND, [parent, order]) => hosted::main(parent, order),
         (compare::NATIVE_COMMAND, [parent, program, args @ ..]) => {
             compare::native_main(parent, program, args)
+        }
+        (compare::RUN_COMMAND, args) => {
+            let words = ["anchorite", "run"].into_iter().chain(args.iter().map(String::as_str));
+            std::process::exit(carry_out(words.map(OsString::from)).into())
         }
         _ => {}
     }
@@ -100,8 +110,10 @@ fn obey(cli: &Cli) -> Result<u8> {
             Benchmark::Boot(args) => compare::boot::boot(args),
             Benchmark::Growth(args) => compare::growth::growth(args),
             Benchmark::Microbench(args) => compare::microbench::microbench(args),
+            Benchmark::Parts(args) => compare::parts::parts(args),
             Benchmark::Preload(args) => compare::preload::preload(args),
             Benchmark::Postmark(args) => compare::postmark::postmark(args),
+            Benchmark::Sizes(args) => compare::sizes::sizes(args),
         },
         Some(Command::Flamegraph(args)) => flamegraph::draw(args).map(|()| 0),
         Some(Command::List) => print(&programs::list()).map(|()| 0),

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::{fs, thread};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::qemu::Setup;
+
 /// The machine and the versions that a measurement depends on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's model name.
     pub cpu: String,
@@ -18,11 +20,11 @@ pub struct Machine {
     /// KVM, as a guest found it; nothing where no guest ran on it.
     pub kvm: Option<Kvm>,
     /// uhyve's version.
-    pub uhyve: &'static str,
+    pub uhyve: String,
     /// anchorite's version.
-    pub anchorite: &'static str,
+    pub anchorite: String,
     /// The commit that this executable was built from, if that was known.
-    pub commit: Option<&'static str>,
+    pub commit: Option<String>,
     /// When: a date and time, UTC.
     pub date: String,
     /// The directory of the native run.
@@ -32,7 +34,7 @@ pub struct Machine {
 }
 
 /// What a guest measured about the KVM under it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kvm {
     /// `hardware`; `page-table` where guest ring 0 is interpreted; `none` under emulation.
     pub kind: String,
@@ -53,9 +55,9 @@ impl Machine {
             cores: thread::available_parallelism().map_or(1, usize::from),
             kernel: kernel_release(),
             kvm: None,
-            uhyve: env!("ANCHORITE_UHYVE_VERSION"),
-            anchorite: env!("CARGO_PKG_VERSION"),
-            commit: (!commit.is_empty()).then_some(commit),
+            uhyve: env!("ANCHORITE_UHYVE_VERSION").to_owned(),
+            anchorite: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: (!commit.is_empty()).then(|| commit.to_owned()),
             date: now(),
             native_dir: native_dir.display().to_string(),
             native_file_system: file_system(native_dir).unwrap_or_else(|| "unknown".to_owned()),
@@ -95,8 +97,22 @@ pub fn field<'a>(line: &'a str, kind: &str, name: &str) -> Option<&'a str> {
 
 /// Memory that the host could give away now, in bytes.
 pub fn available_memory_bytes() -> Option<u64> {
+    meminfo_bytes("MemAvailable:")
+}
+
+/// Memory of the machine, in bytes.
+pub fn memory_bytes() -> Option<u64> {
+    meminfo_bytes("MemTotal:")
+}
+
+/// QEMU's version; nothing where it is not installed.
+pub fn qemu_version() -> Option<String> {
+    Some(Setup::find_emulator().ok()?.version)
+}
+
+fn meminfo_bytes(name: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -128,7 +144,7 @@ fn now() -> String {
 
 /// The kind of the file system that `path` is on: of the mounts that hold it, the
 /// innermost, and of those at one place the last.
-fn file_system(path: &Path) -> Option<String> {
+pub fn file_system(path: &Path) -> Option<String> {
     let path = path.canonicalize().ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use crate::campaign::judge::Against;
 use crate::campaign::{Case, Failure, Tally};
@@ -45,6 +47,9 @@ pub struct Options {
     /// How many calls a sequence has
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "N")]
     length: u16,
+    /// Print a last line of JSON
+    #[arg(long)]
+    json: bool,
     /// Do the case of this number alone
     #[arg(long, value_name = "K", requires = "seed")]
     case: Option<u64>,
@@ -112,6 +117,15 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         all as f64 / seconds.max(0.001),
         100.0 * succeeded as f64 / all.max(1) as f64,
     ));
+    if options.json {
+        let against = options.against.to_possible_value();
+        tell(json!({
+            "against": against.as_ref().map(PossibleValue::get_name), "seed": seed,
+            "cases": soak.cases.load(Ordering::Relaxed), "calls": all, "succeeded": succeeded,
+            "seconds": seconds, "found": failure.as_ref().map(ToString::to_string),
+        }));
+        return Ok(ExitCode::from(u8::from(failure.is_some())));
+    }
     match failure {
         Some(failure) => {
             tell(format_args!("FAILED: {failure}"));

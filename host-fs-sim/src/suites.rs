@@ -77,6 +77,9 @@ pub struct Options {
     /// 60; quick: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
     pub minutes: Option<u64>,
+    /// Print a last line of JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
     /// Install first what is missing: by cargo, by apt-get, the user `tests` by useradd, and
     /// SQLite's tests from the distribution's source package
     #[arg(long)]
@@ -179,7 +182,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             rows.push(table::Row { suite, outcomes });
         }
     }
-    tell(table::render(&rows).trim_end());
+    match options.json {
+        true => tell(table::json(&rows)),
+        false => tell(table::render(&rows).trim_end()),
+    }
     let good = rows.iter().all(table::Row::is_good);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,11 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::RUN_COMMAND;
 use super::progress::Progress;
 use super::session::Session;
-use super::statistics::Spread;
+use super::statistics::Row;
 use super::tables::{Style, dash, goal, goals, measured, met, notes, thousands};
 use crate::cli::{self, BootArgs};
 use crate::failure::{Failure, Result};
@@ -40,50 +41,43 @@ const IMAGE: (&str, &str, f64) = ("image of hello", "KiB", 300.0);
 const MEMORY: (&str, &str, f64) = ("least memory for hello", "MiB", 16.0);
 
 /// `anchorite compare boot --json`.
-#[derive(Serialize)]
-struct Document<'a> {
-    machine: &'a Machine,
-    rows: &'a [Row],
-    images: &'a [Image],
-}
-
-/// Something measured about a start.
-#[derive(Serialize)]
-struct Row {
-    name: &'static str,
-    unit: &'static str,
-    /// The median; nothing where it cannot be measured.
-    value: Option<f64>,
-    goal: Option<f64>,
-    goal_is: Option<&'static str>,
-    met: Option<bool>,
-    spread: Option<Spread>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// What was measured on.
+    pub machine: Machine,
+    /// How often each start was measured.
+    pub runs: u32,
+    /// What was measured.
+    pub rows: Vec<Row>,
+    /// All images of this version's.
+    pub images: Vec<Image>,
 }
 
 /// A program's image.
-#[derive(Serialize)]
-struct Image {
-    name: &'static str,
-    bytes: usize,
-}
-
-impl Row {
-    /// A row of these samples; of none where it cannot be measured.
-    fn new((name, unit, goal): (&'static str, &'static str, f64), samples: &[f64]) -> Row {
-        let row = Row::without_goal(name, unit, samples);
-        let met = row.value.map(|value| value <= goal);
-        Row { goal: Some(goal), goal_is: Some("at_most"), met, ..row }
-    }
-
-    fn without_goal(name: &'static str, unit: &'static str, samples: &[f64]) -> Row {
-        let spread = Spread::of(samples);
-        let value = spread.map(|spread| spread.median);
-        Row { name, unit, value, goal: None, goal_is: None, met: None, spread }
-    }
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The program.
+    pub name: String,
+    /// The image's size.
+    pub bytes: usize,
 }
 
 /// `anchorite compare boot`.
 pub fn boot(args: &BootArgs) -> Result<u8> {
+    let document = measure(args)?;
+    if args.json {
+        return super::print_json(&document);
+    }
+    let style = if args.markdown { Style::Markdown } else { Style::Text };
+    crate::print(&render(style, &document))?;
+    Ok(0)
+}
+
+/// What it measures.
+///
+/// # Errors
+/// The program cannot be started, or does not end well.
+pub fn measure(args: &BootArgs) -> Result<Document> {
     let session = Session::new(cli::isle(None)?, None)?;
     let mut others: Vec<_> = OTHERS
         .into_iter()
@@ -117,33 +111,30 @@ pub fn boot(args: &BootArgs) -> Result<u8> {
 
     let images: Vec<Image> = programs::names()
         .into_iter()
-        .filter_map(|name| Some(Image { name, bytes: programs::built_in(name)?.len() }))
+        .filter_map(|name| {
+            Some(Image { name: name.to_owned(), bytes: programs::built_in(name)?.len() })
+        })
         .collect();
     let hello = images.iter().find(|image| image.name == PROGRAM);
     let mut rows = vec![
-        Row::new(WHOLE, &whole),
-        Row::new(KERNEL, &kernel),
-        Row::new(
-            IMAGE,
-            &hello.map(|image| image.bytes as f64 / 1024.0).into_iter().collect::<Vec<_>>(),
-        ),
-        Row::new(
-            MEMORY,
-            &memory.map(|bytes| bytes as f64 / MIB as f64).into_iter().collect::<Vec<_>>(),
-        ),
+        row(WHOLE, whole),
+        row(KERNEL, kernel),
+        row(IMAGE, hello.map(|image| image.bytes as f64 / 1024.0).into_iter().collect()),
+        row(MEMORY, memory.map(|bytes| bytes as f64 / MIB as f64).into_iter().collect()),
     ];
-    let others = others.iter();
-    rows.extend(others.map(|(_, name, samples)| Row::without_goal(name, WHOLE.1, samples)));
+    rows.extend(
+        others.into_iter().map(|(_, name, samples)| Row::new(name, WHOLE.1, samples, None)),
+    );
     let machine = session.machine();
     if machine.is_emulated() {
         rows.iter_mut().for_each(|row| row.met = None);
     }
-    if args.json {
-        return super::print_json(&Document { machine: &machine, rows: &rows, images: &images });
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    crate::print(&render(style, &machine, args.runs, &rows, &images))?;
-    Ok(0)
+    Ok(Document { machine, runs: args.runs, rows, images })
+}
+
+/// A row that is to be at most so much.
+fn row((name, unit, most): (&str, &str, f64), samples: Vec<f64>) -> Row {
+    Row::new(name, unit, samples, Some(most))
 }
 
 /// Milliseconds from the start of a process `anchorite` to the first line that its
@@ -153,7 +144,7 @@ fn first_line_ms(isle: Isle) -> Result<f64> {
     for variable in ["HERMIT_CPUS", "HERMIT_MEM", "HERMIT_VERBOSE"] {
         command.env_remove(variable);
     }
-    command.args(["run", "--isle", isle.name(), PROGRAM]).stdout(Stdio::piped());
+    command.args([RUN_COMMAND, "--isle", isle.name(), PROGRAM]).stdout(Stdio::piped());
     let cannot =
         |error| Failure::isle(format!("{PROGRAM} cannot be started ({})", describe(&error)));
     let start = Instant::now();
@@ -222,15 +213,16 @@ fn least_memory(isle: Isle) -> Result<Option<u64>> {
     Ok(Some(enough))
 }
 
-fn render(style: Style, machine: &Machine, runs: u32, rows: &[Row], images: &[Image]) -> String {
+fn render(style: Style, document: &Document) -> String {
+    let Document { machine, runs, rows, images } = document;
     let mut table = style.table();
     table.set_header(["start", "unit", "median (quartiles)", "goal", "met"]);
     for row in rows {
         table.add_row([
-            row.name.to_owned(),
-            row.unit.to_owned(),
+            row.name.clone(),
+            row.unit.clone(),
             row.spread.as_ref().map_or_else(dash, measured),
-            goal(row.goal, row.goal_is),
+            goal(row.goal, row.goal_is.as_deref()),
             met(row.met).to_owned(),
         ]);
     }
@@ -239,7 +231,7 @@ fn render(style: Style, machine: &Machine, runs: u32, rows: &[Row], images: &[Im
         .map(|image| format!("{} {}", image.name, thousands(image.bytes as u64)))
         .collect();
     let mut lines = vec![
-        goals(rows.iter().map(|row| (row.name, row.met))),
+        goals(rows.iter().map(|row| (row.name.as_str(), row.met))),
         format!("{runs} starts with {} MiB of memory.", DEFAULT_BYTES / MIB),
         format!("Bytes of images: {}.", sizes.join(", ")),
     ];

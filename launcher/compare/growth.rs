@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use super::microbench::{PRIVATE, PROGRAM};
 use super::progress::Progress;
-use super::session::{Session, Way};
-use super::statistics::Spread;
+use super::series::{self, Point, Told};
+use super::session::{Samples, Session, Way};
 use super::tables::{Style, dash, met, notes, number, thousands};
 use crate::cli::{self, GrowthArgs};
 use crate::failure::{Failure, Result};
@@ -51,63 +51,65 @@ const READS: f64 = 12.0;
 /// How the series begin that have what memory itself takes.
 const MEMORY: &str = "memory read at random";
 
-/// A line of what the program prints.
-#[derive(Deserialize)]
-struct Line {
-    series: Option<String>,
-    #[serde(default)]
-    size: u64,
-    #[serde(default)]
-    samples: Vec<f64>,
-    done: Option<usize>,
-}
-
 /// `anchorite compare growth --json`.
-#[derive(Serialize)]
-struct Document<'a> {
-    machine: &'a Machine,
-    series: &'a [Series],
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// What was measured on.
+    pub machine: Machine,
+    /// How often each way was run.
+    pub runs: u32,
+    /// All series.
+    pub series: Vec<Series>,
 }
 
 /// One kind of operation, at all sizes.
-#[derive(Debug, Serialize)]
-struct Series {
-    name: String,
-    unit: &'static str,
-    points: Vec<Point>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// What it is.
+    pub name: String,
+    /// What its values are in: `ns`, of one operation.
+    pub unit: String,
+    /// Costs by size: files, components of a path, or bytes.
+    pub points: Vec<Point>,
     /// From the least size to the greatest.
-    growth: Growth,
-}
-
-/// The cost at one size.
-#[derive(Debug, Serialize)]
-struct Point {
-    size: u64,
-    ramdisk: Option<f64>,
-    native: Option<f64>,
+    pub growth: Growth,
 }
 
 /// How many times as much the greatest size costs as the least.
-#[derive(Debug, Serialize)]
-struct Growth {
-    ramdisk: Option<f64>,
-    native: Option<f64>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// On the ramdisk.
+    pub ramdisk: Option<f64>,
+    /// Natively.
+    pub native: Option<f64>,
     /// What the sizes' logarithms grow by.
-    logarithm: f64,
+    pub logarithm: f64,
     /// Whether the ramdisk keeps to that.
-    within: Option<bool>,
+    pub within: Option<bool>,
     /// Reads of memory that would take what it takes beyond that, where reads of as much
     /// memory were measured, and grow.
-    reads: Option<f64>,
+    pub reads: Option<f64>,
 }
-
-/// Samples by series, in the order in which they came; by size; by way.
-type Told = Vec<(String, BTreeMap<u64, BTreeMap<Way, Vec<f64>>>)>;
 
 /// `anchorite compare growth`.
 pub fn growth(args: &GrowthArgs) -> Result<u8> {
+    let document = measure(args)?;
+    if args.json {
+        return super::print_json(&document);
+    }
+    let style = if args.markdown { Style::Markdown } else { Style::Text };
+    crate::print(&render(style, &document))?;
+    Ok(0)
+}
+
+/// What it measures.
+///
+/// # Errors
+/// There is no room for so much; a program cannot be run, or does not end well.
+pub fn measure(args: &GrowthArgs) -> Result<Document> {
     let quick = Options::quick();
     let files = args.files.unwrap_or(if args.quick { quick.files } else { FILES });
+    let tree_files = args.tree_files.unwrap_or(files).min(files);
     let bytes = match args.mib {
         Some(mib) => u64::from(mib) << 20,
         None if args.quick => quick.append_bytes,
@@ -124,6 +126,8 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
         sample_us.to_string(),
         "--files".to_owned(),
         files.to_string(),
+        "--tree-files".to_owned(),
+        tree_files.to_string(),
         "--append".to_owned(),
         bytes.to_string(),
     ];
@@ -143,18 +147,11 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
             let options = options.iter().map(|option| Word::from(option.as_str()));
             session.guest_with(PROGRAM, options, guest_bytes)?
         };
-        push(&mut told, way, said.output(PROGRAM, way)?)
+        series::push(&mut told, way, said.output(PROGRAM, way)?)
     })?;
     drop(progress);
 
-    let machine = session.machine();
-    let series = all_series(told);
-    if args.json {
-        return super::print_json(&Document { machine: &machine, series: &series });
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    crate::print(&render(style, &machine, &series))?;
-    Ok(0)
+    Ok(Document { machine: session.machine(), runs: args.runs, series: all_series(told) })
 }
 
 /// Memory of a guest whose ramdisk holds all that: of that half is for data, and there may
@@ -218,43 +215,15 @@ fn check_native_files(session: &Session, files: u32) -> Result<()> {
     }
 }
 
-/// Takes in what one run printed.
-fn push(told: &mut Told, way: Way, output: &str) -> Result<()> {
-    let broken = |what: String| {
-        let title = way.title();
-        Err(Failure::isle(format!("microbench ({title}) printed {what}: run it again, alone")))
-    };
-    let (mut lines, mut done) = (0, None);
-    for text in output.lines() {
-        let Ok(line) = serde_json::from_str::<Line>(text) else {
-            return broken(format!("`{text}`, which is no result"));
-        };
-        done = done.or(line.done);
-        let Some(name) = line.series else { continue };
-        lines += 1;
-        let place = told.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
-            told.push((name, BTreeMap::new()));
-            told.len() - 1
-        });
-        let sizes = &mut told[place].1;
-        sizes.entry(line.size).or_default().entry(way).or_default().extend(line.samples);
-    }
-    if done != Some(lines) || lines == 0 {
-        return broken("only a part of its results".to_owned());
-    }
-    Ok(())
-}
-
-/// The series, each held against the one of memory that has the same sizes.
+/// The series, each held against one of memory that has the same sizes.
 fn all_series(told: Told) -> Vec<Series> {
     let mut all: Vec<Series> =
-        told.into_iter().map(|(name, sizes)| Series::new(name, &sizes)).collect();
-    let of_memory: Vec<_> =
-        all.iter().filter(|series| series.is_memory()).filter_map(Series::ends).collect();
+        told.into_iter().map(|(name, sizes)| Series::new(name, sizes)).collect();
+    let of_memory: Vec<Series> = all.iter().filter(|series| series.is_memory()).cloned().collect();
     for series in all.iter_mut().filter(|series| !series.is_memory()) {
-        let Some(([least, greatest], [first, last])) = series.ends() else { continue };
-        let memory = of_memory.iter().find(|(sizes, _)| *sizes == [least, greatest]);
-        let Some((_, [fast, slow])) = memory.filter(|(_, [fast, slow])| slow > fast) else {
+        let Some((sizes, [first, last])) = series.ends() else { continue };
+        let mut memory = of_memory.iter().filter_map(|memory| memory.at(sizes));
+        let Some([fast, slow]) = memory.next().filter(|[fast, slow]| slow > fast) else {
             continue;
         };
         let beyond = last - first * series.growth.logarithm * TOLERANCE;
@@ -275,21 +244,16 @@ impl Series {
         Some(([first.size, last.size], [first.ramdisk?, last.ramdisk?]))
     }
 
-    fn new(name: String, sizes: &BTreeMap<u64, BTreeMap<Way, Vec<f64>>>) -> Series {
-        let value = |ways: &BTreeMap<Way, Vec<f64>>, way| {
-            let spread = Spread::of(ways.get(&way)?)?;
-            Some(spread.median)
-        };
-        let points: Vec<Point> = sizes
-            .iter()
-            .map(|(size, ways)| Point {
-                size: *size,
-                ramdisk: value(ways, Way::Ramdisk),
-                native: value(ways, Way::Native),
-            })
-            .collect();
+    /// What these sizes cost on the ramdisk, if they were measured.
+    fn at(&self, sizes: [u64; 2]) -> Option<[f64; 2]> {
+        let cost = |size| self.points.iter().find(|point| point.size == size)?.ramdisk;
+        Some([cost(sizes[0])?, cost(sizes[1])?])
+    }
+
+    fn new(name: String, sizes: BTreeMap<u64, Samples>) -> Series {
+        let points = series::points(sizes);
         let growth = Growth::of(&points);
-        Series { name, unit: "ns", points, growth }
+        Series { name, unit: "ns".to_owned(), points, growth }
     }
 }
 
@@ -320,7 +284,8 @@ impl Growth {
     }
 }
 
-fn render(style: Style, machine: &Machine, series: &[Series]) -> String {
+fn render(style: Style, document: &Document) -> String {
+    let Document { machine, series, .. } = document;
     let mut table = style.table();
     table.set_header(["ns an operation", "size", "ramdisk", "native", "ratio"]);
     for series in series {
@@ -399,7 +364,7 @@ mod tests {
             format!("{{\"series\":\"{name}\",\"size\":{size},\"samples\":[{value}]}}\n")
         });
         let output: String = lines.chain([format!("{{\"done\":{}}}", points.len())]).collect();
-        push(told, Way::Ramdisk, &output).unwrap();
+        series::push(told, Way::Ramdisk, &output).unwrap();
     }
 
     #[test]
@@ -468,14 +433,6 @@ mod tests {
             let failure = check_memory(files, bytes, Some(enough - 2 * GIB)).unwrap_err();
             assert_eq!(failure.status, 2);
             assert!(failure.sentence.unwrap().contains("take less by --files and --mib"));
-        }
-    }
-
-    #[test]
-    fn a_part_of_the_results_is_refused() {
-        let line = r#"{"series":"a","size":1,"samples":[1.0]}"#;
-        for output in ["", "panic", line, &format!("{line}\n{{\"done\":2}}"), "{\"done\":0}"] {
-            assert!(push(&mut Told::new(), Way::Native, output).is_err(), "{output}");
         }
     }
 }

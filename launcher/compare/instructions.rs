@@ -101,7 +101,12 @@ pub fn microbench(args: &MicrobenchArgs, rows: &[Row]) -> Result<u8> {
 
 /// `anchorite compare postmark --isle qemu`.
 pub fn postmark(args: &PostmarkArgs, commands: Option<&[u8]>) -> Result<u8> {
-    let in_time = [("--native-dir", args.native_dir.is_some()), ("--goals", args.goals)];
+    let in_time = [
+        ("--native-dir", args.native_dir.is_some()),
+        ("--goals", args.goals),
+        ("--files", !args.files.is_empty()),
+        ("--further", args.further),
+    ];
     refuse(&in_time)?;
     let counting = Counting::new()?;
     let place = tempfile::tempdir().map_err(|error| {
@@ -178,7 +183,7 @@ impl Counting {
             format!(
                 "anchorite {}{}.",
                 machine.anchorite,
-                machine.commit.map_or_else(String::new, |commit| format!(" ({commit})")),
+                machine.commit.as_ref().map_or_else(String::new, |commit| format!(" ({commit})")),
             ),
         ];
         crate::print(&format!("{table}\n\n{}", style.paragraph(&lines)))?;

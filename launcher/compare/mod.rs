@@ -6,27 +6,39 @@
 //! [`scratch`] holds the directories that a comparison needs and removes them however it
 //! ends; [`progress`] tells how far it is; [`tables`] has what all
 //! tables share. Then each benchmark:
-//! [`postmark`], [`microbench`], and what those are in [`instructions`]; [`growth`]; and [`boot`] and [`preload`], which have no
-//! other way to compare with.
+//! [`postmark`], [`microbench`], and what those are in [`instructions`]; [`growth`] and [`sizes`],
+//! which have [`series`]; [`parts`]; [`preload`]; and [`boot`], which has no other way to compare
+//! with. Each has a `measure` that answers with all samples, in the `Document` that `--json` prints;
+//! the report is made of these.
 
 pub mod boot;
 pub mod growth;
 mod instructions;
 pub mod microbench;
+pub mod parts;
 pub mod postmark;
 pub mod preload;
 mod progress;
 mod scratch;
+pub mod series;
 mod session;
+pub mod sizes;
 mod statistics;
 mod tables;
 mod warm;
 
 use serde::Serialize;
 
-use crate::failure::{Failure, Result};
+pub use session::{NATIVE_COMMAND, Samples, Way, native_main};
+pub use statistics::{Row, Spread};
 
-pub use session::{NATIVE_COMMAND, native_main};
+pub use crate::cli::{
+    BootArgs, GrowthArgs, MicrobenchArgs, PartsArgs, PostmarkArgs, PreloadArgs, SizesArgs,
+};
+pub use crate::failure::{Failure, Result};
+
+/// The hidden subcommand that is `run`, in whatever executable measures it.
+pub const RUN_COMMAND: &str = "__run";
 
 /// Prints a comparison's results as JSON; returns the exit status.
 fn print_json(document: &impl Serialize) -> Result<u8> {

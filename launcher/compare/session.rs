@@ -2,11 +2,12 @@
 //! again, each [`Way`] in turn. Each run is a process of its own.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::progress::Progress;
 use super::scratch::Scratch;
@@ -33,7 +34,7 @@ pub const DIRECTORY: &str = "--directory";
 pub const NATIVE_COMMAND: &str = "__native";
 
 /// Where a program's calls go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     /// To the ramdisk inside the unikernel.
@@ -42,6 +43,10 @@ pub enum Way {
     Forwarded,
     /// To Linux.
     Native,
+    /// To Linux, with files on ext4.
+    Ext4,
+    /// To Linux, from Debian's own program instead of ours.
+    Debian,
 }
 
 impl Way {
@@ -51,6 +56,8 @@ impl Way {
             Way::Ramdisk => "ramdisk",
             Way::Forwarded => "forwarded",
             Way::Native => "native",
+            Way::Ext4 => "native, ext4",
+            Way::Debian => "Debian's, native",
         }
     }
 
@@ -58,10 +65,13 @@ impl Way {
     pub fn isle_name(self, isle: Isle) -> &'static str {
         match self {
             Way::Ramdisk | Way::Forwarded => isle.name(),
-            Way::Native => "linux",
+            Way::Native | Way::Ext4 | Way::Debian => "linux",
         }
     }
 }
+
+/// The samples of one thing, each way, in the order in which they were taken.
+pub type Samples = BTreeMap<Way, Vec<f64>>;
 
 /// What one run of a program said.
 pub struct Said {
@@ -103,6 +113,8 @@ pub struct Session {
     pub isle: Isle,
     /// Where files of the host go.
     pub scratch: Scratch,
+    /// In the order of tables.
+    ways: Vec<Way>,
     machine: Machine,
     /// As the first guest found it.
     kvm: OnceCell<Kvm>,
@@ -131,15 +143,21 @@ impl Session {
         }
         let scratch = Scratch::new(native_dir)?;
         let machine = Machine::here(scratch.native_parent());
-        Ok(Session { isle, scratch, machine, kvm: OnceCell::new() })
+        let ways = match isle {
+            Isle::Uhyve => vec![Way::Ramdisk, Way::Forwarded, Way::Native],
+            Isle::Qemu | Isle::Hosted => vec![Way::Ramdisk, Way::Native],
+        };
+        Ok(Session { isle, scratch, ways, machine, kvm: OnceCell::new() })
     }
 
     /// The ways that there are here.
-    pub fn ways(&self) -> &'static [Way] {
-        match self.isle {
-            Isle::Uhyve => &[Way::Ramdisk, Way::Forwarded, Way::Native],
-            Isle::Qemu | Isle::Hosted => &[Way::Ramdisk, Way::Native],
-        }
+    pub fn ways(&self) -> &[Way] {
+        &self.ways
+    }
+
+    /// A further way.
+    pub fn add(&mut self, way: Way) {
+        self.ways.push(way);
     }
 
     /// What was measured on, as far as guests have told.

@@ -1,9 +1,9 @@
 //! What is told of several samples of one thing.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where samples lie.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The least.
     pub least: f64,
@@ -32,6 +32,50 @@ impl Spread {
             most: *sorted.last()?,
             samples: sorted.len(),
         })
+    }
+}
+
+/// One thing, measured several times, and the most that it is to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// What it is.
+    pub name: String,
+    /// What its values are in.
+    pub unit: String,
+    /// The median; nothing where it cannot be measured.
+    pub value: Option<f64>,
+    /// What is to be reached, if anything is: `at_most` that.
+    pub goal: Option<f64>,
+    /// `at_most`, where there is a goal.
+    pub goal_is: Option<String>,
+    /// Whether it is reached.
+    pub met: Option<bool>,
+    /// Where the samples lie.
+    pub spread: Option<Spread>,
+    /// All of them, in the order in which they were taken.
+    pub samples: Vec<f64>,
+}
+
+impl Row {
+    /// A row of these samples; of none where it cannot be measured.
+    pub fn new(
+        name: impl Into<String>,
+        unit: &str,
+        samples: Vec<f64>,
+        at_most: Option<f64>,
+    ) -> Row {
+        let spread = Spread::of(&samples);
+        let value = spread.map(|spread| spread.median);
+        Row {
+            name: name.into(),
+            unit: unit.to_owned(),
+            value,
+            goal: at_most,
+            goal_is: at_most.map(|_| "at_most".to_owned()),
+            met: value.zip(at_most).map(|(value, most)| value <= most),
+            spread,
+            samples,
+        }
     }
 }
 

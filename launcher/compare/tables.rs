@@ -117,7 +117,7 @@ pub fn notes(machine: &Machine) -> Vec<String> {
         machine.native_dir,
         machine.native_file_system,
         machine.anchorite,
-        machine.commit.map_or_else(String::new, |commit| format!(" ({commit})")),
+        machine.commit.as_ref().map_or_else(String::new, |commit| format!(" ({commit})")),
         machine.uhyve
     ));
     notes

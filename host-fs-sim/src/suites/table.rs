@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
+use serde_json::{Value, json};
 
-use super::{Kind, Outcome, Suite};
+use super::{Failure, Kind, Outcome, Suite};
 
 /// A suite, and what it found on each of [`Kind::ALL`].
 pub struct Row {
@@ -44,6 +45,27 @@ pub fn render(rows: &[Row]) -> String {
         add_skipped(&mut text, row);
     }
     text
+}
+
+/// Everything, as JSON on one line: a list of suites, each with what it found on each file system.
+pub fn json(rows: &[Row]) -> Value {
+    let outcome = |(kind, outcome): (Kind, &Outcome)| {
+        let Outcome { passed, skipped, failures, seconds } = outcome;
+        let name = |failure: &Failure| match &failure.case {
+            Some(case) => case.clone(),
+            None => failure.story.clone(),
+        };
+        let failed: Vec<String> = failures.iter().map(name).collect();
+        json!({
+            "ground": kind.name(), "is_comparison": kind.is_comparison(), "passed": passed,
+            "failed": failed, "skipped": skipped, "seconds": seconds,
+        })
+    };
+    let suite = |row: &Row| {
+        let outcomes = Kind::ALL.into_iter().zip(&row.outcomes).map(outcome);
+        json!({"suite": row.suite.name(), "outcomes": outcomes.collect::<Vec<_>>()})
+    };
+    rows.iter().map(suite).collect()
 }
 
 /// The numbers of one outcome, as the table has them.
@@ -97,7 +119,6 @@ fn add_skipped(text: &mut String, row: &Row) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suites::Failure;
 
     fn row(ours: &[Failure], through: &[Failure], tmpfs: &[Failure]) -> Row {
         let outcome = |failures: &[Failure]| Outcome {
@@ -119,6 +140,12 @@ mod tests {
         assert!(text.contains("fio, case fails on: ramdisk; tmpfs\n    story\n"), "{text}");
         assert!(text.contains("fio skips on everything: s\n"), "{text}");
         assert!(row.is_good());
+        let json = json(&[row]);
+        assert_eq!(json[0]["suite"], "fio");
+        assert_eq!(json[0]["outcomes"][0]["failed"][0], "case");
+        assert_eq!(json[0]["outcomes"][0]["passed"], 7);
+        assert_eq!(json[0]["outcomes"][3]["ground"], "tmpfs");
+        assert_eq!(json[0]["outcomes"][3]["is_comparison"], true);
     }
 
     #[test]

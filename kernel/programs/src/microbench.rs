@@ -25,11 +25,13 @@
 //! * [`single`]: calls repeated; [`many`], [`append`]: calls among many files, and to a
 //!   growing one; [`memory`]: blocks and pages; [`hourglass`]: gaps in time;
 //!   [`cores`]: work on several cores.
-//! * [`growth`]: something else, on demand: how costs grow with what there is.
+//! * Something else, on demand: [`growth`], how costs grow with what there is; [`sizes`], reading and
+//!   writing by size; [`parts`], calls that do ever more; [`copy`], of a directory's files.
 
 mod append;
 mod bench;
 pub mod calls;
+mod copy;
 mod cores;
 mod growth;
 mod guest;
@@ -37,8 +39,10 @@ mod hourglass;
 mod many;
 mod memory;
 mod options;
+mod parts;
 pub mod rows;
 mod single;
+mod sizes;
 #[allow(unsafe_code)]
 mod time_stamp;
 
@@ -78,9 +82,24 @@ fn measure(calls: &impl Calls, args: &[&[u8]]) -> Result<(), Failure> {
     let options = Options::parse(args)?;
     options.go_to_directory(calls)?;
     let mut bench = Bench::new(calls, &options);
-    if options.subject == Subject::Growth {
-        growth::growth(&mut bench)?;
-        return bench.finish();
+    match options.subject {
+        Subject::Rows => {}
+        Subject::Growth => {
+            growth::growth(&mut bench)?;
+            return bench.finish();
+        }
+        Subject::Sizes => {
+            sizes::sizes(&mut bench)?;
+            return bench.finish();
+        }
+        Subject::Parts => {
+            parts::parts(&mut bench)?;
+            return bench.finish();
+        }
+        Subject::Copy(from) => {
+            copy::copy(&mut bench, from)?;
+            return bench.finish();
+        }
     }
     // What wants memory that was never touched comes first.
     memory::first_write(&mut bench)?;

@@ -13,12 +13,12 @@ mod table;
 use std::collections::BTreeMap;
 
 use anchorite_programs::microbench::{self, Group, Options, ROWS, Row};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::instructions;
 use super::progress::Progress;
 use super::session::{DIRECTORY, Session, Way};
-use super::tables::{Style, thousands};
+use super::tables::Style;
 use crate::cli::{self, MicrobenchArgs};
 use crate::failure::{Failure, Result};
 use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
@@ -27,7 +27,7 @@ use crate::machine::Machine;
 use crate::order::Word;
 use goals::CORES;
 use native::Native;
-use results::{Compared, Histogram, Told};
+pub use results::{Compared, Histogram, Told};
 
 /// The program that is compared.
 pub const PROGRAM: &str = "microbench";
@@ -44,27 +44,36 @@ const FORWARDED_APPEND_BYTES: u64 = 4 << 20;
 const FORWARDED_SAMPLES: u64 = 3;
 
 /// `anchorite compare microbench --json`.
-#[derive(Serialize)]
-struct Document<'a> {
-    machine: &'a Machine,
-    runs: u32,
-    /// What each run of the ramdisk's and of the native way was asked for.
-    asked: Asked,
-    rows: &'a [Compared],
-    /// How many gaps there were, by the highest bit of their cycles.
-    hourglass: &'a BTreeMap<Way, Histogram>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// What was measured on.
+    pub machine: Machine,
+    /// Runs of the ramdisk's and of the native way; of the forwarded one there is one.
+    pub runs: u32,
+    /// What each of them was asked for.
+    pub asked: Asked,
+    /// What was measured, and what is reckoned of it.
+    pub rows: Vec<Compared>,
+    /// How many gaps there were in a loop that reads the time-stamp counter, by the highest bit
+    /// of their cycles.
+    pub hourglass: BTreeMap<Way, Histogram>,
 }
 
 /// How much is measured.
-#[derive(Clone, Copy, Serialize)]
-struct Asked {
-    samples: u64,
-    sample_us: u64,
-    files: u32,
-    append_bytes: u64,
-    hourglass_ms: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Samples in a run of each row whose calls are repeated.
+    pub samples: u64,
+    /// How long each of them takes, in microseconds.
+    pub sample_us: u64,
+    /// Files in one directory.
+    pub files: u32,
+    /// Bytes that a file grows to.
+    pub append_bytes: u64,
+    /// How long gaps are looked for, in milliseconds.
+    pub hourglass_ms: u64,
     /// Cores that work at once where several do.
-    threads: u32,
+    pub threads: u32,
 }
 
 impl Asked {
@@ -108,11 +117,25 @@ impl Asked {
 
 /// `anchorite compare microbench`.
 pub fn microbench(args: &MicrobenchArgs) -> Result<u8> {
+    if cli::isle(args.isle.as_deref())? == Some(Isle::Qemu) {
+        return instructions::microbench(args, &chosen(&args.filter)?);
+    }
+    let document = measure(args)?;
+    if args.json {
+        return super::print_json(&document);
+    }
+    let style = if args.markdown { Style::Markdown } else { Style::Text };
+    crate::print(&table::render(style, &document))?;
+    Ok(0)
+}
+
+/// What it measures.
+///
+/// # Errors
+/// No row is chosen; a program cannot be run, or does not end well.
+pub fn measure(args: &MicrobenchArgs) -> Result<Document> {
     let rows = chosen(&args.filter)?;
     let isle = cli::isle(args.isle.as_deref())?;
-    if isle == Some(Isle::Qemu) {
-        return instructions::microbench(args, &rows);
-    }
     let asked = Asked::new(args);
     let runs = args.runs.unwrap_or(if args.quick { 1 } else { 3 });
     let session = Session::new(isle, args.native_dir.as_deref())?;
@@ -125,7 +148,7 @@ pub fn microbench(args: &MicrobenchArgs) -> Result<u8> {
     let rounds = |rows: &[Row], way| match way {
         Way::Forwarded if forwardable(rows).is_empty() => 0,
         Way::Forwarded => 1,
-        Way::Ramdisk | Way::Native => runs,
+        _ => runs,
     };
     let steps = groups.iter().flat_map(|rows| session.ways().iter().map(|way| rounds(rows, *way)));
     let mut progress = Progress::new(steps.sum());
@@ -147,30 +170,7 @@ pub fn microbench(args: &MicrobenchArgs) -> Result<u8> {
     if machine.is_emulated() {
         rows.iter_mut().for_each(|row| row.met = None);
     }
-    if args.json {
-        let hourglass = &told.hourglass;
-        return super::print_json(&Document {
-            machine: &machine,
-            runs,
-            asked,
-            rows: &rows,
-            hourglass,
-        });
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    let less = asked.forwarded();
-    let described = format!(
-        "{} each way, {} samples in each where calls are repeated; {} files in a \
-         directory, {} MiB appended (forwarded: {} files, {} MiB)",
-        if runs == 1 { "one run".to_owned() } else { format!("{runs} runs") },
-        asked.samples,
-        thousands(asked.files.into()),
-        asked.append_bytes >> 20,
-        thousands(less.files.into()),
-        less.append_bytes >> 20,
-    );
-    crate::print(&table::render(style, &machine, &described, &rows, &told))?;
-    Ok(0)
+    Ok(Document { machine, runs, asked, rows, hourglass: told.hourglass })
 }
 
 /// The hidden subcommand: the program on this host's own calls.
@@ -210,7 +210,7 @@ fn run(session: &Session, way: Way, asked: Asked, rows: &[Row], told: &mut Told)
                 .map(Word::from);
             session.guest(PROGRAM, args, vec![forward], Vec::new())?
         }
-        Way::Native => {
+        Way::Native | Way::Ext4 | Way::Debian => {
             let files = session.scratch.fresh()?;
             let args = [DIRECTORY.into(), files.path().as_os_str().to_owned()]
                 .into_iter()

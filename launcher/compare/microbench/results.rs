@@ -7,7 +7,7 @@ use anchorite_programs::microbench::{ROWS, Row};
 use serde::{Deserialize, Serialize};
 
 use super::goals::{Goal, IN_CYCLES, LIMITS, RECKONED, goal, ratio};
-use crate::compare::session::Way;
+use crate::compare::session::{Samples, Way};
 use crate::compare::statistics::{Spread, median};
 use crate::failure::{Failure, Result};
 
@@ -33,7 +33,7 @@ struct Line {
 
 /// A row's samples, one way, of all runs.
 #[derive(Clone, Debug, Default)]
-struct Samples {
+struct Both {
     values: Vec<f64>,
     cycles: Vec<f64>,
 }
@@ -44,7 +44,7 @@ pub type Histogram = BTreeMap<u32, u64>;
 /// All that was told so far.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
-    samples: BTreeMap<(Way, String), Samples>,
+    samples: BTreeMap<(Way, String), Both>,
     /// Each way's gaps.
     pub hourglass: BTreeMap<Way, Histogram>,
 }
@@ -99,28 +99,32 @@ impl Told {
     pub fn rows(&self, names: &[&str]) -> Vec<Compared> {
         let mut rows = Vec::new();
         for row in ROWS.iter().filter(|row| names.contains(&row.name)) {
-            let spread = |way| Spread::of(&self.samples(way, row.name).values);
-            rows.push(Compared::new(row.name, row.unit, spread));
+            rows.push(Compared::new(row.name, row.unit, |way| self.samples(way, row.name).values));
             for reckoned in RECKONED {
                 // Below the later of the two that it is reckoned of.
                 let parts = [reckoned.dividend, reckoned.divisor];
                 let later = ROWS.iter().rev().find(|row| parts.contains(&row.name));
                 let is_told = parts.iter().all(|part| names.contains(part));
                 if later == Some(row) && is_told {
-                    let spread = |way| self.reckon(way, reckoned.dividend, reckoned.divisor);
+                    let values = |way| self.reckon(way, reckoned.dividend, reckoned.divisor);
                     let limit = self.limit(reckoned.name);
-                    rows.push(Compared { limit, ..Compared::new(reckoned.name, "times", spread) });
+                    rows.push(Compared { limit, ..Compared::new(reckoned.name, "times", values) });
                 }
             }
         }
         for name in IN_CYCLES.into_iter().filter(|name| names.contains(name)) {
-            let spread = |way| Spread::of(&self.samples(way, name).cycles);
-            rows.push(Compared::new(name, "cycles", spread));
+            rows.push(Compared::new(name, "cycles", |way| self.samples(way, name).cycles));
         }
         rows
     }
 
-    fn samples(&self, way: Way, name: &str) -> Samples {
+    /// A row's samples, each way.
+    pub fn all(&self, name: &str) -> Samples {
+        let of_name = self.samples.iter().filter(|((_, known), _)| known == name);
+        of_name.map(|((way, _), both)| (*way, both.values.clone())).collect()
+    }
+
+    fn samples(&self, way: Way, name: &str) -> Both {
         self.samples.get(&(way, name.to_owned())).cloned().unwrap_or_default()
     }
 
@@ -134,23 +138,23 @@ impl Told {
     }
 
     /// Each sample of a row over the median of another.
-    fn reckon(&self, way: Way, dividend: &str, divisor: &str) -> Option<Spread> {
+    fn reckon(&self, way: Way, dividend: &str, divisor: &str) -> Vec<f64> {
         let divisor = median(&self.samples(way, divisor).values);
         if divisor <= 0.0 {
-            return None;
+            return Vec::new();
         }
         let values = self.samples(way, dividend).values;
-        Spread::of(&values.iter().map(|value| value / divisor).collect::<Vec<_>>())
+        values.iter().map(|value| value / divisor).collect()
     }
 }
 
 /// One row of the table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
     /// Its name.
     pub name: String,
     /// What its values are in: `ns`, `cycles`, `bytes`, or `times` another row.
-    pub unit: &'static str,
+    pub unit: String,
     /// The median on the ramdisk; nothing where it cannot be measured.
     pub ramdisk: Option<f64>,
     /// The median of forwarded calls.
@@ -162,7 +166,7 @@ pub struct Compared {
     /// What is to be reached, if anything is …
     pub goal: Option<f64>,
     /// … and whether that is a ratio, `times_native`, or a value, `at_most` or `at_least`.
-    pub goal_is: Option<&'static str>,
+    pub goal_is: Option<String>,
     /// Whether it is.
     pub met: Option<bool>,
     /// The most that can be reached on this machine, by what it takes for what cannot be done
@@ -170,6 +174,8 @@ pub struct Compared {
     pub limit: Option<f64>,
     /// Where the samples lie, each way.
     pub spread: BTreeMap<Way, Spread>,
+    /// The samples, each way, in the row's unit and in the order in which they were taken.
+    pub samples: Samples,
 }
 
 impl Compared {
@@ -179,10 +185,15 @@ impl Compared {
         is_above && self.met == Some(false)
     }
 
-    fn new(name: &str, unit: &'static str, spread: impl Fn(Way) -> Option<Spread>) -> Self {
-        let spread: BTreeMap<Way, Spread> = [Way::Ramdisk, Way::Forwarded, Way::Native]
+    fn new(name: &str, unit: &str, samples: impl Fn(Way) -> Vec<f64>) -> Self {
+        let samples: Samples = [Way::Ramdisk, Way::Forwarded, Way::Native]
             .into_iter()
-            .filter_map(|way| Some((way, spread(way)?)))
+            .map(|way| (way, samples(way)))
+            .filter(|(_, samples)| !samples.is_empty())
+            .collect();
+        let spread: BTreeMap<Way, Spread> = samples
+            .iter()
+            .filter_map(|(way, samples)| Some((*way, Spread::of(samples)?)))
             .collect();
         let median = |way| spread.get(&way).map(|spread| spread.median);
         let (ramdisk, native) = (median(Way::Ramdisk), median(Way::Native));
@@ -191,7 +202,7 @@ impl Compared {
         let goal = if is_again { None } else { goal(name) };
         Compared {
             name: if is_again { format!("{name}, in cycles") } else { name.to_owned() },
-            unit,
+            unit: unit.to_owned(),
             ramdisk,
             forwarded: median(Way::Forwarded),
             native,
@@ -201,10 +212,11 @@ impl Compared {
                 _ => ratio(ramdisk, native),
             },
             goal: goal.map(|goal| goal.parts().0),
-            goal_is: goal.map(|goal| goal.parts().1),
+            goal_is: goal.map(|goal| goal.parts().1.to_owned()),
             met: goal.and_then(|goal| goal.is_met(ramdisk, native)),
             limit: None,
             spread,
+            samples,
         }
     }
 }
@@ -236,12 +248,13 @@ mod tests {
         let [row, cycles] = rows.as_slice() else { panic!("{rows:?}") };
         assert_eq!((row.ramdisk, row.forwarded, row.native), (Some(2.5), None, Some(95.0)));
         assert_eq!(
-            (row.ratio, row.goal, row.goal_is),
+            (row.ratio, row.goal, row.goal_is.as_deref()),
             (Some(38.0), Some(30.0), Some("times_native"))
         );
         assert_eq!(row.met, Some(true));
         assert_eq!(row.spread[&Way::Native].samples, 3);
-        assert_eq!((cycles.name.as_str(), cycles.unit), ("getpid, in cycles", "cycles"));
+        assert_eq!(row.samples[&Way::Native], [90.0, 100.0, 95.0]);
+        assert_eq!((cycles.name.as_str(), cycles.unit.as_str()), ("getpid, in cycles", "cycles"));
         assert_eq!((cycles.native, cycles.goal, cycles.met), (Some(9.0), None, None));
     }
 
@@ -253,7 +266,7 @@ mod tests {
         ]);
         let rows = told.rows(&["memcpy 64 KiB", "pread 64 KiB"]);
         let reckoned = rows.iter().find(|row| row.name == "pread 64 KiB to memcpy").unwrap();
-        assert_eq!((reckoned.unit, reckoned.ramdisk), ("times", Some(1.8)));
+        assert_eq!((reckoned.unit.as_str(), reckoned.ramdisk), ("times", Some(1.8)));
         assert_eq!((reckoned.native, reckoned.met), (None, Some(false)));
         assert!(told.rows(&["pread 64 KiB"]).iter().all(|row| row.unit == "ns"));
     }

@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::Configuration;
 use super::results::Outcome;
+use super::{Configuration, debian};
 use crate::archive::Archive;
-use crate::compare::scratch::Fresh;
+use crate::compare::scratch::{Fresh, Scratch};
 use crate::compare::session::{DIRECTORY, Said, Session, Way};
 use crate::failure::{Failure, Result};
 use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
@@ -60,12 +60,22 @@ impl Files {
     }
 }
 
+/// What the further ways need; nothing where they are not to be had.
+#[derive(Default)]
+pub struct Further {
+    /// A directory on ext4.
+    pub ext4: Option<Scratch>,
+    /// Debian's program.
+    pub debian: Option<PathBuf>,
+}
+
 /// What every run of one configuration needs.
 pub struct Ground<'a> {
     session: &'a Session,
     /// A directory with a copy of the configuration.
     directory: Fresh,
     config: Files,
+    further: &'a Further,
 }
 
 impl<'a> Ground<'a> {
@@ -73,11 +83,15 @@ impl<'a> Ground<'a> {
     ///
     /// # Errors
     /// There is no room there, or the ways would not do the same.
-    pub fn new(session: &'a Session, subject: &Configuration) -> Result<Self> {
+    pub fn new(
+        session: &'a Session,
+        subject: &Configuration,
+        further: &'a Further,
+    ) -> Result<Self> {
         let directory = session.scratch.fresh()?;
         let commands = subject.commands.as_deref().unwrap_or_default();
         let config = Files::new(directory.path(), commands)?;
-        Ok(Ground { session, directory, config })
+        Ok(Ground { session, directory, config, further })
     }
 
     /// Runs postmark once, one way.
@@ -91,26 +105,33 @@ impl<'a> Ground<'a> {
                 self.session.guest(PROGRAM, args, Vec::new(), vec![config])?
             }
             Way::Forwarded => {
-                let files = self.fresh_with_locations()?;
+                let files = self.fresh_with_locations(&self.session.scratch)?;
                 let forward =
                     Forward::new("--forward", files.path(), DEFAULT_GUEST_DIR, Access::ReadWrite)?;
                 let path = format!("{GUEST_CONFIG_DIR}/{CONFIG_NAME}");
                 let args = [DIRECTORY, DEFAULT_GUEST_DIR, JSON, &path].map(Word::from);
                 self.session.guest(PROGRAM, args, vec![forward], vec![config])?
             }
-            Way::Native => {
-                let files = self.fresh_with_locations()?;
+            Way::Native | Way::Ext4 => {
+                let elsewhere = self.further.ext4.as_ref().filter(|_| way == Way::Ext4);
+                let place = elsewhere.unwrap_or(&self.session.scratch);
+                let files = self.fresh_with_locations(place)?;
                 let config = self.config.path.as_path();
                 let args = [DIRECTORY.as_ref(), files.path(), JSON.as_ref(), config];
                 self.session.native(PROGRAM, args.map(AsRef::<OsStr>::as_ref))?
+            }
+            Way::Debian => {
+                let files = self.fresh_with_locations(&self.session.scratch)?;
+                let program = self.further.debian.as_deref().unwrap_or(Path::new(PROGRAM));
+                return debian::run(program, files.path(), &self.config.path);
             }
         };
         read(way, &said)
     }
 
     /// A fresh directory of the host's, with the locations in it.
-    fn fresh_with_locations(&self) -> Result<Fresh> {
-        let files = self.session.scratch.fresh()?;
+    fn fresh_with_locations(&self, place: &Scratch) -> Result<Fresh> {
+        let files = place.fresh()?;
         for location in &self.config.locations {
             let path = files.path().join(location);
             std::fs::create_dir_all(&path).map_err(|error| {

@@ -3,8 +3,8 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
-use super::Comparison;
 use super::results::WayResults;
+use super::{Comparison, Document};
 use crate::compare::session::Way;
 use crate::compare::tables::{notes, thousands};
 use crate::machine::Machine;
@@ -13,7 +13,8 @@ use crate::machine::Machine;
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 
 /// The whole table, with a line feed at its end.
-pub fn render(machine: &Machine, comparisons: &[Comparison]) -> String {
+pub fn render(document: &Document) -> String {
+    let Document { machine, configurations: comparisons, absent, .. } = document;
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     let ways: Vec<&WayResults> = comparisons.iter().flat_map(|one| &one.ways).collect();
@@ -35,7 +36,8 @@ pub fn render(machine: &Machine, comparisons: &[Comparison]) -> String {
     }
 
     let mut text = format!("{table}\n");
-    for line in notes(machine) {
+    let absences = absent.iter().map(|(way, why)| format!("Without {}: {why}.", way.title()));
+    for line in notes(machine).into_iter().chain(absences) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -48,6 +50,8 @@ fn heading(machine: &Machine, way: Way) -> &'static str {
         Way::Ramdisk => "ramdisk in the unikernel",
         Way::Forwarded => "forwarded to the host",
         Way::Native => "native Linux",
+        Way::Ext4 => "native Linux, ext4",
+        Way::Debian => "Debian's postmark, native",
     }
 }
 
@@ -76,7 +80,10 @@ fn add_comparison(table: &mut Table, comparison: &Comparison) {
         let most = way.seconds.iter().copied().fold(0.0, f64::max);
         format!("{} to {} ({})", seconds(least), seconds(most), way.seconds.len())
     });
-    row("  transactions per second", &|way| thousands(way.transactions_per_second.round() as u64));
+    row("  transactions per second", &|way| {
+        let rate = way.transactions_per_second;
+        rate.map_or_else(|| "-".to_owned(), |rate| thousands(rate.round() as u64))
+    });
     row("  megabytes read per second", &|way| {
         megabytes_per_second(way, way.counts.as_ref().map_or(0, |counts| counts.bytes_read))
     });
@@ -101,7 +108,8 @@ const GROUND: [GroundRow; 3] =
 fn files(machine: &Machine, way: Way) -> String {
     match way {
         Way::Ramdisk => "the ramdisk".to_owned(),
-        Way::Forwarded | Way::Native => machine.native_file_system.clone(),
+        Way::Ext4 => "ext4".to_owned(),
+        Way::Forwarded | Way::Native | Way::Debian => machine.native_file_system.clone(),
     }
 }
 
@@ -116,7 +124,7 @@ fn kernel(machine: &Machine, way: Way) -> String {
 
 fn virtual_machine(machine: &Machine, way: Way) -> String {
     match (way, &machine.kvm) {
-        (Way::Native, _) => "none".to_owned(),
+        (Way::Native | Way::Ext4 | Way::Debian, _) => "none".to_owned(),
         (_, Some(_)) if machine.is_emulated() => "QEMU, emulated".to_owned(),
         (_, Some(kvm)) => format!("uhyve {}, {} KVM", machine.uhyve, kvm.kind),
         (_, None) => "none (isle hosted)".to_owned(),

@@ -8,23 +8,31 @@ use super::{Calls, cores};
 use crate::io::{Failure, ToDo};
 
 const USAGE: &str = "microbench [--directory DIR] [--filter TEXT]… [--samples 1-1000] \
-                     [--sample-us 1-1000000] [--files 10-100000000] [--append BYTES] \
-                     [--hourglass-ms 1-60000] [--threads 1-64] [--quick] [--growth]";
+                     [--sample-us 1-1000000] [--files 10-100000000] \
+                     [--tree-files 1000-100000000] [--append BYTES] \
+                     [--hourglass-ms 1-60000] [--threads 1-64] [--quick] \
+                     [--growth | --sizes | --parts | --copy DIR]";
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum Subject<'a> {
     /// What calls cost: [`ROWS`].
     Rows,
     /// How that grows.
     Growth,
+    /// Reading and writing by size.
+    Sizes,
+    /// Calls that do ever more.
+    Parts,
+    /// Copying this directory's files.
+    Copy(&'a [u8]),
 }
 
 /// What a run is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
     /// What is measured.
-    pub subject: Subject,
+    pub subject: Subject<'a>,
     /// Where to work; nothing for the working directory.
     pub directory: Option<&'a [u8]>,
     /// Only rows with one of these in their name; all of them if there are none.
@@ -35,6 +43,8 @@ pub struct Options<'a> {
     pub sample_ns: u64,
     /// Files in one directory, and of growth in a tree; a tenth of it of those with data.
     pub files: u32,
+    /// Files of the largest tree of growth, if not as many as in one directory.
+    pub tree_files: Option<u32>,
     /// Bytes of a file that grows, as far as that is measured; it takes a tenth more.
     pub append_bytes: u64,
     /// How long gaps are looked for, in nanoseconds.
@@ -53,6 +63,7 @@ impl<'a> Options<'a> {
             samples: 9,
             sample_ns: 5_000_000,
             files: 1_000_000,
+            tree_files: None,
             append_bytes: 1 << 30,
             hourglass_ns: 1_000_000_000,
             threads: cores::MOST,
@@ -89,6 +100,14 @@ impl<'a> Options<'a> {
                     options.subject = Subject::Growth;
                     rest
                 }
+                [b"--sizes", rest @ ..] => {
+                    options.subject = Subject::Sizes;
+                    rest
+                }
+                [b"--parts", rest @ ..] => {
+                    options.subject = Subject::Parts;
+                    rest
+                }
                 [option, value, rest @ ..] => {
                     options.set(option, value)?;
                     rest
@@ -101,10 +120,14 @@ impl<'a> Options<'a> {
     fn set(&mut self, option: &[u8], value: &'a [u8]) -> Result<(), Failure> {
         match option {
             b"--directory" => self.directory = Some(value),
+            b"--copy" => self.subject = Subject::Copy(value),
             b"--filter" => self.filters.push(value),
             b"--samples" => self.samples = number(value, 1, 1000)?,
             b"--sample-us" => self.sample_ns = number(value, 1, 1_000_000)? * 1000,
             b"--files" => self.files = number(value, 10, 100_000_000)? as u32,
+            b"--tree-files" => {
+                self.tree_files = Some(number(value, 1000, 100_000_000)? as u32);
+            }
             b"--append" => self.append_bytes = number(value, 40 << 10, 1 << 40)?,
             b"--hourglass-ms" => self.hourglass_ns = number(value, 1, 60_000)? * 1_000_000,
             b"--threads" => self.threads = number(value, 1, cores::MOST.into())? as u32,

@@ -74,7 +74,8 @@ const fn row(group: Group, unit: &'static str, name: &'static str) -> Row {
     Row { name, unit, group }
 }
 
-pub(super) const GETPID: &str = "getpid";
+/// The call that does nothing but return a number.
+pub const GETPID: &str = "getpid";
 pub(super) const SCHED_YIELD: &str = "sched_yield";
 /// 64 KiB, by `memcpy(3)`.
 pub const MEMCPY: &str = "memcpy 64 KiB";
@@ -83,8 +84,10 @@ pub(super) const PWRITE_1: &str = "pwrite 1 B";
 pub(super) const PWRITE_512: &str = "pwrite 512 B";
 /// Over what is there already.
 pub const PWRITE_64K: &str = "pwrite 64 KiB";
-pub(super) const PREAD_512: &str = "pread 512 B";
-pub(super) const PREAD_4K: &str = "pread 4 KiB";
+/// Part of a file in pages that are there, as all reads.
+pub const PREAD_512: &str = "pread 512 B";
+/// A whole page.
+pub const PREAD_4K: &str = "pread 4 KiB";
 /// From a file of that size.
 pub const PREAD_64K: &str = "pread 64 KiB";
 pub(super) const FSTAT: &str = "fstat";
@@ -145,6 +148,46 @@ pub const TOGETHER_CREATE_ALL: &str = "create, one directory, all cores";
 pub const TOGETHER_READ_ONE: &str = "pread 4 KiB, one file, one core";
 /// … and by all.
 pub const TOGETHER_READ_ALL: &str = "pread 4 KiB, one file, all cores";
+
+/// Of a descriptor that is none.
+pub const PREAD_BAD: &str = "pread, bad descriptor";
+/// Of nothing.
+pub const PREAD_0: &str = "pread 0 B";
+/// Of the least.
+pub const PREAD_1: &str = "pread 1 B";
+pub(super) const PREAD_64: &str = "pread 64 B";
+/// In the working directory.
+pub const STAT_NONE: &str = "stat, no such name";
+/// In the working directory.
+pub const STAT_FILE: &str = "stat a file";
+/// For reading, with up to 256 descriptors open.
+pub const OPEN_EXISTING: &str = "open a file";
+/// With O_CREAT and O_EXCL, in a batch.
+pub const MAKE_OPEN: &str = "open a new file";
+/// Of a file just made, in a batch.
+pub const CLOSE: &str = "close";
+/// Of an empty file, in a batch.
+pub const REMOVE: &str = "unlink";
+/// The three, one after the other.
+pub const MAKE: &str = CREATE;
+
+/// Calls that do ever more, which are measured apart.
+pub const STEPS: &[Row] = &[
+    row(Group::Machine, "ns", GETPID),
+    row(Group::Files, "ns", PREAD_BAD),
+    row(Group::Files, "ns", PREAD_0),
+    row(Group::Files, "ns", PREAD_1),
+    row(Group::Files, "ns", PREAD_64),
+    row(Group::Files, "ns", PREAD_512),
+    row(Group::Files, "ns", PREAD_4K),
+    row(Group::Files, "ns", STAT_NONE),
+    row(Group::Files, "ns", STAT_FILE),
+    row(Group::Files, "ns", OPEN_EXISTING),
+    row(Group::Files, "ns", MAKE_OPEN),
+    row(Group::Files, "ns", CLOSE),
+    row(Group::Files, "ns", REMOVE),
+    row(Group::Files, "ns", MAKE),
+];
 
 /// All of them.
 pub const ROWS: &[Row] = &[
