@@ -255,7 +255,7 @@ fn boot(part: &Part) -> Option<Result<String, String>> {
         return None;
     }
     let y = Axis { label: "time", unit: Unit::Milliseconds };
-    Some(chart::bars(&y, Scale::Log, &names, &[("to the first line", Side::Native, values)]))
+    Some(chart::bars(&y, Scale::Log, &names, &[("to the first line", Side::Ramdisk, values)]))
 }
 
 /// A preload beside copies of the same files.

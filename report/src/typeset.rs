@@ -60,9 +60,22 @@ pub fn typeset(facts: &Facts) -> Result<Report, String> {
     let paged: PagedDocument = compile(&engine)?;
     let pdf = typst_pdf::pdf(&paged, &typst_pdf::PdfOptions::default())
         .map_err(|errors| first(&errors))?;
-    let page: HtmlDocument = compile(&engine)?;
+    Ok(Report { pdf, pages: paged.pages().len(), html: page(&engine, &figures)? })
+}
+
+/// The HTML page alone.
+///
+/// # Errors
+/// As [`typeset`].
+pub fn typeset_page(facts: &Facts) -> Result<String, String> {
+    let figures = figures::all(facts)?;
+    page(&engine(facts, &figures)?, &figures)
+}
+
+fn page(engine: &TypstEngine, figures: &[Figure]) -> Result<String, String> {
+    let page: HtmlDocument = compile(engine)?;
     let html = typst_html::html(&page, &HtmlOptions::default()).map_err(|errors| first(&errors))?;
-    Ok(Report { pdf, pages: paged.pages().len(), html: finished(&html, &figures) })
+    Ok(finished(&html, figures))
 }
 
 fn engine(facts: &Facts, figures: &[Figure]) -> Result<TypstEngine, String> {

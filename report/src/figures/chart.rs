@@ -660,8 +660,11 @@ pub fn parts(label: &str, rows: &[(String, Vec<(String, f64)>)]) -> Result<Strin
                 let filling = fillings[index % fillings.len()];
                 area.draw(&Rectangle::new([start, end], filling.filled()))?;
                 area.draw(&Rectangle::new([start, end], BLACK))?;
-                let style = anchored(SIZE * 0.85, HPos::Center, VPos::Bottom);
-                area.draw_text(part, &style, ((start.0 + end.0) / 2, start.1 - 3))?;
+                // Where a part is narrower than its name, names would lie over each other.
+                if end.0 - start.0 > 8 {
+                    let style = anchored(SIZE * 0.85, HPos::Center, VPos::Bottom);
+                    area.draw_text(part, &style, ((start.0 + end.0) / 2, start.1 - 3))?;
+                }
                 from += value;
             }
         }
