@@ -399,7 +399,8 @@ pub fn lines(x: &Axis<'_>, y: &Axis<'_>, panels: &[Panel<'_>]) -> Result<String,
             panels.iter().zip(below.split_evenly((1, panels.len()))).enumerate()
         {
             let mut builder = ChartBuilder::on(&area);
-            builder.margin_right(14).margin_top(4).x_label_area_size(46).y_label_area_size(74);
+            // Half of the last number under the axis is right of it.
+            builder.margin_right(28).margin_top(4).x_label_area_size(46).y_label_area_size(74);
             if panels.len() > 1 {
                 builder.caption(panel.title, font(SIZE));
             }
