@@ -194,6 +194,9 @@ pub struct PostmarkArgs {
     /// Run the three configurations that have goals, each forwarded once, which takes minutes
     #[arg(long, conflicts_with = "config")]
     pub goals: bool,
+    /// A twentieth of these, to see that it works
+    #[arg(long, requires = "goals")]
+    pub quick: bool,
     /// Begin with N files, and do as many transactions; several N parted by commas are as many
     /// configurations, of which those over 10000 are not forwarded
     #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with_all = ["config", "goals"], value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
@@ -255,6 +258,9 @@ pub struct GrowthArgs {
     /// Files of the largest directory and tree, such as 10000000 [default: 1000000, quick: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
     pub files: Option<u32>,
+    /// Files of the largest tree, if fewer than of the largest directory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    pub tree_files: Option<u32>,
     /// MiB of the longest file, such as 4096 [default: 1024, quick: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub mib: Option<u32>,

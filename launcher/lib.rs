@@ -8,7 +8,7 @@
 //! another one, or [`hosted`]. [`programs`] holds what can be run; [`hermit`] makes images of it. A
 //! user's own program is begun by [`new`] and built by [`make`], from the [`sources`] that are in
 //! this executable and as [`guest`] says; [`image`] knows what is one. [`compare`] runs a benchmark
-//! each way and tells the results, on a [`machine`].
+//! each way and tells the results, on a [`machine`]: what the report measures by, too.
 #![deny(unsafe_code)]
 
 mod archive;

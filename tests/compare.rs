@@ -163,14 +163,64 @@ fn weighted_relative_locations_are_made_each_way() {
     }
 }
 
+/// Debian's program is another than ours, and does the same.
+#[test]
+fn further_ways_do_the_same_over_numbers_of_files_or_tell_why_not() {
+    if !can_boot("further_ways_do_the_same") {
+        return;
+    }
+    let args = ["compare", "postmark", "--json", "--runs", "1", "--files", "20,50", "--further"];
+    // It is ext4 on few machines.
+    let document = json(&[&args[..], &["--ext4-dir", "/proc"]].concat());
+    let absent = document["absent"].as_object().unwrap();
+    assert!(absent["ext4"].as_str().unwrap().contains("/proc: none is on ext4"), "{absent:?}");
+    let mut ways = vec!["ramdisk", "forwarded", "native"];
+    match absent.get("debian") {
+        Some(why) => assert!(why.as_str().unwrap().contains("apt install postmark"), "{why}"),
+        None => ways.push("debian"),
+    }
+    let configurations = document["configurations"].as_array().unwrap();
+    assert_eq!(configurations.len(), 2);
+    for (configuration, files) in configurations.iter().zip([20, 50]) {
+        assert_eq!(configuration["files"], files);
+        let found = configuration["ways"].as_array().unwrap();
+        let names: Vec<_> = found.iter().map(|way| way["way"].as_str().unwrap()).collect();
+        assert_eq!(names, ways);
+        for way in found {
+            assert_eq!(way["counts"]["created_alone"], files, "{way}");
+            assert_eq!(way["counts"]["deleted"], found[0]["counts"]["deleted"], "{way}");
+        }
+    }
+}
+
 /// Times depend on the machine; memory does not.
 #[test]
 fn preloaded_files_take_little_memory_beside_their_archive() {
     if !can_boot("preloaded_files_take_little_memory") {
         return;
     }
-    let document =
-        json(&["compare", "preload", "--json", "--runs", "1", "--files", "20000", "--mib", "8"]);
+    let args = ["--json", "--runs", "1", "--files", "20000", "--mib", "8", "--beside"];
+    let document = json(&[&["compare", "preload"][..], &args].concat());
+    let beside = document["beside"].as_array().unwrap();
+    let shapes: Vec<_> = beside.iter().map(|row| (&row["files"], &row["bytes"])).collect();
+    let [small, large] = [[200, 2000, 20_000], [32_768, 131_072, 524_288]];
+    let wanted = small.map(|files| (files, 100)).into_iter().chain(large.map(|size| (4, size)));
+    let wanted: Vec<_> = wanted.map(|(files, bytes)| (files.into(), bytes.into())).collect();
+    assert_eq!(shapes, wanted.iter().map(|(files, bytes)| (files, bytes)).collect::<Vec<_>>());
+    for row in beside {
+        let samples =
+            |way: &str| row[way].as_array().unwrap().iter().map(|it| it.as_f64().unwrap());
+        let preload: f64 = samples("preload").sum();
+        assert!(
+            0.0 < samples("placing").sum() && samples("placing").sum::<f64>() < preload,
+            "{row}"
+        );
+        assert!(samples("native").sum::<f64>() > 0.0, "{row}");
+        // Too many calls for this way.
+        let is_forwarded = row["files"].as_u64() <= Some(10_000);
+        assert_eq!(samples("forwarded").count(), usize::from(is_forwarded), "{row}");
+        assert!(samples("forwarded").all(|milliseconds| milliseconds > 0.0), "{row}");
+    }
     let rows = document["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 8);
     for row in rows {

@@ -1,4 +1,4 @@
-//! `anchorite compare microbench`, `growth` and `boot`, end to end: every row is measured, the JSON's shape, what is refused in a sentence. No figure is judged.
+//! `anchorite compare microbench`, `growth`, `sizes`, `parts` and `boot`, end to end: every row is measured, the JSON's shape, what is refused in a sentence. No figure is judged.
 
 mod common;
 
@@ -129,6 +129,7 @@ fn rows_are_compared_each_way() {
     assert_eq!(stat["met"].as_bool(), Some(ratio >= 10.0), "{stat}");
     let spread = &stat["spread"]["ramdisk"];
     assert_eq!(spread["samples"], 3, "{stat}");
+    assert_eq!(stat["samples"]["ramdisk"].as_array().unwrap().len(), 3, "{stat}");
     assert!(spread["least"].as_f64() <= spread["median"].as_f64(), "{stat}");
 
     // Not about files; not there to be forwarded; not in times.
@@ -249,9 +250,65 @@ fn a_start_is_measured() {
         assert!(row["value"].as_f64().is_some_and(|value| value > 0.0), "{row}");
     }
     assert_eq!(row(&document, "process start to the first line")["spread"]["samples"], 2);
+    assert_eq!(row(&document, "the kernel's part")["samples"].as_array().unwrap().len(), 2);
     // What uhyve cannot give less of is enough for it.
     assert_eq!(row(&document, "least memory for hello")["value"], 16.0);
     let images = document["images"].as_array().unwrap();
     assert!(images.iter().any(|image| image["name"] == "hello"), "{document}");
     assert!(images.iter().all(|image| image["bytes"].as_u64().unwrap() > 4096), "{document}");
+}
+
+#[test]
+fn reads_and_writes_are_measured_by_size() {
+    if !can_boot("reads_and_writes_are_measured_by_size") {
+        return;
+    }
+    let document = json(&["compare", "sizes", "--json", "--quick", "--runs", "2"]);
+    let series = document["series"].as_array().unwrap();
+    let names: Vec<_> = series.iter().map(|series| series["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["pread", "pwrite", "memcpy"]);
+    for series in series {
+        let points = series["points"].as_array().unwrap();
+        let sizes: Vec<_> = points.iter().map(|point| point["size"].as_u64().unwrap()).collect();
+        assert_eq!(sizes, (0..=20).map(|bits| 1 << bits).collect::<Vec<u64>>());
+        for point in points {
+            for (way, samples) in [("ramdisk", 6), ("native", 6), ("forwarded", 3)] {
+                let there = point["samples"][way].as_array();
+                if series["name"] == "memcpy" && way == "forwarded" {
+                    assert!(there.is_none() && point[way].is_null(), "{point}");
+                    continue;
+                }
+                assert_eq!(there.map(Vec::len), Some(samples), "{way}: {point}");
+                assert!(point[way].as_f64().unwrap() > 0.0, "{way}: {point}");
+            }
+        }
+    }
+    let table = stdout(&run(&["compare", "sizes", "--quick", "--runs", "1", "--markdown"]));
+    assert!(table.contains("| pwrite ") && table.contains("1,048,576"), "{table}");
+}
+
+#[test]
+fn a_call_is_taken_apart_into_what_adds_up_to_it() {
+    if !can_boot("a_call_is_taken_apart") {
+        return;
+    }
+    let document = json(&["compare", "parts", "--json", "--quick", "--runs", "1"]);
+    let steps = document["steps"].as_array().unwrap();
+    let parts = document["parts"].as_array().unwrap();
+    for way in ["ramdisk", "native"] {
+        for (subject, whole) in [("pread 512 B", "pread 512 B"), ("create", "open a new file")] {
+            let step = steps.iter().find(|step| step["name"] == whole).expect(whole);
+            let samples = step["samples"][way].as_array().unwrap();
+            let mut samples: Vec<_> = samples.iter().map(|it| it.as_f64().unwrap()).collect();
+            samples.sort_by(f64::total_cmp);
+            assert_eq!(samples.len(), 3, "{step}");
+            let parts = parts.iter().filter(|part| part["subject"] == subject);
+            let values: Vec<_> = parts.map(|part| part[way].as_f64().unwrap()).collect();
+            assert!(values.len() >= 4, "{values:?}");
+            let sum: f64 = values.iter().sum();
+            assert!((sum - samples[1]).abs() < 1e-6 * samples[1], "{values:?} {samples:?}");
+        }
+    }
+    let table = stdout(&run(&["compare", "parts", "--quick", "--runs", "1"]));
+    assert!(table.contains("the look-up of the name"), "{table}");
 }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{anchorite, assert_refused, can_boot, finish, skip, stderr, stdout};
+use common::{anchorite, assert_refused, finish, isles, machines, skip, stderr, stdout};
 
 /// `anchorite` in `dir`, offline.
 fn command(dir: &Path, args: &[&str]) -> Command {
@@ -55,13 +55,13 @@ fn a_crate_is_made_built_and_run() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(!stderr(&output).contains("Updating"), "{}", stderr(&output));
     assert_eq!(fs::read_to_string(dir.join("greet/Cargo.lock")).unwrap(), pinned);
-    let boots = can_boot("a_crate_is_made_built_and_run");
-    if boots {
-        assert_eq!(well(dir, &["run", "./greet.image"]), "Hello from greet!\n");
-        // By stock uhyve's own image too, which has the same file in it.
-        well(dir, &["image", "--hermit", "./greet.image", "-o", "greet.gz"]);
-        assert!(fs::metadata(dir.join("greet.gz")).unwrap().len() > 50_000);
+    for isle in machines("a_crate_is_made_built_and_run") {
+        let args = ["run", "--isle", isle, "./greet.image"];
+        assert_eq!(well(dir, &args), "Hello from greet!\n", "{isle}");
     }
+    // By stock uhyve's own image too, which has the same file in it.
+    well(dir, &["image", "--hermit", "./greet.image", "-o", "greet.gz"]);
+    assert!(fs::metadata(dir.join("greet.gz")).unwrap().len() > 50_000);
 
     // What a program may return, and what it is given.
     let main = r#"
@@ -79,13 +79,10 @@ fn a_crate_is_made_built_and_run() {
         }
     "#;
     fs::write(dir.join("greet/src/main.rs"), main).unwrap();
-    let args = ["run", "--isle", "uhyve", "--env", "K=V", "greet/", "/", "x"];
-    for isle in ["hosted", "uhyve"].into_iter().take(1 + usize::from(boots)) {
-        let mut args = args;
-        args[2] = isle;
-        let output = run(dir, &args);
+    for isle in isles("a_crate_is_made_built_and_run") {
+        let output = run(dir, &["run", "--isle", isle, "--env", "K=V", "greet/", "/", "x"]);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        assert_eq!(stdout(&output), "3 /\n");
+        assert_eq!(stdout(&output), "3 /\n", "{isle}");
         assert!(stderr(&output).ends_with("K=V\ngreet: Is a directory\n"), "{}", stderr(&output));
     }
     let hosted = ["run", "--isle", "hosted"];
@@ -139,13 +136,14 @@ fn programs_in_c_are_compiled_by_the_users_compiler() {
         let output = finish(by_clang);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     }
-    if can_boot("programs_in_c_are_compiled_by_the_users_compiler") {
-        assert_eq!(well(dir, &["run", "./hello.image"]), "Hello from hello!\n");
-        assert_eq!(well(dir, &["run", "hello/"]), "Hello from hello!\n");
+    for isle in machines("programs_in_c_are_compiled_by_the_users_compiler") {
+        assert_eq!(well(dir, &["run", "--isle", isle, "./hello.image"]), "Hello from hello!\n");
+        assert_eq!(well(dir, &["run", "--isle", isle, "hello/"]), "Hello from hello!\n");
         let mut images = vec!["./all"];
         images.extend(has_clang.then_some("./clang.image"));
         for image in images {
-            let output = run(dir, &["run", "--env", "WORD=here", image, "one", "two words"]);
+            let args = ["run", "--isle", isle, "--env", "WORD=here", image, "one", "two words"];
+            let output = run(dir, &args);
             assert_eq!(output.status.code(), Some(42), "{}{}", stdout(&output), stderr(&output));
             assert_eq!(stdout(&output), "all is well\n");
             assert_eq!(stderr(&output), "missing: No such file or directory\n");
@@ -185,10 +183,9 @@ fn what_is_no_image_is_refused_in_a_sentence() {
     fs::write(dir.join("empty"), "").unwrap();
     fs::create_dir(dir.join("nothing")).unwrap();
     fs::copy("/bin/sh", dir.join("linux")).unwrap();
-    let isle =
-        if can_boot("what_is_no_image_is_refused_in_a_sentence") { "uhyve" } else { "hosted" };
+    let isles = machines("what_is_no_image_is_refused_in_a_sentence");
     let refused = |path: &str, status, words: &str| {
-        if isle == "uhyve" {
+        for isle in &isles {
             assert_refused(&run(dir, &["run", "--isle", isle, path]), status, words);
         }
         let hermit = ["image", "--hermit", path, "-o", "out.gz"];

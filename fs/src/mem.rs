@@ -167,9 +167,10 @@ impl<T> Arc<T> {
     /// Gives up the reference; the value, if it was the last.
     pub fn into_inner(this: Arc<T>) -> Option<T> {
         let this = ManuallyDrop::new(this);
-        if !this.release() {
+        if !this.counted().references.decrement() {
             return None;
         }
+        this.be_last();
         // SAFETY: this was the last reference, so nobody else reaches the value; it
         // is moved out once and its memory freed without dropping it again.
         unsafe {
@@ -186,18 +187,26 @@ impl<T> Arc<T> {
         unsafe { self.counted.as_ref() }
     }
 
-    /// Counts one reference down; true for the last.
-    fn release(&self) -> bool {
-        if !self.counted().references.decrement() {
-            return false;
-        }
+    /// What whoever had the last reference does first.
+    fn be_last(&self) {
         // All that other holders did happens before what the last one does. A load, since
         // ThreadSanitizer knows no fences.
         if !planted!("last_reference_unordered") {
             self.counted().references.get();
         }
         self.counted().accesses.exclusive();
-        true
+    }
+
+    /// Drops the value and gives its memory back.
+    ///
+    /// # Safety
+    /// There is no reference any more, and whoever had the last one calls this once.
+    #[cold]
+    #[inline(never)]
+    unsafe fn free(&mut self) {
+        self.be_last();
+        // SAFETY: this was the last reference to an allocation that a box made.
+        drop(unsafe { Box::from_raw(self.counted.as_ptr()) });
     }
 }
 
@@ -220,10 +229,12 @@ impl<T> Clone for Arc<T> {
 }
 
 impl<T> Drop for Arc<T> {
+    // Short, to be where it is done: a path walk drops a reference for each component.
+    #[inline]
     fn drop(&mut self) {
-        if self.release() {
-            // SAFETY: this was the last reference to an allocation that a box made.
-            drop(unsafe { Box::from_raw(self.counted.as_ptr()) });
+        if self.counted().references.decrement() {
+            // SAFETY: this was the last reference, and is dropped once.
+            unsafe { self.free() };
         }
     }
 }

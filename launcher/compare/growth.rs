@@ -109,6 +109,7 @@ pub fn growth(args: &GrowthArgs) -> Result<u8> {
 pub fn measure(args: &GrowthArgs) -> Result<Document> {
     let quick = Options::quick();
     let files = args.files.unwrap_or(if args.quick { quick.files } else { FILES });
+    let tree_files = args.tree_files.unwrap_or(files).min(files);
     let bytes = match args.mib {
         Some(mib) => u64::from(mib) << 20,
         None if args.quick => quick.append_bytes,
@@ -125,6 +126,8 @@ pub fn measure(args: &GrowthArgs) -> Result<Document> {
         sample_us.to_string(),
         "--files".to_owned(),
         files.to_string(),
+        "--tree-files".to_owned(),
+        tree_files.to_string(),
         "--append".to_owned(),
         bytes.to_string(),
     ];
@@ -212,16 +215,15 @@ fn check_native_files(session: &Session, files: u32) -> Result<()> {
     }
 }
 
-/// The series, each held against the one of memory that has the same sizes.
+/// The series, each held against one of memory that has the same sizes.
 fn all_series(told: Told) -> Vec<Series> {
     let mut all: Vec<Series> =
         told.into_iter().map(|(name, sizes)| Series::new(name, sizes)).collect();
-    let of_memory: Vec<_> =
-        all.iter().filter(|series| series.is_memory()).filter_map(Series::ends).collect();
+    let of_memory: Vec<Series> = all.iter().filter(|series| series.is_memory()).cloned().collect();
     for series in all.iter_mut().filter(|series| !series.is_memory()) {
-        let Some(([least, greatest], [first, last])) = series.ends() else { continue };
-        let memory = of_memory.iter().find(|(sizes, _)| *sizes == [least, greatest]);
-        let Some((_, [fast, slow])) = memory.filter(|(_, [fast, slow])| slow > fast) else {
+        let Some((sizes, [first, last])) = series.ends() else { continue };
+        let mut memory = of_memory.iter().filter_map(|memory| memory.at(sizes));
+        let Some([fast, slow]) = memory.next().filter(|[fast, slow]| slow > fast) else {
             continue;
         };
         let beyond = last - first * series.growth.logarithm * TOLERANCE;
@@ -240,6 +242,12 @@ impl Series {
     fn ends(&self) -> Option<([u64; 2], [f64; 2])> {
         let (first, last) = (self.points.first()?, self.points.last()?);
         Some(([first.size, last.size], [first.ramdisk?, last.ramdisk?]))
+    }
+
+    /// What these sizes cost on the ramdisk, if they were measured.
+    fn at(&self, sizes: [u64; 2]) -> Option<[f64; 2]> {
+        let cost = |size| self.points.iter().find(|point| point.size == size)?.ramdisk;
+        Some([cost(sizes[0])?, cost(sizes[1])?])
     }
 
     fn new(name: String, sizes: BTreeMap<u64, Samples>) -> Series {

@@ -81,12 +81,8 @@ const fn sum(
 const PARTS: [Sum; 13] = [
     sum("pread 512 B", "the call itself", &[(1, GETPID)]),
     sum("pread 512 B", "the table of descriptors", &[(1, PREAD_BAD), (-1, GETPID)]),
-    sum("pread 512 B", "the open file, its rights", &[(1, PREAD_0), (-1, PREAD_BAD)]),
-    sum(
-        "pread 512 B",
-        "the file's lock, its length, its page, its times",
-        &[(1, PREAD_1), (-1, PREAD_0)],
-    ),
+    sum("pread 512 B", "the open file, and the file behind it", &[(1, PREAD_0), (-1, PREAD_BAD)]),
+    sum("pread 512 B", "a byte: its page, and the copy", &[(1, PREAD_1), (-1, PREAD_0)]),
     sum("pread 512 B", "511 bytes more to copy", &[(1, PREAD_512), (-1, PREAD_1)]),
     sum("create", "the call itself", &[(1, GETPID)]),
     sum("create", "the look-up of the name", &[(1, STAT_NONE), (-1, GETPID)]),

@@ -23,15 +23,17 @@ struct Words {
 const MICROBENCH: Words = Words { full: "--runs 2", quick: "--quick" };
 const PARTS: Words = Words { full: "--runs 3", quick: "--runs 1 --quick" };
 const SIZES: Words = Words { full: "--runs 2", quick: "--runs 1 --quick" };
-const POSTMARK: Words = Words { full: "--goals --further --runs 2", quick: "--further --runs 1" };
+const POSTMARK: Words =
+    Words { full: "--goals --further --runs 2", quick: "--goals --quick --further --runs 1" };
 const POSTMARK_FILES: Words = Words {
     full: "--files 1000,10000,100000 --further --runs 1",
     quick: "--files 100,1000 --further --runs 1",
 };
-const GROWTH: Words = Words { full: "--files 10000000 --mib 1024", quick: "--quick" };
+const GROWTH: Words =
+    Words { full: "--files 10000000 --tree-files 1000000 --mib 1024", quick: "--quick" };
 const BOOT: Words = Words { full: "--runs 20", quick: "--runs 3" };
 const PRELOAD: Words =
-    Words { full: "--runs 3 --beside", quick: "--runs 1 --files 10000 --mib 16 --beside" };
+    Words { full: "--runs 2 --beside", quick: "--runs 1 --files 10000 --mib 16 --beside" };
 
 /// How many parts there are.
 const PARTS_OF_ALL: u32 = 9;

@@ -122,6 +122,8 @@ pub(crate) struct Walk<'a> {
     /// Where the walk is.
     pub(crate) place: At<'a>,
     rest: Rest<'a>,
+    /// Of the rest, the bytes of the component that the walk is at.
+    name_len: usize,
     links: u32,
 }
 
@@ -156,7 +158,7 @@ impl<'a> Walk<'a> {
         from: At<'a>,
         Path(path): Path<'a>,
     ) -> Walk<'a> {
-        Walk { system, caller, place: from, rest: Rest::Given(path), links: 0 }
+        Walk { system, caller, place: from, rest: Rest::Given(path), name_len: 0, links: 0 }
     }
 
     /// Walks to the directory of the last component. That component stays the rest
@@ -166,30 +168,66 @@ impl<'a> Walk<'a> {
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ELOOP, ENOMEM.
     pub(crate) fn reach_parent(&mut self) -> Result<()> {
         loop {
-            let rest = self.rest.bytes();
-            let slashes = count(rest, |byte| byte == b'/');
-            let len = count(&rest[slashes..], |byte| byte != b'/');
-            let is_last = rest[slashes + len..].iter().all(|&byte| byte == b'/');
-            self.rest.skip(slashes);
-            if len > 0 {
+            let is_last = match self.rest {
+                Rest::Given(path) => self.descend(path)?,
+                Rest::Spliced(..) => self.look_ahead(),
+            };
+            if self.name_len > 0 {
                 self.check_searchable()?;
             }
             if is_last {
                 return Ok(());
             }
-            self.step(len)?;
+            self.step()?;
         }
+    }
+
+    /// Walks over what most paths begin with, names of directories of one ramdisk. Whether it is
+    /// at the last component then, or at one of which more is to be known.
+    ///
+    /// # Errors
+    /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
+    #[inline]
+    fn descend(&mut self, path: &'a [u8]) -> Result<bool> {
+        let mut rest = &path[slashes(path)..];
+        let is_last = loop {
+            let (name_len, next) = component(rest);
+            self.name_len = name_len;
+            let is_last = next == rest.len();
+            let Node::Ramdisk(directory) = &self.place.node else { break is_last };
+            let name = &rest[..name_len];
+            if is_last || matches!(name, b"." | b"..") {
+                break is_last;
+            }
+            let child = directory.lookup(self.caller, name)?;
+            if !child.is_directory() || child.is_mount_point() {
+                break false;
+            }
+            self.go_to(child);
+            rest = &rest[next..];
+        };
+        self.rest = Rest::Given(rest);
+        Ok(is_last)
+    }
+
+    /// Whether the next component is the last.
+    fn look_ahead(&mut self) -> bool {
+        self.rest.skip(slashes(self.rest.bytes()));
+        let (name_len, next) = component(self.rest.bytes());
+        self.name_len = name_len;
+        next == self.rest.bytes().len()
     }
 
     /// The last component, after [`reach_parent`](Walk::reach_parent).
     pub(crate) fn last(&self) -> Last<'_> {
         let rest = self.rest.bytes();
-        let len = count(rest, |byte| byte != b'/');
-        match &rest[..len] {
+        match &rest[..self.name_len] {
             b"" => Last::Root,
             b"." => Last::Dot,
             b".." => Last::DotDot,
-            name => Last::Name(EntryName { bytes: name, directory_only: rest.len() > len }),
+            name => {
+                Last::Name(EntryName { bytes: name, directory_only: rest.len() > self.name_len })
+            }
         }
     }
 
@@ -237,36 +275,26 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// ELOOP, ENOMEM; ENOENT and ENOTDIR of one that leads to a file by itself.
     pub(crate) fn follow(&mut self, link: &Node) -> Result<()> {
-        let len = count(self.rest.bytes(), |byte| byte != b'/');
-        self.splice(link, len)
+        self.splice(link)
     }
 
-    /// Walks over a component of `len` bytes that is not the last.
-    fn step(&mut self, len: usize) -> Result<()> {
-        match &self.rest.bytes()[..len] {
+    /// Walks over a component that is not the last.
+    fn step(&mut self) -> Result<()> {
+        match &self.rest.bytes()[..self.name_len] {
             b"." => {}
             b".." => self.place = At::Place(self.up()?),
             name => {
-                if let Node::Ramdisk(directory) = &self.place.node {
-                    // As below, for what is most often so, without moving places about.
-                    let child = directory.lookup(self.caller, name)?;
-                    if child.is_directory() && !child.is_mount_point() {
-                        self.go_to(child);
-                        self.rest.skip(len);
-                        return Ok(());
-                    }
-                }
                 let child = self.child(EntryName { bytes: name, directory_only: true })?;
                 if child.node.is_not_directory() {
                     if child.node.is_symlink() {
-                        return self.splice(&child.node, len);
+                        return self.splice(&child.node);
                     }
                     return Err(Errno::ENOTDIR);
                 }
                 self.place = At::Place(child);
             }
         }
-        self.rest.skip(len);
+        self.rest.skip(self.name_len);
         Ok(())
     }
 
@@ -284,9 +312,10 @@ impl<'a> Walk<'a> {
         Walk { place: At::Place(self.place.into_place()), ..self }
     }
 
-    /// Puts the target of `link` in the place of the path's first `len` bytes, or goes there if
-    /// it is no path but a file.
-    fn splice(&mut self, link: &Node, len: usize) -> Result<()> {
+    /// Puts the target of `link` in the place of the component that the walk is at, or goes there
+    /// if it is no path but a file.
+    fn splice(&mut self, link: &Node) -> Result<()> {
+        let len = self.name_len;
         self.links += 1;
         if self.links > LINKS_MAX {
             return Err(Errno::ELOOP);
@@ -404,7 +433,15 @@ impl System {
     }
 }
 
-/// How many bytes at the start of `bytes` are of a kind.
-fn count(bytes: &[u8], of_kind: impl Fn(u8) -> bool) -> usize {
-    bytes.iter().position(|&byte| !of_kind(byte)).unwrap_or(bytes.len())
+/// How many slashes a path begins with.
+#[inline]
+fn slashes(path: &[u8]) -> usize {
+    path.iter().position(|&byte| byte != b'/').unwrap_or(path.len())
+}
+
+/// Of a path that begins with a name: the name's length, and where the next one begins.
+#[inline]
+fn component(path: &[u8]) -> (usize, usize) {
+    let len = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
+    (len, len + slashes(&path[len..]))
 }

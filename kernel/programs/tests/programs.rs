@@ -3,6 +3,7 @@
 mod common;
 
 use anchorite_programs::microbench::ROWS;
+use anchorite_programs::microbench::rows::STEPS;
 use anchorite_syscalls::Limits;
 
 use common::Machine;
@@ -181,7 +182,7 @@ fn microbench_works_on_as_many_cores_as_are_asked_for() {
 
 #[test]
 fn microbench_tells_how_costs_grow_and_leaves_nothing() {
-    let args = [&TINY[..], &["--growth", "--files", "10000"]].concat();
+    let args = [&TINY[..], &["--growth", "--files", "10000", "--tree-files", "1000"]].concat();
     let ended = run(&args, LIMITS);
     assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
     for (series, size) in [
@@ -190,9 +191,9 @@ fn microbench_tells_how_costs_grow_and_leaves_nothing() {
         ("create in one directory", 1000),
         ("stat in one directory", 10_000),
         ("unlink in one directory", 10_000),
-        ("create in a tree", 10_000),
+        ("create in a tree", 1000),
         ("stat in a tree", 1000),
-        ("unlink in a tree", 10_000),
+        ("unlink in a tree", 1000),
         ("stat, each component of a path", 1),
         ("stat, each component of a path", 64),
         ("pread 512 B at random", 1024),
@@ -202,7 +203,68 @@ fn microbench_tells_how_costs_grow_and_leaves_nothing() {
             format!("{{\"series\":\"{series}\",\"size\":{size},\"unit\":\"ns\",\"samples\":[");
         assert!(ended.out.contains(&line), "no {line} in {}", ended.out);
     }
+    assert!(!ended.out.contains("in a tree\",\"size\":10000"), "{}", ended.out);
     assert_eq!(ended.inodes_left, 1);
+}
+
+#[test]
+fn microbench_reads_and_writes_each_size_and_leaves_nothing() {
+    let ended = run(&[&TINY[..], &["--sizes"]].concat(), LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    for series in ["pread", "pwrite", "memcpy"] {
+        for size in (0..=20).map(|bits| 1 << bits) {
+            let line =
+                format!("{{\"series\":\"{series}\",\"size\":{size},\"unit\":\"ns\",\"samples\":[");
+            assert!(ended.out.contains(&line), "no {line} in {}", ended.out);
+        }
+    }
+    assert_eq!(ended.inodes_left, 1);
+    let one = run(&[&TINY[..], &["--sizes", "--filter", "pwrite"]].concat(), LIMITS);
+    assert!(one.out.contains("pwrite") && !one.out.contains("pread"), "{}", one.out);
+}
+
+#[test]
+fn microbench_tells_each_step_of_a_call_and_leaves_nothing() {
+    let ended = run(&[&TINY[..], &["--parts"]].concat(), LIMITS);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    for step in STEPS {
+        let line = format!("{{\"name\":\"{}\",\"unit\":\"ns\",\"samples\":[", step.name);
+        assert_eq!(ended.out.matches(&line).count(), 1, "{line} in {}", ended.out);
+    }
+    assert!(ended.out.ends_with(&format!("{{\"done\":{}}}\n", STEPS.len())), "{}", ended.out);
+    assert_eq!(ended.inodes_left, 1);
+}
+
+#[test]
+fn microbench_copies_the_files_of_a_directory() {
+    let machine = Machine::new(LIMITS);
+    machine.sys.mkdir(b"/from", 0o755).unwrap();
+    machine.sys.mkdir(b"/to", 0o755).unwrap();
+    let write = |path: &[u8], bytes: &[u8]| {
+        let fd = machine.sys.open(path, libc::O_CREAT | libc::O_WRONLY, 0o644).unwrap();
+        assert_eq!(machine.sys.write(fd, bytes), Ok(bytes.len()));
+        machine.sys.close(fd).unwrap();
+    };
+    // More than one piece; nothing; what is behind a gap in the numbers.
+    let long: Vec<u8> = (0..600_000).map(|at| (at % 251) as u8).collect();
+    write(b"/from/0000000", &long);
+    write(b"/from/0000001", b"");
+    write(b"/from/0000003", b"not reached");
+    let copy = |from: &[u8]| machine.run(&[b"microbench", b"--directory", b"/to", b"--copy", from]);
+    let ended = copy(b"/from");
+    let out = String::from_utf8(ended.out).unwrap();
+    assert!(out.starts_with("{\"series\":\"copy\",\"size\":2,\"unit\":\"ns\","), "{out}");
+    let fd = machine.sys.open(b"/to/0000000", libc::O_RDONLY, 0).unwrap();
+    let mut copied = vec![0; long.len() + 1];
+    assert_eq!(machine.sys.read(fd, &mut copied), Ok(long.len()));
+    assert!(copied[..long.len()] == long);
+    assert_eq!(machine.sys.stat(b"/to/0000001").unwrap().st_size, 0);
+    assert!(machine.sys.stat(b"/to/0000003").is_err());
+    // Nothing is overwritten, and nothing is not a directory.
+    assert!(copy(b"/from").err.ends_with(b"cannot make a file: File exists\n"));
+    let missing = copy(b"/missing");
+    assert_eq!(missing.status, 1);
+    assert!(missing.err.ends_with(b"cannot open a file to copy: No such file or directory\n"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::results::WayResults;
 use super::{Comparison, Configuration};
 use crate::compare::session::Way;
-use crate::compare::tables::{Style, dash, goals, met, notes, number};
+use crate::compare::tables::{Style, dash, goals, met, notes, number, thousands};
 use crate::machine::Machine;
 
 /// How many times as fast as natively each configuration is to be.
@@ -17,30 +17,46 @@ const TIMES_FORWARDED: f64 = 50.0;
 /// beside what one takes.
 const SLOW_HYPERCALL_NS: u64 = 25_000;
 
-/// The configurations that have goals.
-pub fn configurations() -> Vec<Configuration> {
+/// The configurations that have goals, or with a part of their files and transactions, one in
+/// `part`.
+pub fn configurations(part: u32) -> Vec<Configuration> {
+    let count = |whole: u32| (whole / part).max(1);
+    let number = |whole: u32| thousands(count(whole).into());
+    let mail = format!(
+        "set number {}\nset transactions {}\nset size 500 10000\n",
+        count(20_000),
+        count(200_000)
+    );
     [
         (
-            "20,000 files of 500 to 10,000 bytes in 100 directories, 200,000 transactions",
-            "set number 20000\nset transactions 200000\nset size 500 10000\nset subdirectories 100\n",
+            format!(
+                "{} files of 500 to 10,000 bytes in 100 directories, {} transactions",
+                number(20_000),
+                number(200_000)
+            ),
+            format!("{mail}set subdirectories 100\n"),
         ),
+        ("the same in one directory".to_owned(), mail),
         (
-            "the same in one directory",
-            "set number 20000\nset transactions 200000\nset size 500 10000\n",
-        ),
-        (
-            "HermiTux's: 3,000 files of 500 to 131,072 bytes, 20,000 transactions, blocks of 4,096",
-            "set number 3000\nset transactions 20000\nset size 500 131072\n\
-             set read 4096\nset write 4096\n",
+            format!(
+                "HermiTux's: {} files of 500 to 131,072 bytes, {} transactions, blocks of 4,096",
+                number(3000),
+                number(20_000)
+            ),
+            format!(
+                "set number {}\nset transactions {}\nset size 500 131072\nset read 4096\n\
+                 set write 4096\n",
+                count(3000),
+                count(20_000)
+            ),
         ),
     ]
-    .into_iter()
     .map(|(title, commands)| Configuration {
-        title: title.to_owned(),
-        commands: Some(commands.as_bytes().to_vec()),
+        title,
+        commands: Some(commands.into_bytes()),
         ..Configuration::default()
     })
-    .collect()
+    .into()
 }
 
 /// One configuration's seconds beside its goals.
@@ -148,6 +164,18 @@ pub fn render(machine: &Machine, rows: &[Row], style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_configuration_is_told_as_such() {
+        let commands = |part: u32| {
+            let all = configurations(part).into_iter();
+            all.map(|one| (one.title, String::from_utf8(one.commands.unwrap()).unwrap()))
+        };
+        let (title, text) = commands(1).next().unwrap();
+        assert!(title.starts_with("20,000 files") && text.starts_with("set number 20000\n"));
+        let (title, text) = commands(20).last().unwrap();
+        assert!(title.contains("150 files") && text.contains("set transactions 1000\n"), "{title}");
+    }
 
     #[test]
     fn a_goal_is_met_from_its_ratio_on() {

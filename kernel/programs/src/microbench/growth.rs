@@ -53,8 +53,9 @@ pub fn growth<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     let numbers = files_up_to(most_files).map(u64::from);
     memory(bench, "memory read at random, 256 B a file", numbers, RECORD_BYTES)?;
     memory(bench, "memory read at random, of a file's length", lengths_up_to(most_bytes), 1)?;
-    files(bench, &mut OneDirectory(many::Path::new()))?;
-    files(bench, &mut Tree(*b"tree/000/000/00\0"))?;
+    files(bench, &mut OneDirectory(many::Path::new()), most_files)?;
+    let tree_files = bench.options.tree_files.unwrap_or(most_files);
+    files(bench, &mut Tree(*b"tree/000/000/00\0"), tree_files)?;
     components(bench)?;
     bytes(bench)
 }
@@ -158,8 +159,11 @@ impl Layout for Tree {
 
 /// Ever more files; a few as often as there are samples, since what takes a moment may meet
 /// a moment in which the host does something else.
-fn files<C: Calls, L: Layout>(bench: &mut Bench<'_, C>, layout: &mut L) -> Result<(), Failure> {
-    let most = bench.options.files;
+fn files<C: Calls, L: Layout>(
+    bench: &mut Bench<'_, C>,
+    layout: &mut L,
+    most: u32,
+) -> Result<(), Failure> {
     for _ in 1..bench.options.samples {
         files_once(bench, layout, most.min(FEW_FILES))?;
     }

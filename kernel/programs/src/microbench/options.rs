@@ -8,7 +8,8 @@ use super::{Calls, cores};
 use crate::io::{Failure, ToDo};
 
 const USAGE: &str = "microbench [--directory DIR] [--filter TEXT]… [--samples 1-1000] \
-                     [--sample-us 1-1000000] [--files 10-100000000] [--append BYTES] \
+                     [--sample-us 1-1000000] [--files 10-100000000] \
+                     [--tree-files 1000-100000000] [--append BYTES] \
                      [--hourglass-ms 1-60000] [--threads 1-64] [--quick] \
                      [--growth | --sizes | --parts | --copy DIR]";
 
@@ -42,6 +43,8 @@ pub struct Options<'a> {
     pub sample_ns: u64,
     /// Files in one directory, and of growth in a tree; a tenth of it of those with data.
     pub files: u32,
+    /// Files of the largest tree of growth, if not as many as in one directory.
+    pub tree_files: Option<u32>,
     /// Bytes of a file that grows, as far as that is measured; it takes a tenth more.
     pub append_bytes: u64,
     /// How long gaps are looked for, in nanoseconds.
@@ -60,6 +63,7 @@ impl<'a> Options<'a> {
             samples: 9,
             sample_ns: 5_000_000,
             files: 1_000_000,
+            tree_files: None,
             append_bytes: 1 << 30,
             hourglass_ns: 1_000_000_000,
             threads: cores::MOST,
@@ -121,6 +125,9 @@ impl<'a> Options<'a> {
             b"--samples" => self.samples = number(value, 1, 1000)?,
             b"--sample-us" => self.sample_ns = number(value, 1, 1_000_000)? * 1000,
             b"--files" => self.files = number(value, 10, 100_000_000)? as u32,
+            b"--tree-files" => {
+                self.tree_files = Some(number(value, 1000, 100_000_000)? as u32);
+            }
             b"--append" => self.append_bytes = number(value, 40 << 10, 1 << 40)?,
             b"--hourglass-ms" => self.hourglass_ns = number(value, 1, 60_000)? * 1_000_000,
             b"--threads" => self.threads = number(value, 1, cores::MOST.into())? as u32,
