@@ -137,6 +137,8 @@ pub struct Inode {
     mounts: AtomicU16,
     /// Whether a file that never had a name may get one: O_TMPFILE. Protected by `state`.
     linkable: AtomicBool,
+    /// Whether somebody is told when it goes.
+    pub(crate) watched: AtomicBool,
     pub(crate) state: RwLock<State>,
 }
 
@@ -282,6 +284,7 @@ impl Inode {
             file_type,
             mounts: AtomicU16::new(0),
             linkable: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
             state: RwLock::new(Class::Inode, State { meta, body, xattrs: Xattrs::default() }),
         })
     }
@@ -739,6 +742,9 @@ impl Inode {
     /// Gives content and quota back and takes the reference to the parent out; what
     /// is left can be dropped without freeing any other inode.
     fn give_up(&mut self) -> Option<InodeRef> {
+        if self.watched.load(Ordering::Relaxed) {
+            self.tell_gone();
+        }
         let state = self.state.get_mut();
         let body = core::mem::replace(&mut state.body, Body::Given);
         state.xattrs.free(&self.superblock);

@@ -18,6 +18,7 @@
 //! * `directory`: a directory's entries, a log with a hash index.
 //! * [`inode`](Inode): what a file of any type is, and the calls on one inode.
 //! * `xattr`: extended attributes, and the calls on them.
+//! * [`watch`](Watcher): who is told when a file goes.
 //! * `namespace`: the calls on directories — create, link, unlink, rename.
 //! * `placement`: files placed as an archive describes them.
 //! * [`ramdisk`](Ramdisk): a whole file system: limits, root, teardown.
@@ -68,6 +69,7 @@ mod quota;
 mod ramdisk;
 pub mod sync;
 mod time;
+mod watch;
 mod xattr;
 
 pub use buffer::{Segment, Sink, Source};
@@ -82,6 +84,7 @@ pub use permission::{Access, AccessTime, Caller, Credentials};
 pub use placement::{Placement, What};
 pub use ramdisk::{Limits, Ramdisk, Usage};
 pub use time::{Clock, Moment, Now, Timestamp};
+pub use watch::{FileId, Gone, Watcher};
 pub use xattr::{SetXattr, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrName};
 
 /// Bytes in a page: the unit of allocation, of quotas and of `st_blksize`.

@@ -11,7 +11,8 @@ use crate::loan::{Lender, Loan, Loans};
 use crate::mem::{self, Arc};
 use crate::namespace::Owner;
 use crate::quota::Quota;
-use crate::sync::{Class, Counter, Mutex, Ranges, alone};
+use crate::sync::{Class, Counter, Mutex, Once, Ranges, alone};
+use crate::watch::Watcher;
 use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
 
 /// How large a ramdisk may grow.
@@ -84,6 +85,8 @@ pub(crate) struct Superblock {
     /// No inode has this number, or a higher one.
     pub(crate) next_number: Counter,
     pub(crate) numbers: Ranges,
+    /// Who is told when a file goes that is watched.
+    pub(crate) watcher: Once<Box<dyn Watcher>>,
 }
 
 impl Superblock {
@@ -221,6 +224,7 @@ impl Ramdisk {
             xattr_bytes: Mutex::new(Class::Lookup, 0),
             next_number: Counter::new(ROOT_NUMBER),
             numbers: Ranges::new(),
+            watcher: Once::new(),
         })?;
         let mut meta = Meta::new(caller.now(), Owner::of(caller.credentials), mode);
         meta.nlink = 2;

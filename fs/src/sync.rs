@@ -11,7 +11,9 @@
 //! most one of each:
 //!
 //! ```text
-//! Identity                       System::identity, shared, for the time of a call
+//! Names                          while somebody watches files: a call that changes names, from
+//! │                               before its look-ups until it has told of the change
+//! Identity                       System::identity, shared, for the time of a call. Under Names
 //! └── WorkingDirectory            shared, as long as a walk is there
 //!     └── Offset                   an open file's offset, over a transfer
 //!         └── Rename                Superblock::rename: from one directory to another
@@ -131,6 +133,8 @@ impl<T> Deref for Apart<T> {
 /// Where a lock is in the order: the module's header has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
+    /// What lets names change one after the other, where that is told.
+    Names,
     /// The identity of a process.
     Identity,
     /// The working directory of a process.

@@ -63,7 +63,11 @@ fn random_calls_do_what_the_model_does() {
 #[test]
 fn every_call_of_the_table_is_generated() {
     let generated: BTreeSet<&str> = CALLS.iter().map(|(name, _)| *name).collect();
-    let known: BTreeSet<&str> = names().chain(["list", "stamp"]).collect();
+    // The model tells nobody what happens to files, and knows nobody who asks.
+    let is_told =
+        |name: &&str| name.starts_with("inotify_") || ["read_events", "ioctl"].contains(name);
+    let known = names().filter(|name| !is_told(name));
+    let known: BTreeSet<&str> = known.chain(["list", "stamp"]).collect();
     assert_eq!(generated, known);
     assert_eq!(generated.len(), CALLS.len(), "a call is there twice");
 }

@@ -24,6 +24,7 @@
  *                 atol
  * <string.h>      memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strcpy
  *                 stpcpy strncpy strcat strchr strrchr strstr strdup
+ * <sys/inotify.h> inotify_init inotify_init1 inotify_add_watch inotify_rm_watch
  * <sys/random.h>  getrandom
  * <sys/select.h>  select
  * <sys/stat.h>    stat lstat fstat fstatat mkdir mkdirat mkfifo chmod fchmod umask utimensat
@@ -85,6 +86,11 @@ long anchorite_select(
 long anchorite_pselect6(
     int count, fd_set *read, fd_set *write, fd_set *except, struct timespec *timeout,
     const void *mask);
+long anchorite_inotify_init(void);
+long anchorite_inotify_init1(int flags);
+long anchorite_inotify_add_watch(int fd, const char *path, unsigned int mask);
+long anchorite_inotify_rm_watch(int fd, int wd);
+long anchorite_ioctl(int fd, unsigned int request, void *argument);
 long anchorite_fcntl(int fd, int command, unsigned long argument);
 long anchorite_flock(int fd, int operation);
 

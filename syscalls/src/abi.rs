@@ -4,6 +4,17 @@ use anchorite_fs::{
     Attributes, FileType, Limits, Listed, NAME_MAX, PAGE_BYTES, Sink, Timestamp, Usage,
 };
 
+/// `st_dev` of what is open and no file: an instance of inotify. On Linux it has no type.
+pub(crate) const ANONYMOUS_DEVICE: u64 = crate::proc::DEVICE + 1;
+
+/// Type and permissions.
+fn mode(attributes: &Attributes) -> u32 {
+    match attributes.device {
+        ANONYMOUS_DEVICE => attributes.mode,
+        _ => attributes.file_type as u32 | attributes.mode,
+    }
+}
+
 /// `struct stat`, as `stat(2)` describes it.
 pub(crate) fn stat(attributes: &Attributes) -> libc::stat {
     // SAFETY: all fields are integers, for which zero is a value.
@@ -11,7 +22,7 @@ pub(crate) fn stat(attributes: &Attributes) -> libc::stat {
     stat.st_dev = attributes.device;
     stat.st_ino = attributes.ino.0;
     stat.st_nlink = attributes.nlink.into();
-    stat.st_mode = attributes.file_type as u32 | attributes.mode;
+    stat.st_mode = mode(attributes);
     stat.st_uid = attributes.uid;
     stat.st_gid = attributes.gid;
     stat.st_rdev = attributes.rdev;
@@ -95,7 +106,7 @@ pub(crate) fn statx(attributes: &Attributes) -> libc::statx {
     statx.stx_nlink = attributes.nlink;
     statx.stx_uid = attributes.uid;
     statx.stx_gid = attributes.gid;
-    statx.stx_mode = (attributes.file_type as u32 | attributes.mode) as u16;
+    statx.stx_mode = mode(attributes) as u16;
     statx.stx_ino = attributes.ino.0;
     statx.stx_size = attributes.size;
     statx.stx_blocks = attributes.blocks;

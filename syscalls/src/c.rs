@@ -187,6 +187,13 @@ functions! {
         count: c_int, read: *mut libc::fd_set, write: *mut libc::fd_set,
         except: *mut libc::fd_set, timeout: *mut libc::timespec, mask: *const c_void
     );
+    anchorite_inotify_init = SYS_inotify_init();
+    anchorite_inotify_init1 = SYS_inotify_init1(flags: c_int);
+    anchorite_inotify_add_watch = SYS_inotify_add_watch(
+        fd: c_int, path: *const c_char, mask: c_uint
+    );
+    anchorite_inotify_rm_watch = SYS_inotify_rm_watch(fd: c_int, wd: c_int);
+    anchorite_ioctl = SYS_ioctl(fd: c_int, request: c_uint, argument: *mut c_void);
     anchorite_fcntl = SYS_fcntl(fd: c_int, command: c_int, argument: c_ulong);
     anchorite_flock = SYS_flock(fd: c_int, operation: c_int);
 

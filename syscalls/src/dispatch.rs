@@ -115,6 +115,13 @@ impl System {
                 self.put_time_left(e, deadline, 1);
                 told.map(length)
             }
+            libc::SYS_inotify_init => self.inotify_init().map(i64::from),
+            libc::SYS_inotify_init1 => self.inotify_init1(int(a)).map(i64::from),
+            libc::SYS_inotify_add_watch => {
+                self.inotify_add_watch_by(int(a), || string(b), c as u32).map(i64::from)
+            }
+            libc::SYS_inotify_rm_watch => self.inotify_rm_watch(int(a), int(b)).map(|()| 0),
+            libc::SYS_ioctl => self.ioctl_raw(int(a), b as u32, c).map(|()| 0),
             libc::SYS_fcntl => self.fcntl(int(a), int(b), c).map(i64::from),
             libc::SYS_flock => self.flock(int(a), int(b)).map(|()| 0),
             libc::SYS_stat => put_stat(b, self.stat(&string(a)?)?),

@@ -1,16 +1,19 @@
 //! [`OpenFile`]: an open file description — the offset and flags that descriptors
 //! share — over an [`Object`] of one kind or another.
 
+use alloc::boxed::Box;
+
 use anchorite_fs::sync::{AtomicU32, Class, Mutex, Noted, Once, Ordering};
 use anchorite_fs::{
     AccessTime, Attributes, Caller, FileType, Inode, InodeRef, Listed, Region, Sink, Source,
 };
 
-use crate::abi::{Dirent, put_dirent};
+use crate::abi::{ANONYMOUS_DEVICE, Dirent, put_dirent};
 use crate::device::{Device, console_attributes};
 use crate::forward::HostFile;
 use crate::locks::{Holder, Key};
 use crate::node::{Files, Node};
+use crate::notify::Instance;
 use crate::pipe::{End, Form, Waits};
 use crate::proc::ProcFile;
 use crate::system::System;
@@ -45,6 +48,8 @@ pub(crate) enum Object {
     Device(Device),
     /// A file of proc.
     Proc(ProcFile),
+    /// An instance of inotify.
+    Inotify(Box<dyn Instance>),
     /// A place in the tree and nothing more: O_PATH. It can be neither read nor written.
     Path,
 }
@@ -196,7 +201,7 @@ impl OpenFile {
     #[inline]
     pub(crate) fn check_position(&self, at: At) -> Result<()> {
         match (at, &self.object) {
-            (At::Position(_), Object::Pipe(_)) => Err(Errno::ESPIPE),
+            (At::Position(_), Object::Pipe(_) | Object::Inotify(_)) => Err(Errno::ESPIPE),
             (At::Position(_), Object::Device(device)) if !device.has_positions() => {
                 Err(Errno::ESPIPE)
             }
@@ -236,6 +241,8 @@ impl OpenFile {
             },
             // No address is odd.
             Object::Proc(file) => Ok(Key(file.node.number() as usize * 2 + 1)),
+            // Neither is this one; Linux has one file for all of them.
+            Object::Inotify(_) => Ok(Key(1)),
             Object::Host(_) => Err(Errno::ENOLCK),
             Object::Path => Err(Errno::EBADF),
         }
@@ -259,7 +266,8 @@ impl OpenFile {
 
     /// Whether O_DIRECT can be set, as far as this side knows.
     pub(crate) fn can_be_direct(&self) -> bool {
-        !self.is_directory() && !matches!(self.object, Object::Device(_) | Object::Proc(_))
+        !self.is_directory()
+            && !matches!(self.object, Object::Device(_) | Object::Proc(_) | Object::Inotify(_))
     }
 
     /// Whether it is a directory of a ramdisk, or of proc.
@@ -334,6 +342,7 @@ impl OpenFile {
             }
             (Object::Host(file), at) => file.read(at, sink),
             (Object::Pipe(end), At::Offset) => end.read(Waits::No, sink),
+            (Object::Inotify(instance), At::Offset) => instance.read(Waits::No, sink),
             (Object::Device(device), at) => {
                 self.check_transfer(at, sink.remaining())?;
                 device.read(system, sink)
@@ -345,7 +354,7 @@ impl OpenFile {
                 *offset += done as u64;
                 Ok(done)
             }
-            (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
+            (Object::Pipe(_) | Object::Inotify(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path, _) => Err(Errno::EBADF),
         }
     }
@@ -408,7 +417,7 @@ impl OpenFile {
             }
             (Object::Proc(file), _) => Err(file.refuse()),
             (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
-            (Object::Path, _) => Err(Errno::EBADF),
+            (Object::Path | Object::Inotify(_), _) => Err(Errno::EBADF),
         }
     }
 
@@ -437,6 +446,10 @@ impl OpenFile {
             Object::Pipe(_) => {
                 let is_known = (libc::SEEK_SET..=libc::SEEK_HOLE).contains(&whence);
                 return Err(if is_known { Errno::ESPIPE } else { Errno::EINVAL });
+            }
+            Object::Inotify(_) => {
+                let is_known = (libc::SEEK_SET..=libc::SEEK_HOLE).contains(&whence);
+                return if is_known { Ok(0) } else { Err(Errno::EINVAL) };
             }
             Object::Path => return Err(Errno::EBADF),
         };
@@ -532,7 +545,7 @@ impl OpenFile {
             Object::Host(_) => Err(Errno::ENOSYS),
             // There is nothing that could become shorter.
             Object::Proc(_) => Ok(()),
-            Object::Pipe(_) | Object::Device(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Device(_) | Object::Inotify(_) => Err(Errno::EINVAL),
             Object::Path => Err(Errno::EBADF),
         }
     }
@@ -552,6 +565,14 @@ impl OpenFile {
                 Ok(Attributes { nlink, ..attributes })
             }
             Object::Proc(file) => Files::attributes(&file.node, LastLink::Stay),
+            Object::Inotify(_) => Ok(Attributes {
+                device: ANONYMOUS_DEVICE,
+                // Neither content nor entries.
+                file_type: FileType::Socket,
+                mode: 0o600,
+                rdev: 0,
+                ..console_attributes()
+            }),
             Object::Device(_) if self.place.is_none() => Ok(console_attributes()),
             Object::Device(_) | Object::Path => {
                 Files::attributes(&self.place()?.node, LastLink::Stay)
@@ -559,7 +580,28 @@ impl OpenFile {
         }
     }
 
-    /// `poll(2)`: what is true of it now. All but pipes are always ready, as on Linux.
+    /// Permissions with the set-ID and sticky bits; none of what is of a host or of proc. For
+    /// who looks whether they change.
+    #[cold]
+    pub(crate) fn mode(&self) -> u32 {
+        match (&self.object, &self.place) {
+            (Object::Inode(inode), _) => Inode::attributes(inode).mode,
+            (Object::Device(_), Some(place)) => place.node.mode(),
+            (Object::Pipe(end), _) => Inode::attributes(end.inode()).mode,
+            _ => 0,
+        }
+    }
+
+    /// Forgets that `thread` waits, where it does so for other files too.
+    pub(crate) fn forget(&self, thread: u32) {
+        match &self.object {
+            Object::Pipe(end) => end.forget(thread),
+            Object::Inotify(instance) => instance.forget(thread),
+            _ => {}
+        }
+    }
+
+    /// `poll(2)`: what is true of it now. All but pipes and instances of inotify are always ready, as on Linux.
     ///
     /// # Errors
     /// Those of [`End::poll`].
@@ -567,6 +609,7 @@ impl OpenFile {
         const READY: i16 = libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLLWRNORM;
         match &self.object {
             Object::Pipe(end) => end.poll(wanted, watch),
+            Object::Inotify(instance) => instance.poll(wanted, watch),
             Object::Device(device) => Ok(device.poll()),
             _ => Ok(READY),
         }
@@ -583,6 +626,7 @@ impl OpenFile {
             | Object::Pipe(_)
             | Object::Device(_)
             | Object::Proc(_)
+            | Object::Inotify(_)
             | Object::Path => Ok(()),
         }
     }

@@ -17,6 +17,7 @@
 //!   mounted from the start.
 //! * `walk`: from a path to a file.
 //! * `file`, `device`, `pipe`: open file descriptions; `descriptors`: the table of them.
+//! * `notify`: what calls tell of what they did; `inotify`: who is told.
 //! * `locks`: what open file descriptions and the process have locked.
 //! * `identity`: users and groups; `limits`: of resources; `system`: the process; `calls`: its calls, a module per family; `dispatch`: calls by
 //!   number; `abi`: Linux's structures.
@@ -33,6 +34,7 @@
 //! | read, write, pread64, pwrite64, lseek, truncate, ftruncate, fsync, fdatasync, sync, syncfs | `read(2)`, `write(2)`, `pread(2)`, `lseek(2)`, `truncate(2)` | `calls::data` | `oracle/data.rs`, `truncate_to_every_kind_of_length` |
 //! | fallocate, copy_file_range, sendfile, posix_fadvise, readahead | each its own | `calls::ranges` | rows in `posix/ranges.txt` |
 //! | pipe, pipe2; fifos by open, and F_GETPIPE_SZ and F_SETPIPE_SZ by fcntl | `pipe(2)`, `pipe(7)`, `fifo(7)` | `calls::pipes` | rows in `posix/pipes.txt`, `tests/pipes.rs` |
+//! | inotify_init, inotify_init1, inotify_add_watch, inotify_rm_watch; ioctl with FIONREAD, FIONBIO, FIOCLEX, FIONCLEX | `inotify(7)`, each its own; `ioctl(2)` | `calls::inotify` | rows in `posix/inotify.txt`, `tests/inotify.rs` |
 //! | flock; F_GETLK, F_SETLK, F_SETLKW and F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW by fcntl | `flock(2)`, `fcntl(2)` | `calls::locks` | rows in `posix/locks.txt`, `tests/locks.rs` |
 //! | poll, ppoll, select, pselect6 | `poll(2)`, `select(2)` | `calls::poll` | rows in `posix/pipes.txt`, `tests/pipes.rs` |
 //! | readv, writev, preadv, pwritev, preadv2, pwritev2 | `readv(2)` | `calls::vectors` | rows in `oracle/rows/by_number.txt` |
@@ -81,11 +83,13 @@ pub mod host;
 #[allow(unsafe_code)]
 pub mod hosted;
 mod identity;
+mod inotify;
 mod limits;
 mod locks;
 mod mount_spec;
 mod mounts;
 mod node;
+mod notify;
 mod pipe;
 pub mod platform;
 pub mod preload;

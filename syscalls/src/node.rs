@@ -230,6 +230,16 @@ impl Node {
         }
     }
 
+    /// Permissions with the set-ID and sticky bits, of a file of a ramdisk. For who looks whether
+    /// they change.
+    #[cold]
+    pub(crate) fn mode(&self) -> u32 {
+        match self {
+            Node::Ramdisk(inode) => anchorite_fs::Inode::attributes(inode).mode,
+            Node::Host(_) | Node::Proc(_) => 0,
+        }
+    }
+
     /// Whether it is certainly no directory.
     pub(crate) fn is_not_directory(&self) -> bool {
         self.file_type().is_some_and(|file_type| file_type != FileType::Directory)

@@ -485,6 +485,12 @@ impl End {
         self.pipe.state.lock().waiting.retain(|waiting| *waiting != thread);
     }
 
+    /// FIONREAD: bytes that are in it.
+    pub(crate) fn bytes(&self) -> usize {
+        let state = self.pipe.state.lock();
+        state.pieces.iter().map(|piece| piece.end - piece.start).sum()
+    }
+
     /// F_GETPIPE_SZ: bytes that there is room for, at most.
     pub(crate) fn size(&self) -> usize {
         self.pipe.state.lock().capacity * PAGE_BYTES

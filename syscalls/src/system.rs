@@ -14,6 +14,7 @@ use anchorite_fs::{
     Caller, Clock, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
 };
 
+use crate::abi;
 use crate::descriptors::{Descriptors, OnExec};
 use crate::device::Device;
 use crate::file::{Object, OpenFile};
@@ -25,9 +26,9 @@ use crate::mounts::file_system::{Content, FIRST, FileSystem, HOST, PIPES};
 use crate::mounts::options::MountFlags;
 use crate::mounts::{Attached, Mount, MountRef, Mounts, Numbered, Planned};
 use crate::node::{Files, Node};
+use crate::notify::Notify;
 use crate::pipe::Pipes;
 use crate::platform::Stream;
-use crate::proc;
 use crate::user::UserMemory;
 use crate::walk::{At, Last, LastLink, Path, Place, Walk};
 use crate::{Errno, HostFiles, Platform, Result};
@@ -37,7 +38,7 @@ const ROOT_DEVICE: u64 = 1;
 /// `st_dev` of pipes without a name.
 const PIPE_DEVICE: u64 = 2;
 /// `st_dev` of the ramdisk that is mounted first.
-const NEXT_DEVICE: u64 = proc::DEVICE + 1;
+const NEXT_DEVICE: u64 = abi::ANONYMOUS_DEVICE + 1;
 /// Permissions of a new root directory, as of a new tmpfs.
 const ROOT_MODE: u32 = 0o1777;
 /// The file mode creation mask that a process starts with.
@@ -72,6 +73,7 @@ pub struct System {
     umask: AtomicU32,
     recent: PerCore<Recent>,
     pub(crate) limits: ResourceLimits,
+    pub(crate) notify: Notify,
     locks: Arc<Locks>,
     pipes: Arc<Pipes>,
     /// Where those are that have no name. Made with the first.
@@ -114,6 +116,7 @@ impl System {
             descriptors.install(fd, file, OnExec::Keep);
         }
         Ok(System {
+            notify: Notify::new(),
             locks: Locks::new(platform.clone())?,
             pipes: Pipes::new(platform.clone())?,
             pipe_files: Once::new(),
@@ -259,6 +262,9 @@ impl System {
         }
         self.descriptors
             .each(|file| file.place.as_ref().map_or(Ok(()), |place| hold(&place.node)))?;
+        if let Some(notified) = self.notified() {
+            notified.each_held(&mut |inode| hold(&Node::Ramdisk(inode.clone())))?;
+        }
         let mounts = self.mounts.read().all()?;
         for Numbered { mount, .. } in &mounts {
             hold(&mount.root)?;
@@ -394,6 +400,10 @@ impl System {
             let flags = MountFlags::DEFAULT;
             Arc::try_new(Mount::new(Arc::try_new(file_system)?, root, Vec::new(), flags))
         })
+    }
+
+    pub(crate) fn shared_platform(&self) -> StdArc<dyn Platform> {
+        self.platform.clone()
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {

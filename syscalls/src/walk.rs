@@ -110,6 +110,10 @@ impl<'a> Path<'a> {
         }
     }
 
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
     pub(crate) fn is_absolute(self) -> bool {
         self.0.first() == Some(&b'/')
     }

@@ -278,6 +278,9 @@ fn without_waiting(number: i64, mut words: [u64; 6], no_time: u64) -> (i64, [u64
     match number {
         libc::SYS_pipe => return (libc::SYS_pipe2, [words[0], nonblock, 0, 0, 0, 0]),
         libc::SYS_pipe2 => words[1] |= nonblock,
+        libc::SYS_inotify_init => return (libc::SYS_inotify_init1, [nonblock, 0, 0, 0, 0, 0]),
+        libc::SYS_inotify_init1 => words[0] |= nonblock,
+        libc::SYS_ioctl if words[1] as u32 == libc::FIONBIO as u32 => words[1] = libc::FIOCLEX,
         // Who opens a fifo waits: it is a socket.
         libc::SYS_mknod if is_fifo(words[1]) => words[1] ^= to_socket,
         libc::SYS_mknodat if is_fifo(words[2]) => words[2] ^= to_socket,

@@ -2,7 +2,7 @@
 
 use std::mem::offset_of;
 
-use anchorite_programs::posix::methods::{ended_by_nul, entries};
+use anchorite_programs::posix::methods::{ended_by_nul, entries, events};
 use anchorite_programs::posix::script::{Reply, Statement, Value, World};
 use anchorite_syscalls::Errno;
 
@@ -46,6 +46,8 @@ enum Out {
     Polled,
     /// What F_GETLK tells of a lock.
     Lock,
+    /// Events of inotify.
+    Events,
 }
 
 /// Name, number, what the arguments become, what comes back. Each letter takes an argument:
@@ -58,7 +60,7 @@ enum Out {
 #[rustfmt::skip]
 const CALLS: &[(&str, i64, &str, Out)] = {
     use Out::{
-        Bytes, Ends, Ids, Lock, Names, New, Nothing, Old, Pair, Polled, Space, Stat, Statfs, Statx,
+        Bytes, Ends, Events, Ids, Lock, Names, New, Nothing, Old, Pair, Polled, Space, Stat, Statfs, Statx,
         Value,
     };
     use libc::*;
@@ -71,6 +73,11 @@ const CALLS: &[(&str, i64, &str, Out)] = {
         ("pipe", SYS_pipe, "o", Ends), ("pipe2", SYS_pipe2, "ow", Ends),
         ("poll", SYS_poll, "pw", Polled), ("ppoll", SYS_ppoll, "pt00", Polled),
         ("select", SYS_select, "waaat", NUMBERS), ("pselect6", SYS_pselect6, "waaat0", NUMBERS),
+        ("inotify_init", SYS_inotify_init, "", Nothing),
+        ("inotify_init1", SYS_inotify_init1, "w", Nothing),
+        ("inotify_add_watch", SYS_inotify_add_watch, "wsw", Nothing),
+        ("inotify_rm_watch", SYS_inotify_rm_watch, "ww", Nothing),
+        ("read_events", SYS_read, "wr", Events), ("ioctl", SYS_ioctl, "wwa", NUMBERS),
         ("fcntl", SYS_fcntl, "www", Nothing), ("flock", SYS_flock, "ww", Nothing),
         ("fcntl_setlk", SYS_fcntl, "wwl", Nothing), ("fcntl_getlk", SYS_fcntl, "wwl", Lock),
         ("read", SYS_read, "wr", Bytes),
@@ -344,6 +351,7 @@ fn reply(out: Out, value: i64, rooms: &[&[u8]]) -> Reply {
             };
             Reply::Numbers(value, LOCK.map(field).to_vec())
         }
+        Out::Events => Reply::Told(events(&all[..value as usize])),
         Out::Ends => Reply::Numbers(value, ids(&mut [0, 4].into_iter())),
         Out::Pair => {
             let pair = rooms.last().map_or(&[][..], |room| &room[..16]);

@@ -8,6 +8,9 @@
 //!
 //! but a time that is not within the years -9999 to 9999 is the number of its second.
 //!
+//! What goes between being listed and being looked at is left out, such as the descriptor
+//! by which `/proc/self/fd` was listed; GNU's `ls` complains.
+//!
 //! The status is 2 if a FILE cannot be looked at or listed, 1 if something below it cannot.
 
 use alloc::vec::Vec;
@@ -122,6 +125,7 @@ impl Ls<'_> {
             };
             match walk.enter(&name) {
                 Ok(listed) => self.section(&mut walk, &listed)?,
+                Err(Errno::ENOENT) => {} // it went since it was listed
                 Err(errno) => {
                     let path = walk.path_of(&name).to_do("name a directory")?;
                     self.complain(MINOR, "open directory", &path, errno);
@@ -184,6 +188,9 @@ impl Ls<'_> {
         }
         for name in names {
             if let Err(errno) = self.long_line(dir, name, &widths)? {
+                if errno == Errno::ENOENT && !path.is_empty() {
+                    continue; // it went since it was listed
+                }
                 let slash: &[u8] = if path.is_empty() || path.ends_with(b"/") { b"" } else { b"/" };
                 let path = joined(&[path, slash, name]).to_do("name a file")?;
                 self.complain(MINOR, "access", &path, errno);

@@ -22,6 +22,9 @@
 //! `\t`; all other bytes are as they are, UTF-8 or not. Lines are in byte order of the paths
 //! before that is done. A line ends with a line feed.
 //!
+//! What goes between being listed and being looked at is left out, such as the descriptor
+//! by which `/proc/self/fd` was listed.
+//!
 //! The status is 1 if anything could not be looked at or read: standard error tells what.
 //!
 //! Memory is needed for the names in the directories from DIR to where it is at; for names that
@@ -113,6 +116,7 @@ impl Manifest<'_> {
                 None => self.tell(&step)?,
                 Some(name) => match self.walk.enter(name) {
                     Ok(listed) => self.plan(listed),
+                    Err(Errno::ENOENT) => {} // it went since it was told
                     Err(errno) => self.complain("open", name, errno),
                 },
             }
@@ -131,6 +135,7 @@ impl Manifest<'_> {
     fn tell(&mut self, name: &[u8]) -> Result<(), Failure> {
         let metadata = match self.walk.dir().symlink_metadata(name) {
             Ok(metadata) => metadata,
+            Err(Errno::ENOENT) if name != b"." => return Ok(()), // it went since it was listed
             Err(errno) => {
                 self.complain("look at", name, errno);
                 return Ok(());

@@ -38,6 +38,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("devices", include_str!("posix/devices.txt")),
     ("mounts", include_str!("posix/mounts.txt")),
     ("proc", include_str!("posix/proc.txt")),
+    ("inotify", include_str!("posix/inotify.txt")),
 ];
 
 fn posix(context: &Context<'_>) -> Result<(), Failure> {

@@ -722,3 +722,22 @@ fn a_full_table_of_descriptors_is_told() {
         assert_eq!(told > 0, freed < 5, "{}", printed.err.escape_ascii());
     }
 }
+
+/// `/proc/self/fd` lists the descriptor by which it is listed, which is closed when the name is
+/// looked at: `ls -lR /` and `manifest -m /` ended with status 1.
+#[test]
+fn descriptors_of_the_look_itself_are_no_error() {
+    let machine = Machine::new(LIMITS);
+    machine.sys.furnish().unwrap();
+    api::write(&machine.sys, "file", "").unwrap();
+    for args in
+        [&[&b"ls"[..], b"-lR", b"/"][..], &[b"ls", b"-laR", b"/proc"], &[b"manifest", b"-m"]]
+    {
+        let printed = machine.run(args);
+        let err = printed.err.escape_ascii().to_string();
+        assert_eq!((printed.status, &*err), (0, ""), "{args:?}");
+        assert!(printed.out.windows(2).any(|part| part == b"fd"));
+    }
+    // What is asked for by name is to be there.
+    assert_eq!(machine.run(&[b"ls", b"-l", b"/proc/self/fd/99"]).status, 2);
+}

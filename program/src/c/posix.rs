@@ -67,6 +67,11 @@ functions! {
         count: c_int, read: *mut libc::fd_set, write: *mut libc::fd_set,
         except: *mut libc::fd_set, timeout: *mut libc::timeval
     ) -> c_int = anchorite_select(count, read, write, except, timeout);
+    inotify_init() -> c_int = anchorite_inotify_init();
+    inotify_init1(flags: c_int) -> c_int = anchorite_inotify_init1(flags);
+    inotify_add_watch(fd: c_int, path: Path, mask: c_uint) -> c_int
+        = anchorite_inotify_add_watch(fd, path, mask);
+    inotify_rm_watch(fd: c_int, wd: c_int) -> c_int = anchorite_inotify_rm_watch(fd, wd);
     fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int
         = anchorite_fcntl(fd, command, argument);
 

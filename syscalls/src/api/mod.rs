@@ -10,6 +10,7 @@
 //! * [`Dir`], an open directory, and [`ReadDir`], what is in it, as [`DirEntry`]s.
 //! * [`Metadata`]: what `stat(2)` tells.
 //! * [`get_xattr()`], [`set_xattr()`], …: extended attributes.
+//! * [`pipe()`]: bytes between threads; [`Inotify`]: being told what happens to files.
 //! * Functions by path: [`read()`], [`write()`], [`copy()`], [`rename()`], ….
 //!
 //! A [`File`] and a [`Dir`] are descriptors: they are closed when dropped, where an error
@@ -43,10 +44,12 @@ mod content;
 mod descriptor;
 mod dir;
 mod file;
+mod inotify;
 mod metadata;
 mod mounts;
 mod names;
 mod options;
+mod pipe;
 mod trees;
 mod xattrs;
 
@@ -55,6 +58,7 @@ pub use anchorite_fs::{FileType, Timestamp};
 pub use content::{copy, read, read_to_string, write};
 pub use dir::{Dir, DirEntry, ReadDir, read_dir};
 pub use file::{File, SeekFrom};
+pub use inotify::{Inotify, InotifyEvent, InotifyEvents};
 pub use metadata::{
     FileTimes, Metadata, chown, exists, lchown, metadata, set_permissions, set_times,
     symlink_metadata,
@@ -65,5 +69,6 @@ pub use names::{
     set_current_dir, symlink,
 };
 pub use options::OpenOptions;
+pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use trees::{create_dir_all, export, remove_dir_all};
 pub use xattrs::{XattrNames, get_xattr, list_xattrs, remove_xattr, set_xattr};

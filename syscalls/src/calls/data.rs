@@ -7,6 +7,7 @@ use anchorite_fs::{Access, FileType, Sink, Source};
 
 use crate::file::{Append, At, Object, OpenFile};
 use crate::node::Files;
+use crate::notify::{Given, Notified};
 use crate::pipe::End;
 use crate::proc::ProcFile;
 use crate::system::System;
@@ -87,7 +88,14 @@ impl System {
                 }
                 return Err(Errno::EROFS);
             }
-            place.node.truncate(caller, size)
+            let Some(notified) = self.notified() else {
+                return place.node.truncate(caller, size);
+            };
+            let mode_before = place.node.mode();
+            place.node.truncate(caller, size)?;
+            let given = Given { at: libc::AT_FDCWD, path, last_link: LastLink::Follow };
+            notified.changed_at(self, caller, given, (&place, mode_before), libc::IN_MODIFY);
+            Ok(())
         })
     }
 
@@ -100,7 +108,12 @@ impl System {
         let size = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
         let file = self.file(fd)?;
         file.check_writable().map_err(|_| Errno::EINVAL)?;
-        self.as_caller(|caller| file.truncate(caller, size))
+        let notified = self.notified().map(|notified| (notified, file.mode()));
+        self.as_caller(|caller| file.truncate(caller, size))?;
+        if let Some((notified, mode_before)) = notified {
+            notified.changed(&file, libc::IN_MODIFY, mode_before);
+        }
+        Ok(())
     }
 
     /// `fsync(2)` and `fdatasync(2)`: memory is all the storage that a ramdisk has; what was
@@ -110,7 +123,9 @@ impl System {
     /// EBADF; EINVAL for a pipe, a device and what is in proc.
     pub fn fsync(&self, fd: i32) -> Result<()> {
         match self.file(fd)?.object {
-            Object::Pipe(_) | Object::Device(_) | Object::Proc(_) => Err(Errno::EINVAL),
+            Object::Pipe(_) | Object::Device(_) | Object::Proc(_) | Object::Inotify(_) => {
+                Err(Errno::EINVAL)
+            }
             _ => Ok(()),
         }
     }
@@ -156,6 +171,9 @@ impl System {
         let done = end.read(file.waits(), sink)?;
         // Linux marks no times of a pipe without a name, since 6.15.
         if done > 0 && !end.is_anonymous() {
+            if let Some(notified) = self.notified() {
+                notified.transferred(file, libc::IN_ACCESS);
+            }
             self.as_caller(|caller| {
                 file.mark_access(caller);
                 Ok(())
@@ -180,6 +198,9 @@ impl System {
     fn write_pipe(&self, file: &OpenFile, end: &End, source: &mut Source<'_>) -> Result<usize> {
         let done = end.write(file.waits(), file.form(), source)?;
         if done > 0 && !end.is_anonymous() {
+            if let Some(notified) = self.notified() {
+                notified.transferred(file, libc::IN_MODIFY);
+            }
             self.as_caller(|caller| {
                 end.inode().mark_change(caller);
                 Ok(())
@@ -196,6 +217,9 @@ impl System {
         at: At,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
+        if self.notified().is_some() {
+            return self.read_and_tell(fd, at, sink);
+        }
         if !alone() {
             return self.read_beside_others(fd, at, sink);
         }
@@ -216,9 +240,31 @@ impl System {
         match &file.object {
             Object::Pipe(end) => return self.read_pipe(&file, end, &mut sink),
             Object::Proc(made_up) => self.refresh(&file, made_up, at)?,
+            // Nothing is held: it may wait.
+            Object::Inotify(instance) => return instance.read(file.waits(), &mut sink),
             _ => {}
         }
         self.as_caller(|caller| file.read(self, caller, at, &mut sink))
+    }
+
+    /// [`read_into`](System::read_into) while somebody is told of it.
+    #[cold]
+    fn read_and_tell<'a>(
+        &self,
+        fd: i32,
+        at: At,
+        sink: impl FnOnce() -> Result<Sink<'a>>,
+    ) -> Result<usize> {
+        let file = self.file_to_read(fd, at)?;
+        let done = self.read_counted(fd, at, sink)?;
+        // A pipe tells itself: it may have waited.
+        if done > 0
+            && !matches!(file.object, Object::Pipe(_))
+            && let Some(notified) = self.notified()
+        {
+            notified.transferred(&file, libc::IN_ACCESS);
+        }
+        Ok(done)
     }
 
     /// [`read_into`](System::read_into) with as few atomics as can be. Out of line: who is alone
@@ -264,7 +310,29 @@ impl System {
         if let Object::Pipe(end) = &file.object {
             return self.write_pipe(&file, end, &mut source);
         }
+        if let Some(notified) = self.notified() {
+            return self.write_and_tell(notified, &file, (at, append), &mut source);
+        }
         self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
+    }
+}
+
+impl System {
+    /// Writes while somebody is told of it.
+    #[cold]
+    fn write_and_tell(
+        &self,
+        notified: &dyn Notified,
+        file: &OpenFile,
+        place: (At, Append),
+        source: &mut Source<'_>,
+    ) -> Result<usize> {
+        let mode_before = file.mode();
+        let done = self.as_caller(|caller| file.write(self, caller, place, source))?;
+        if done > 0 {
+            notified.modified(file, mode_before);
+        }
+        Ok(done)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
 use crate::mounts::options::MountFlags;
 use crate::node::{Files, Node, OpenedOrLink};
+use crate::notify::Given;
 use crate::ramdisk::wanted_access;
 use crate::system::System;
 use crate::walk::{Last, LastLink, Path, Place, Walk};
@@ -52,18 +53,14 @@ impl System {
         check_flags(flags)?;
         let path = Path::new(path)?;
         let fd = self.descriptors.reserve(self.limits.descriptors())?;
-        let opened = self.as_caller(|caller| {
-            // Taken before a file is made or emptied: that cannot be undone.
-            let room = Room::try_new()?;
-            let walk = self.walk(caller, at, path)?;
-            let file = self.open_file(caller, walk, flags, mode & 0o7777)?;
-            // A fifo may have to wait, which it does when nothing is held any more.
-            Ok(if file.is_fifo() { Err((room, file)) } else { Ok(room.fill(file)) })
-        });
-        let opened = opened.and_then(|opened| match opened {
-            Ok(file) => Ok(file),
-            Err((room, fifo)) => Ok(room.fill(self.with_pipe(fifo)?)),
-        });
+        let opened = match self.notified() {
+            None => self.open_described(at, path, flags, mode),
+            Some(notified) => {
+                let given = Given::to_open(at, path, flags);
+                let open = &mut || self.open_described(at, path, flags, mode);
+                notified.open(self, given, flags, open)
+            }
+        };
         match opened {
             Ok(file) => self.descriptors.install(fd, file, on_exec(flags)),
             Err(errno) => {
@@ -72,6 +69,32 @@ impl System {
             }
         }
         Ok(fd)
+    }
+
+    /// The open file description of a file that is opened.
+    ///
+    /// # Errors
+    /// Those of [`open`](System::open), without EMFILE.
+    #[inline]
+    fn open_described(
+        &self,
+        at: i32,
+        path: Path<'_>,
+        flags: i32,
+        mode: u32,
+    ) -> Result<Arc<OpenFile>> {
+        let opened = self.as_caller(|caller| {
+            // Taken before a file is made or emptied: that cannot be undone.
+            let room = Room::try_new()?;
+            let walk = self.walk(caller, at, path)?;
+            let file = self.open_file(caller, walk, flags, mode & 0o7777)?;
+            // A fifo may have to wait, which it does when nothing is held any more.
+            Ok(if file.is_fifo() { Err((room, file)) } else { Ok(room.fill(file)) })
+        });
+        opened.and_then(|opened| match opened {
+            Ok(file) => Ok(file),
+            Err((room, fifo)) => Ok(room.fill(self.with_pipe(fifo)?)),
+        })
     }
 
     /// `creat(2)`: opens for writing, makes the file or empties it.
@@ -89,7 +112,7 @@ impl System {
     /// descriptor is closed all the same.
     pub fn close(&self, fd: i32) -> Result<()> {
         let file = self.descriptors.remove(fd)?;
-        self.unlock_at_close(&file);
+        self.end_use(&file);
         Arc::into_inner(file).map_or(Ok(()), OpenFile::close)
     }
 
@@ -109,7 +132,7 @@ impl System {
         let mut next = first;
         // One by one: the last reference may have much to free.
         while let Some((fd, closed)) = self.descriptors.remove_first(next, last) {
-            self.unlock_at_close(&closed.into_file());
+            self.end_use(&closed.into_file());
             next = fd as u32 + 1;
         }
         Ok(())
@@ -145,7 +168,7 @@ impl System {
         }
         let limit = self.limits.descriptors();
         if let Some(former) = self.descriptors.replace(old, new, on_exec(flags), limit)? {
-            self.unlock_at_close(&former.into_file());
+            self.end_use(&former.into_file());
         }
         Ok(new)
     }
@@ -221,6 +244,15 @@ impl System {
     /// EBADF.
     pub(crate) fn file_or_path(&self, fd: i32) -> Result<Arc<OpenFile>> {
         self.descriptors.get(fd)
+    }
+
+    /// What is to be done when a descriptor of `file` was closed.
+    #[inline]
+    fn end_use(&self, file: &Arc<OpenFile>) {
+        self.unlock_at_close(file);
+        if let Some(notified) = self.notified() {
+            notified.closed(self, file);
+        }
     }
 
     fn duplicate(&self, fd: i32, least: usize, on_exec: OnExec) -> Result<i32> {

@@ -6,6 +6,7 @@ use anchorite_fs::{Access, Attributes, Caller, Change, FileType};
 use crate::file::Object;
 use crate::mounts::options::MountFlags;
 use crate::node::Files;
+use crate::notify::{Given, events_of};
 use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result, abi};
@@ -16,6 +17,9 @@ const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW
     | libc::AT_NO_AUTOMOUNT
     | libc::AT_STATX_FORCE_SYNC
     | libc::AT_STATX_DONT_SYNC;
+
+/// What `statfs(2)` tells of what is in no file system: ANON_INODE_FS_MAGIC.
+const ANONYMOUS_MAGIC: i64 = 0x0904_1934;
 
 impl System {
     /// `stat(2)`.
@@ -181,6 +185,9 @@ impl System {
     /// EBADF; ENOSYS on the host and for the console.
     pub fn fstatfs(&self, fd: i32) -> Result<libc::statfs64> {
         let file = self.file_or_path(fd)?;
+        if let Object::Inotify(_) = &file.object {
+            return Ok(abi::statfs(ANONYMOUS_MAGIC, 0, None));
+        }
         self.statfs_of(file.place.as_ref().ok_or(Errno::ENOSYS)?)
     }
 
@@ -239,7 +246,12 @@ impl System {
             if matches!(change, Change::Mode(_)) && place.node.is_symlink() {
                 return Err(Errno::EOPNOTSUPP);
             }
-            place.node.change(caller, change)
+            let Some(notified) = self.notified() else { return place.node.change(caller, change) };
+            let mode_before = place.node.mode();
+            place.node.change(caller, change)?;
+            let given = Given { at, path, last_link: last_link(flags) };
+            notified.changed_at(self, caller, given, (&place, mode_before), events_of(change));
+            Ok(())
         })
     }
 
@@ -250,6 +262,7 @@ impl System {
         if let Some(place) = &file.place {
             self.check_writable(place)?;
         }
+        let notified = self.notified().map(|notified| (notified, file.mode()));
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| inode.change(caller, change)),
             Object::Pipe(end) => self.as_caller(|caller| end.inode().change(caller, change)),
@@ -259,7 +272,12 @@ impl System {
                 Some(place) => self.as_caller(|caller| place.node.change(caller, change)),
                 None => Err(Errno::EINVAL),
             },
+            Object::Inotify(_) => Err(Errno::EOPNOTSUPP),
+        }?;
+        if let Some((notified, mode_before)) = notified {
+            notified.changed(&file, events_of(change), mode_before);
         }
+        Ok(())
     }
 }
 

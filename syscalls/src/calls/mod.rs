@@ -7,6 +7,7 @@
 mod data;
 mod descriptors;
 mod identity;
+mod inotify;
 mod locks;
 mod metadata;
 mod mounts;

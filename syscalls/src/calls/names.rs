@@ -138,6 +138,7 @@ impl System {
             0 => LastLink::Stay,
             _ => LastLink::Follow,
         };
+        let notified = self.notified_in_order();
         self.as_caller(|caller| {
             let target = self.place_at(caller, old_at, old, last_link, flags)?;
             let walk = self.walk_to_parent(caller, new_at, new)?;
@@ -146,7 +147,11 @@ impl System {
             if !walk.place.mount.is(&target.mount) {
                 return Err(would_create(&walk, name, Errno::EXDEV));
             }
-            walk.place.node.link(caller, name.bytes, &target.node)
+            let node = &walk.place.node;
+            match &notified {
+                None => node.link(caller, name.bytes, &target.node),
+                Some(told) => told.notified.link(caller, node, name.bytes, &target.node),
+            }
         })
     }
 
@@ -234,6 +239,7 @@ impl System {
             libc::RENAME_EXCHANGE if left == Left::Nothing => RenameMode::Exchange,
             _ => return Err(Errno::EINVAL),
         };
+        let notified = self.notified_in_order();
         self.as_caller(|caller| {
             let old = self.walk_to_parent(caller, old_at, old)?.stay();
             // The rename checks it again; what is wrong with the new path comes after.
@@ -250,7 +256,13 @@ impl System {
             };
             self.check_writable(&old.place)?;
             let (old_dir, new_dir) = (&old.place.node, &new.place.node);
-            old_dir.rename(caller, old_name, new_dir, new_name, (mode, left))
+            match &notified {
+                None => old_dir.rename(caller, old_name, new_dir, new_name, (mode, left)),
+                Some(told) => {
+                    let (old, new) = ((old_dir, old_name), (new_dir, new_name));
+                    told.notified.rename(caller, old, new, (mode, left))
+                }
+            }
         })
     }
 
@@ -273,10 +285,18 @@ impl System {
         let file = self.file(fd)?;
         file.check_listable()?;
         let mut sink = sink()?;
-        self.as_caller(|caller| file.list(self, caller, layout, &mut sink))
+        let listed = self.as_caller(|caller| file.list(self, caller, layout, &mut sink));
+        // Linux tells so even of a record that found no room, but not of a removed directory.
+        if listed != Err(Errno::ENOENT)
+            && let Some(notified) = self.notified()
+        {
+            notified.transferred(&file, libc::IN_ACCESS);
+        }
+        listed
     }
 
     fn unlink_from(&self, at: i32, path: &[u8]) -> Result<()> {
+        let notified = self.notified_in_order();
         self.as_caller(|caller| {
             let walk = self.walk_to_parent(caller, at, path)?;
             let Last::Name(name) = walk.last() else { return Err(Errno::EISDIR) };
@@ -288,17 +308,24 @@ impl System {
                     _ => Err(Errno::ENOTDIR),
                 };
             }
-            walk.place.node.unlink(caller, name.bytes)
+            match &notified {
+                None => walk.place.node.unlink(caller, name.bytes),
+                Some(told) => told.notified.unlink(caller, &walk.place.node, name.bytes),
+            }
         })
     }
 
     fn rmdir_from(&self, at: i32, path: &[u8]) -> Result<()> {
+        let notified = self.notified_in_order();
         self.as_caller(|caller| {
             let walk = self.walk_to_parent(caller, at, path)?;
             match walk.last() {
                 Last::Name(name) => {
                     self.check_removable(&walk)?;
-                    walk.place.node.rmdir(caller, name.bytes)
+                    match &notified {
+                        None => walk.place.node.rmdir(caller, name.bytes),
+                        Some(told) => told.notified.rmdir(caller, &walk.place.node, name.bytes),
+                    }
                 }
                 Last::DotDot => Err(Errno::ENOTEMPTY),
                 Last::Dot => Err(Errno::EINVAL),
@@ -308,12 +335,17 @@ impl System {
     }
 
     fn create(&self, at: i32, path: &[u8], new: New<'_>, mode: u32) -> Result<()> {
+        let notified = self.notified_in_order();
         self.as_caller(|caller| {
             let walk = self.walk_to_parent(caller, at, path)?;
             let slash = if new == New::Directory { Slash::Allowed } else { Slash::OnlyIfDirectory };
             let name = new_name(&walk, slash)?;
             self.check_creatable(&walk, name)?;
-            walk.place.node.create(caller, name.bytes, new, mode)
+            let node = &walk.place.node;
+            match &notified {
+                None => node.create(caller, name.bytes, new, mode),
+                Some(told) => told.notified.create(caller, node, name.bytes, new, mode),
+            }
         })
     }
 

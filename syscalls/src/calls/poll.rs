@@ -1,6 +1,6 @@
 //! Waiting for several files: poll, ppoll, select, pselect6.
 //!
-//! Who waits without a limit parks, in the lists of all pipes that it asked for; who waits up to
+//! Who waits without a limit parks, in the lists of all pipes and instances of inotify that it asked for; who waits up to
 //! a point in time looks again and again, and lets others run in between, since nothing wakes a
 //! thread at a time.
 
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use anchorite_fs::mem::Arc;
 use libc::{pollfd, timespec};
 
-use crate::file::{Object, OpenFile};
+use crate::file::OpenFile;
 use crate::pipe::Parking;
 use crate::system::System;
 use crate::{Errno, Result};
@@ -181,10 +181,8 @@ impl System {
         };
         if let Some(thread) = watch {
             for asked in &*asked {
-                if let Some(file) = &asked.file
-                    && let Object::Pipe(end) = &file.object
-                {
-                    end.forget(thread);
+                if let Some(file) = &asked.file {
+                    file.forget(thread);
                 }
             }
         }

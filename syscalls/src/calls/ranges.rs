@@ -44,6 +44,7 @@ impl System {
             Object::Pipe(_) => return Err(Errno::ESPIPE),
             Object::Device(_) | Object::Path => return Err(Errno::ENODEV),
             Object::Proc(_) => return Err(Errno::EOPNOTSUPP),
+            Object::Inotify(_) => return Err(Errno::ENODEV),
             Object::Inode(_) | Object::Host(_) => {}
         }
         let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
@@ -53,15 +54,18 @@ impl System {
             (PUNCH, _) => Allocation::PunchHole,
             _ => return Err(Errno::EOPNOTSUPP),
         };
+        let notified = self.notified().map(|notified| (notified, file.mode()));
         match &file.object {
             Object::Inode(inode) => self.as_caller(|caller| {
                 inode.allocate_range(caller, offset as u64, end as u64, allocation)
-            }),
-            Object::Host(_) => Err(Errno::ENOSYS),
-            Object::Pipe(_) | Object::Device(_) | Object::Proc(_) | Object::Path => {
-                Err(Errno::ENODEV)
-            }
+            })?,
+            Object::Host(_) => return Err(Errno::ENOSYS),
+            _ => return Err(Errno::ENODEV),
         }
+        if let Some((notified, mode_before)) = notified {
+            notified.modified(&file, mode_before);
+        }
+        Ok(())
     }
 
     /// `copy_file_range(2)`: copies up to `len` bytes between two files, at the positions
@@ -238,6 +242,7 @@ impl System {
         (to, second): (&OpenFile, Option<u64>),
         len: usize,
     ) -> Result<usize> {
+        let notified = self.notified().map(|notified| (notified, to.mode()));
         let mut piece = [0; PIECE];
         let mut done = 0;
         self.as_caller(|caller| {
@@ -259,8 +264,15 @@ impl System {
                     _ => break,
                 }
             }
-            Ok(done)
-        })
+            Ok(())
+        })?;
+        if let Some((notified, mode_before)) = notified
+            && done > 0
+        {
+            notified.transferred(from, libc::IN_ACCESS);
+            notified.modified(to, mode_before);
+        }
+        Ok(done)
     }
 }
 

@@ -5,7 +5,7 @@ use anchorite_fs::{Segment, Sink, Source};
 use arrayvec::ArrayVec;
 
 use crate::calls::position;
-use crate::file::{Append, At};
+use crate::file::{Append, At, OpenFile};
 use crate::system::System;
 use crate::{Errno, Result};
 
@@ -85,6 +85,7 @@ impl System {
     fn read_vector(&self, fd: i32, at: At, sink: Sink<'_>, flags: u64) -> Result<usize> {
         let file = self.file_to_read(fd, at)?;
         if sink.remaining() == 0 {
+            self.tell_empty_read(&file);
             return Ok(0);
         }
         file.check_transfer(at, sink.remaining())?;
@@ -92,7 +93,18 @@ impl System {
             return Err(Errno::EOPNOTSUPP);
         }
         append_by_flags(flags)?;
-        self.read_into(fd, at, || Ok(sink))
+        let done = self.read_into(fd, at, || Ok(sink))?;
+        if done == 0 {
+            self.tell_empty_read(&file);
+        }
+        Ok(done)
+    }
+
+    /// A read into a vector is told even if it got nothing, as by Linux.
+    fn tell_empty_read(&self, file: &OpenFile) {
+        if let Some(notified) = self.notified() {
+            notified.transferred(file, libc::IN_ACCESS);
+        }
     }
 
     /// Writes what is in `source`. Where it is nothing, nothing else is looked at.

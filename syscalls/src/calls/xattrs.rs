@@ -5,6 +5,7 @@ use anchorite_fs::{Caller, Inode, SetXattr, Sink, Source, XATTR_SIZE_MAX, XattrN
 
 use crate::file::Object;
 use crate::node::Node;
+use crate::notify::Given;
 use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
@@ -19,7 +20,7 @@ pub(crate) enum XattrsOf<'a> {
 }
 
 /// What a call does to attributes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Wants {
     Look,
     Change,
@@ -177,7 +178,12 @@ impl System {
         of: XattrsOf<'_>,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
-        self.with_xattrs(of, Wants::Look, |inode, caller| inode.list_xattrs(caller, &mut sink()?))
+        let list = |inode: &Inode, caller: &Caller<'_>| inode.list_xattrs(caller, &mut sink()?);
+        match self.with_xattrs(of, Wants::Look, list) {
+            // Of what is no file.
+            Err(Errno::ENODATA) => Ok(0),
+            told => told,
+        }
     }
 
     pub(crate) fn remove_xattr(&self, of: XattrsOf<'_>, name: XattrName<'_>) -> Result<()> {
@@ -200,23 +206,40 @@ impl System {
             XattrsOf::Path(path, last_link) => self.as_caller(|caller| {
                 let place = self.place_at(caller, libc::AT_FDCWD, path, last_link, 0)?;
                 check(&place)?;
-                match place.node {
-                    Node::Ramdisk(inode) => call(&inode, caller),
-                    Node::Host(_) | Node::Proc(_) => Err(Errno::EOPNOTSUPP),
+                let done = match &place.node {
+                    Node::Ramdisk(inode) => call(inode, caller)?,
+                    Node::Host(_) | Node::Proc(_) => return Err(Errno::EOPNOTSUPP),
+                };
+                if wants == Wants::Change
+                    && let Some(notified) = self.notified()
+                {
+                    let given = Given { at: libc::AT_FDCWD, path, last_link };
+                    let changed = (&place, place.node.mode());
+                    notified.changed_at(self, caller, given, changed, libc::IN_ATTRIB);
                 }
+                Ok(done)
             }),
             XattrsOf::Descriptor(fd) => {
                 let file = self.file(fd)?;
                 file.place.as_ref().map_or(Ok(()), check)?;
-                match &file.object {
+                let done = match &file.object {
                     Object::Inode(inode) => self.as_caller(|caller| call(inode, caller)),
                     Object::Pipe(end) => self.as_caller(|caller| call(end.inode(), caller)),
                     Object::Device(_) => match file.place.as_ref().map(|place| &place.node) {
                         Some(Node::Ramdisk(inode)) => self.as_caller(|caller| call(inode, caller)),
                         _ => Err(Errno::EOPNOTSUPP),
                     },
+                    // As if it were a file that has none and lets nobody add any.
+                    Object::Inotify(_) if wants == Wants::Change => Err(Errno::EPERM),
+                    Object::Inotify(_) => Err(Errno::ENODATA),
                     Object::Host(_) | Object::Proc(_) | Object::Path => Err(Errno::EOPNOTSUPP),
+                }?;
+                if wants == Wants::Change
+                    && let Some(notified) = self.notified()
+                {
+                    notified.changed(&file, libc::IN_ATTRIB, 0);
                 }
+                Ok(done)
             }
         }
     }

@@ -32,6 +32,9 @@ impl ProcNode {
                 if let Object::Pipe(end) = &file.object {
                     end.list()?;
                 }
+                if let Object::Inotify(_) = &file.object {
+                    return Err(Errno::ENXIO);
+                }
                 file.place()?
             }
             Entry::Jump(Target::WorkingDirectory) => system.working_directory(),
@@ -87,6 +90,7 @@ impl System {
                 name.fill("pipe:[%]", &[end.inode().number().0]);
                 Ok(sink.put(&name.finish()?))
             }
+            (Object::Inotify(_), _) => Ok(sink.put(b"anon_inode:inotify")),
             (_, Some(place)) => self.tell_place(caller, place.clone(), sink),
             (_, None) => Ok(sink.put(b"/dev/console")),
         }

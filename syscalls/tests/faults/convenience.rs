@@ -1,7 +1,9 @@
 //! The API in the manner of `std::fs`: its own allocations, beside those of the calls under
 //! it. It keeps no descriptor and no memory.
 
-use anchorite_syscalls::api::{self, Dir, File, FileTimes, OpenOptions, SeekFrom, Timestamp};
+use anchorite_syscalls::api::{
+    self, Dir, File, FileTimes, Inotify, OpenOptions, SeekFrom, Timestamp,
+};
 use anchorite_syscalls::{Errno, Result, System};
 use host_fs_sim::worlds::{ROOMY, assert_whole, system};
 
@@ -70,6 +72,17 @@ pub const STEPS: &[Step] = &[
     ("File::create", Yes, |sys| File::create(sys, LONG)?.close()),
     ("File::create_new", Yes, |sys| File::create_new(sys, LONG)?.close()),
     ("File::try_clone", Yes, |sys| File::open(sys, "d/file")?.try_clone().map(drop)),
+    ("pipe", Yes, |sys| {
+        let (output, input) = api::pipe(sys)?;
+        input.write_all(b"x")?;
+        output.read(&mut [0]).map(drop)
+    }),
+    ("Inotify::add", Yes, |sys| Inotify::new(sys)?.add("d", libc::IN_CREATE).map(drop)),
+    ("Inotify::remove", Yes, |sys| {
+        let inotify = Inotify::new(sys)?;
+        inotify.remove(inotify.add("d", libc::IN_CREATE)?)?;
+        inotify.read(&mut [0; 16]).map(drop)
+    }),
     ("File::lock", Yes, |sys| File::open(sys, "d/file")?.lock()),
     ("File::lock_shared", Yes, |sys| File::open(sys, "d/file")?.lock_shared()),
     ("File::try_lock", Yes, |sys| File::open(sys, "d/file")?.try_lock()),

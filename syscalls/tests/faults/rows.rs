@@ -47,6 +47,9 @@ pub fn names() -> BTreeSet<&'static str> {
 
 /// What of the tree is looked at between the calls of a row.
 fn contents(row: Row<'_>) -> Contents {
+    if row.lines().any(|line| line.call.starts_with("inotify_init")) {
+        return Contents::Unseen;
+    }
     let locks = row.lines().any(|line| line.call.starts_with("fcntl_setlk"));
     if locks { Contents::Left } else { Contents::Read }
 }
@@ -90,7 +93,8 @@ impl World for Failing {
             }
             self.failures += 1;
             match reply {
-                Some(Reply::Failed(_)) => {
+                // Even a call that fails may be told to somebody.
+                Some(Reply::Failed(_)) if self.contents != Contents::Unseen => {
                     assert_eq!(
                         dump_with(&self.system, self.contents),
                         before,
@@ -137,6 +141,8 @@ fn expect_short(call: &Said, short: Reply, right: Option<&Reply>) {
             let transfer = TRANSFERS.contains(&call.0.as_str());
             assert!(done == right || transfer && (1..*right).contains(done), "{call:?}: {short:?}");
         }
+        // Events that could not be kept are lost, no more.
+        (short, Some(right)) if short.to_string() == right.to_string() => {}
         _ => panic!("{call:?}: {short:?} instead of {right:?}"),
     }
 }

@@ -200,6 +200,7 @@ texts! {
     devices from ROWS in portable;
     mounts from ROWS in portable;
     proc from ROWS in portable;
+    inotify from ROWS in portable;
     by_number from TEXTS in own;
     identity from TEXTS in own;
 }

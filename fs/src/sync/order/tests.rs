@@ -6,7 +6,8 @@ use std::string::String;
 
 use super::super::{Class, Mutex, RwLock};
 
-const ALL: [Class; 9] = [
+const ALL: [Class; 10] = [
+    Class::Names,
     Class::Identity,
     Class::WorkingDirectory,
     Class::Offset,

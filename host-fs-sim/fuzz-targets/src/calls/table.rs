@@ -98,6 +98,18 @@ pub(super) const XATTRS: &[&[u8]] = &[
     b"system.posix_acl_access",
     b"",
 ];
+const WATCH: Kind = One(&[
+    libc::IN_ALL_EVENTS as i32,
+    libc::IN_ALL_EVENTS as i32,
+    (libc::IN_ALL_EVENTS | libc::IN_EXCL_UNLINK) as i32,
+    (libc::IN_ALL_EVENTS | libc::IN_DONT_FOLLOW) as i32,
+    (libc::IN_ALL_EVENTS | libc::IN_ONESHOT) as i32,
+    (libc::IN_CREATE | libc::IN_ONLYDIR) as i32,
+    (libc::IN_MODIFY | libc::IN_MASK_ADD) as i32,
+    (libc::IN_MODIFY | libc::IN_MASK_CREATE) as i32,
+    0,
+    1 << 12,
+]);
 const RESOURCE: Kind = One(&[libc::RLIMIT_NOFILE as i32, libc::RLIMIT_FSIZE as i32, 3, 99]);
 
 /// Every call by its number and the kinds of its arguments. Those that are about names and
@@ -252,4 +264,10 @@ pub(super) const CALLS: &[(i64, &[Kind])] = &[
     (libc::SYS_ppoll, &[Polled, Count, Words, Words, One(&[0, 8, 7])]),
     (libc::SYS_select, &[Count, Words, Words, Words]),
     (libc::SYS_pselect6, &[Count, Words, Words, Words, Words, Words]),
+    (libc::SYS_inotify_init, &[]),
+    (libc::SYS_inotify_init1, &[Flags(&[libc::IN_CLOEXEC, libc::IN_NONBLOCK, 1])]),
+    (libc::SYS_inotify_add_watch, &[Fd, Name, WATCH]),
+    (libc::SYS_inotify_add_watch, &[Fd, Name, WATCH]),
+    (libc::SYS_inotify_rm_watch, &[Fd, One(&[1, 2, 3, 0, -1])]),
+    (libc::SYS_ioctl, &[Fd, One(&[libc::FIONREAD as i32, libc::FIOCLEX as i32, 99]), Room]),
 ];

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::script::Value;
 
@@ -31,6 +32,7 @@ pub fn spelled(name: &str, at: usize, argument: &Value) -> Option<String> {
         ("fallocate", 1) => "FALLOC_",
         ("fcntl" | "fcntl_setlk" | "fcntl_getlk", 1) => "F_",
         ("flock", 1) => "LOCK_",
+        ("inotify_init1", 0) | ("inotify_add_watch", 2) => "IN_",
         ("setxattr" | "lsetxattr" | "fsetxattr", 3) => "XATTR_",
         ("access", 1) | ("faccessat" | "faccessat2", 2) => "_OK",
         ("unlinkat" | "newfstatat" | "faccessat2" | "fchmodat2" | "utimensat", _) if at >= 2 => {
@@ -45,6 +47,17 @@ pub fn spelled(name: &str, at: usize, argument: &Value) -> Option<String> {
         return Some(if word == 0 { "0".to_owned() } else { format!("0{word:o}") });
     }
     names(prefix, word).filter(|text| number(text) == Some(word))
+}
+
+/// The names of the bits of an event of inotify, without what they begin with.
+pub fn event_names(mask: u32) -> String {
+    let mask = i64::from(mask);
+    let is_bit = |value: i64| value.count_ones() == 1 && value & mask != 0;
+    let named = CONSTANTS.iter().filter(|(name, value)| {
+        name.starts_with("IN_") && !matches!(*name, "IN_CLOEXEC" | "IN_NONBLOCK") && is_bit(*value)
+    });
+    let names: Vec<&str> = named.map(|(name, _)| &name["IN_".len()..]).collect();
+    names.join("|")
 }
 
 /// The names that begin or end so and make up `word`.
@@ -97,6 +110,11 @@ constants! {
     mount { MS_RDONLY MS_NOSUID MS_NODEV MS_NOEXEC MS_NOATIME MS_NODIRATIME MS_RELATIME
             MS_STRICTATIME MS_REMOUNT MS_BIND MS_REC MS_MOVE MS_PRIVATE MS_SHARED MS_SILENT
             MNT_FORCE MNT_DETACH MNT_EXPIRE UMOUNT_NOFOLLOW }
+    inotify { IN_ACCESS IN_MODIFY IN_ATTRIB IN_CLOSE_WRITE IN_CLOSE_NOWRITE IN_OPEN IN_MOVED_FROM
+              IN_MOVED_TO IN_CREATE IN_DELETE IN_DELETE_SELF IN_MOVE_SELF IN_UNMOUNT IN_Q_OVERFLOW
+              IN_IGNORED IN_ONLYDIR IN_DONT_FOLLOW IN_EXCL_UNLINK IN_MASK_CREATE IN_MASK_ADD IN_ISDIR
+              IN_ONESHOT IN_ALL_EVENTS IN_CLOEXEC IN_NONBLOCK }
+    ioctl { FIONREAD FIONBIO FIOCLEX FIONCLEX }
     xattr { XATTR_CREATE XATTR_REPLACE }
     access { F_OK R_OK W_OK X_OK }
     types { S_IFREG S_IFDIR S_IFLNK S_IFIFO S_IFSOCK S_IFCHR S_IFBLK S_IFMT }

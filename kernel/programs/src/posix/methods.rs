@@ -1,10 +1,14 @@
 //! [`Methods`]: the system, called by its methods, as a world of rows.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use anchorite_syscalls::{Errno, System};
 
+use super::constants::event_names;
 use super::script::{Reply, Value, World};
 
 /// The system's methods.
@@ -113,6 +117,19 @@ fn by_method(sys: &System, name: &str, given: Arguments<'_>) -> Option<Told> {
         "pselect6" => {
             let timeout = given.numbers(4).map(time_of);
             selected(&given, |sets| sys.pselect(int(0), sets, timeout))
+        }
+        "inotify_init" => fd(sys.inotify_init()),
+        "inotify_init1" => fd(sys.inotify_init1(int(0))),
+        "inotify_add_watch" => fd(sys.inotify_add_watch(int(0), text(1), word(2))),
+        "inotify_rm_watch" => done(sys.inotify_rm_watch(int(0), int(1))),
+        "read_events" => {
+            filled(given.room(1), |room| sys.read(int(0), room)).map(|told| match told {
+                Reply::Data(bytes) => Reply::Told(events(&bytes)),
+                other => other,
+            })
+        }
+        "ioctl" if long(1) == libc::FIONREAD as i64 => {
+            sys.bytes_to_read(int(0)).map(|bytes| Reply::Numbers(0, vec![bytes.into()]))
         }
         "fcntl" => fd(sys.fcntl(int(0), int(1), long(2) as u64)),
         "flock" => done(sys.flock(int(0), int(1))),
@@ -395,6 +412,41 @@ fn readv(sys: &System, given: &Arguments<'_>) -> Told {
     let mut all = rooms.concat();
     all.truncate(len);
     Ok(Reply::Data(all))
+}
+
+/// The events that were read from an instance of inotify: how many bytes they took; of each
+/// the watch descriptor, the names of the mask's bits, `#` and a number if it has a cookie, the same
+/// number for the same cookie; the name, and behind a slash the bytes that it takes. The number in
+/// the name of what has none is told as `#N`.
+pub fn events(mut bytes: &[u8]) -> String {
+    let mut text = format!("{}", bytes.len());
+    let mut cookies = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
+        let word =
+            |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let (wd, mask, cookie, len) = (word(0) as i32, word(4), word(8), word(12) as usize);
+        let _ = write!(text, "; {wd} {}", event_names(mask));
+        if cookie != 0 {
+            let known = cookies.iter().position(|known| *known == cookie);
+            let number = known.unwrap_or_else(|| {
+                cookies.push(cookie);
+                cookies.len() - 1
+            });
+            let _ = write!(text, " #{}", number + 1);
+        }
+        let Some((name, after)) = rest.split_at_checked(len) else { return text + " cut off" };
+        if len > 0 {
+            let end = name.iter().position(|&byte| byte == 0).unwrap_or(len);
+            let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
+            let _ = match name[..end].strip_prefix(b"#") {
+                Some(rest) if is_number(rest) => write!(text, " #N/{len}"),
+                _ => write!(text, " {}/{len}", name[..end].escape_ascii()),
+            };
+            text += if name[end..].iter().all(|&byte| byte == 0) { "" } else { " not padded" };
+        }
+        bytes = after;
+    }
+    text
 }
 
 /// The records that `getdents64` wrote.

@@ -15,6 +15,7 @@
 //! [`World`]. `watch` tells which times of which paths the call after the colon moves: `a`,
 //! `m`, `c`, with `<` if back in time. `stamp` tells the times of a path that are not now.
 //! `list` rewinds a directory, lists all of it by room of this size, and rewinds it again.
+//! `read_events` reads from an instance of inotify, and tells events instead of bytes.
 //! ` !linux ` and an outcome follow where Linux' differs, on purpose.
 //!
 //! A [`Statement`] is a call as data: what is before ` = ` in a line.
