@@ -129,6 +129,9 @@ fn words_follow_the_numbers() {
     assert!(words(&REPORT.html).contains("times faster than tmpfs"));
 }
 
+/// A part's name, and how it is taken away.
+type Taken = (&'static str, fn(&mut Data));
+
 /// Takes a part away.
 fn without<T>(section: &mut Section<T>) {
     section.document = None;
@@ -137,7 +140,7 @@ fn without<T>(section: &mut Section<T>) {
 
 #[test]
 fn what_is_absent_is_told_in_a_sentence() {
-    let parts: [(&str, fn(&mut Data)); 9] = [
+    let parts: [Taken; 9] = [
         ("microbench", |data| without(&mut data.microbench)),
         ("parts", |data| without(&mut data.parts)),
         ("sizes", |data| without(&mut data.sizes)),
@@ -193,8 +196,7 @@ fn a_claim_that_the_data_contradict_fails_with_its_words() {
     let rows = &mut data.boot.document.as_mut().unwrap().rows;
     let kernel = rows.iter_mut().find(|row| row.name == "the kernel's part").unwrap();
     kernel.samples = vec![1e6];
-    let error =
-        typeset_page(&Facts::of(&data)).err().expect("the start is longer than a part of it");
+    let error = typeset_page(&Facts::of(&data)).expect_err("the start is longer than a part of it");
     assert!(error.contains("and the rest is the hypervisor’s process"), "{error}");
     assert!(error.contains("report/text/results.typ, line "), "{error}");
 }

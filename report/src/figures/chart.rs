@@ -450,7 +450,7 @@ pub fn bars(
     y: &Axis<'_>,
     scale: Scale,
     groups: &[String],
-    sides: &[(&str, Side, Vec<Option<Stat>>)],
+    sides: &Sides<'_>,
 ) -> Result<String, String> {
     let values = || sides.iter().flat_map(|(_, _, stats)| stats.iter().flatten());
     let entries: Vec<(&str, Side)> = sides.iter().map(|(label, side, _)| (*label, *side)).collect();
@@ -491,6 +491,7 @@ pub enum Scale {
     },
 }
 
+/// Each side's name, and what was measured on it for each group or row.
 type Sides<'a> = [(&'a str, Side, Vec<Option<Stat>>)];
 
 fn upright<Y>(
@@ -558,11 +559,7 @@ fn three_digits(value: f64) -> f64 {
 }
 
 /// A row for each name, and on it a mark for each side, over a logarithmic axis.
-pub fn dots(
-    x: &Axis<'_>,
-    rows: &[String],
-    sides: &[(&str, Side, Vec<Option<Stat>>)],
-) -> Result<String, String> {
+pub fn dots(x: &Axis<'_>, rows: &[String], sides: &Sides<'_>) -> Result<String, String> {
     const ROW: u32 = 21;
     let values = sides.iter().flat_map(|(_, _, stats)| stats.iter().flatten());
     let across = powers(values.flat_map(|x| [x.q1, x.median, x.q3]), x.unit.base());
@@ -673,12 +670,11 @@ pub fn parts(label: &str, rows: &[(String, Vec<(String, f64)>)]) -> Result<Strin
     })
 }
 
+/// Each side's name, and its bins: from where, how many.
+type Bins<'a> = [(&'a str, Side, Vec<(f64, f64)>)];
+
 /// Two histograms over each other: how many events there were of each power of two.
-pub fn histogram(
-    x_label: &str,
-    y_label: &str,
-    sides: &[(&str, Side, Vec<(f64, f64)>)],
-) -> Result<String, String> {
+pub fn histogram(x_label: &str, y_label: &str, sides: &Bins<'_>) -> Result<String, String> {
     let values = || sides.iter().flat_map(|(_, _, bins)| bins);
     let across = powers(values().flat_map(|(x, _)| [*x, x * 2.0]), 10.0);
     let up = powers(values().map(|(_, count)| *count).chain([0.9]), 10.0);
