@@ -85,7 +85,8 @@ impl Side {
     /// The filling of a bar: a colour, which [`hatched`] may replace by a pattern.
     fn filling(self) -> RGBColor {
         match self {
-            Side::Ramdisk => RGBColor(0x30, 0x30, 0x30),
+            // Not black, or its spread could not be seen.
+            Side::Ramdisk => RGBColor(0x66, 0x66, 0x66),
             Side::Native => hatch(1),
             Side::Forwarded => RGBColor(0xbb, 0xbb, 0xbb),
             Side::Ext4 => hatch(2),
