@@ -1,12 +1,15 @@
 //! Measures, and typesets the report.
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Error, Result};
 use clap::Parser;
 use report::data::Data;
+use report::facts::Facts;
 use report::measure;
+use report::typeset::typeset;
 
 /// Measures what system calls cost on this machine, and typesets a report of it
 #[derive(Parser)]
@@ -30,7 +33,7 @@ fn main() -> Result<()> {
     // This executable is started again for each isle.
     anchorite_launcher::serve();
     let cli = Cli::parse();
-    let _data = match &cli.from {
+    let data = match &cli.from {
         Some(path) => Data::read(path)?,
         None => {
             let data = measure::measure(cli.quick)?;
@@ -41,5 +44,14 @@ fn main() -> Result<()> {
             data
         }
     };
+    let report = typeset(&Facts::of(&data)).map_err(Error::msg)?;
+    for (name, bytes) in [("report.pdf", &report.pdf[..]), ("report.html", report.html.as_bytes())]
+    {
+        let path = cli.output.join(name);
+        fs::create_dir_all(&cli.output)
+            .and_then(|()| fs::write(&path, bytes))
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+        eprintln!("{}: written", path.display());
+    }
     Ok(())
 }
