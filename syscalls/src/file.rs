@@ -554,7 +554,17 @@ impl OpenFile {
     ///
     /// # Errors
     /// The host's.
+    #[inline]
     pub(crate) fn attributes(&self) -> Result<Attributes> {
+        match &self.object {
+            Object::Inode(inode) => Ok(Inode::attributes(inode)),
+            _ => self.attributes_of_special(),
+        }
+    }
+
+    /// [`attributes`](OpenFile::attributes) of what is not an inode alone.
+    #[cold]
+    fn attributes_of_special(&self) -> Result<Attributes> {
         match &self.object {
             Object::Inode(inode) => Ok(Inode::attributes(inode)),
             Object::Host(file) => file.attributes(),
