@@ -229,13 +229,13 @@ pub enum Benchmark {
     /// Single calls, each beside its goal
     Microbench(MicrobenchArgs),
     /// Where the time of a read and of a file made goes
-    Parts(PartsArgs),
+    Parts(CallsArgs),
     /// What it takes to begin with the files of an archive
     Preload(PreloadArgs),
     /// Small files created, read, appended to and deleted, as a mail server does
     Postmark(PostmarkArgs),
     /// Reading and writing by size, from a byte to a MiB, beside the copy of as much memory
-    Sizes(SizesArgs),
+    Sizes(CallsArgs),
 }
 
 /// `anchorite compare postmark`.
@@ -308,12 +308,9 @@ pub struct MicrobenchArgs {
     /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
     #[arg(long, value_name = "DIR")]
     pub native_dir: Option<PathBuf>,
-    /// Print JSON instead of the table
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print the table as Markdown
-    #[arg(long)]
-    pub markdown: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub form: Form,
 }
 
 /// `anchorite compare growth`.
@@ -338,17 +335,14 @@ pub struct GrowthArgs {
     /// a tmpfs of its own where one can be mounted]
     #[arg(long, value_name = "DIR")]
     pub native_dir: Option<PathBuf>,
-    /// Print JSON instead of the table
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print the table as Markdown
-    #[arg(long)]
-    pub markdown: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub form: Form,
 }
 
-/// `anchorite compare sizes`.
+/// `anchorite compare sizes` and `anchorite compare parts`.
 #[derive(Args)]
-pub struct SizesArgs {
+pub struct CallsArgs {
     /// How often to run the ramdisk and natively, in turn
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
@@ -358,26 +352,14 @@ pub struct SizesArgs {
     /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
     #[arg(long, value_name = "DIR")]
     pub native_dir: Option<PathBuf>,
-    /// Print JSON instead of the table
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print the table as Markdown
-    #[arg(long)]
-    pub markdown: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub form: Form,
 }
 
-/// `anchorite compare parts`.
+/// How a comparison is printed.
 #[derive(Args)]
-pub struct PartsArgs {
-    /// How often to run the ramdisk and natively, in turn
-    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub runs: u32,
-    /// Short samples, to see that it works
-    #[arg(long)]
-    pub quick: bool,
-    /// Where on the host the native run puts its files [default: a new directory in /dev/shm]
-    #[arg(long, value_name = "DIR")]
-    pub native_dir: Option<PathBuf>,
+pub struct Form {
     /// Print JSON instead of the table
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
@@ -392,12 +374,9 @@ pub struct BootArgs {
     /// How often to boot
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
-    /// Print JSON instead of the table
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print the table as Markdown
-    #[arg(long)]
-    pub markdown: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub form: Form,
 }
 
 /// `anchorite compare preload`.
@@ -416,12 +395,9 @@ pub struct PreloadArgs {
     /// How often to start with each
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
-    /// Print JSON instead of the table
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print the table as Markdown
-    #[arg(long)]
-    pub markdown: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub form: Form,
 }
 
 impl Cli {

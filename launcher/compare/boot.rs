@@ -64,13 +64,7 @@ pub struct Image {
 
 /// `anchorite compare boot`.
 pub fn boot(args: &BootArgs) -> Result<u8> {
-    let document = measure(args)?;
-    if args.json {
-        return super::print_json(&document);
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    crate::print(&render(style, &document))?;
-    Ok(0)
+    super::tell(&measure(args)?, &args.form, render)
 }
 
 /// What it measures.

@@ -93,13 +93,7 @@ pub struct Growth {
 
 /// `anchorite compare growth`.
 pub fn growth(args: &GrowthArgs) -> Result<u8> {
-    let document = measure(args)?;
-    if args.json {
-        return super::print_json(&document);
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    crate::print(&render(style, &document))?;
-    Ok(0)
+    super::tell(&measure(args)?, &args.form, render)
 }
 
 /// What it measures.

@@ -96,7 +96,7 @@ pub fn microbench(args: &MicrobenchArgs, rows: &[Row]) -> Result<u8> {
             "--filter: what it leaves is not counted in instructions: choose rows in ns of one core",
         ));
     }
-    counting.print(&counted, args.json, args.markdown)
+    counting.print(&counted, args.form.json, args.form.markdown)
 }
 
 /// `anchorite compare postmark --isle qemu`.

@@ -29,16 +29,32 @@ mod warm;
 
 use serde::Serialize;
 
+use tables::Style;
+
 pub use session::{NATIVE_COMMAND, Samples, Way, native_main};
 pub use statistics::{Row, Spread};
 
 pub use crate::cli::{
-    BootArgs, GrowthArgs, MicrobenchArgs, PartsArgs, PostmarkArgs, PreloadArgs, SizesArgs,
+    BootArgs, CallsArgs, Form, GrowthArgs, MicrobenchArgs, PostmarkArgs, PreloadArgs,
 };
 pub use crate::failure::{Failure, Result};
 
 /// The hidden subcommand that is `run`, in whatever executable measures it.
 pub const RUN_COMMAND: &str = "__run";
+
+/// Prints a comparison's results in the form that is asked for; returns the exit status.
+fn tell<D: Serialize>(
+    document: &D,
+    form: &Form,
+    render: impl FnOnce(Style, &D) -> String,
+) -> Result<u8> {
+    if form.json {
+        return print_json(document);
+    }
+    let style = if form.markdown { Style::Markdown } else { Style::Text };
+    crate::print(&render(style, document))?;
+    Ok(0)
+}
 
 /// Prints a comparison's results as JSON; returns the exit status.
 fn print_json(document: &impl Serialize) -> Result<u8> {

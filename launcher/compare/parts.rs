@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::session::{DIRECTORY, Samples, Session, Way};
 use super::statistics::median;
 use super::tables::{Style, dash, notes, number};
-use crate::cli::{self, PartsArgs};
+use crate::cli::{self, CallsArgs};
 use crate::failure::Result;
 use crate::machine::Machine;
 use crate::order::Word;
@@ -99,21 +99,15 @@ const PARTS: [Sum; 13] = [
 ];
 
 /// `anchorite compare parts`.
-pub fn parts(args: &PartsArgs) -> Result<u8> {
-    let document = measure(args)?;
-    if args.json {
-        return super::print_json(&document);
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    crate::print(&render(style, &document))?;
-    Ok(0)
+pub fn parts(args: &CallsArgs) -> Result<u8> {
+    super::tell(&measure(args)?, &args.form, render)
 }
 
 /// What it measures.
 ///
 /// # Errors
 /// A program cannot be run, or does not end well.
-pub fn measure(args: &PartsArgs) -> Result<Document> {
+pub fn measure(args: &CallsArgs) -> Result<Document> {
     let asked = if args.quick { Options::quick() } else { Options::full() };
     let options = [
         "--parts".to_owned(),

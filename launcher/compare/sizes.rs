@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::series::{self, Point, Told};
 use super::session::{DIRECTORY, Session, Way};
 use super::tables::{Style, dash, notes, number, thousands};
-use crate::cli::{self, SizesArgs};
+use crate::cli::{self, CallsArgs};
 use crate::failure::Result;
 use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward};
 use crate::machine::Machine;
@@ -47,21 +47,15 @@ pub struct Series {
 }
 
 /// `anchorite compare sizes`.
-pub fn sizes(args: &SizesArgs) -> Result<u8> {
-    let document = measure(args)?;
-    if args.json {
-        return super::print_json(&document);
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    crate::print(&render(style, &document))?;
-    Ok(0)
+pub fn sizes(args: &CallsArgs) -> Result<u8> {
+    super::tell(&measure(args)?, &args.form, render)
 }
 
 /// What it measures.
 ///
 /// # Errors
 /// A program cannot be run, or does not end well.
-pub fn measure(args: &SizesArgs) -> Result<Document> {
+pub fn measure(args: &CallsArgs) -> Result<Document> {
     let asked = if args.quick { Options::quick() } else { Options::full() };
     let options = |samples: u64| {
         let sample_us = asked.sample_ns / 1000;

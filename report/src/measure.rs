@@ -168,11 +168,11 @@ mod tests {
         check::<compare::BootArgs>(&BOOT);
         check::<compare::GrowthArgs>(&GROWTH);
         check::<compare::MicrobenchArgs>(&MICROBENCH);
-        check::<compare::PartsArgs>(&PARTS);
+        check::<compare::CallsArgs>(&PARTS);
         check::<compare::PostmarkArgs>(&POSTMARK);
         check::<compare::PostmarkArgs>(&POSTMARK_FILES);
         check::<compare::PreloadArgs>(&PRELOAD);
-        check::<compare::SizesArgs>(&SIZES);
+        check::<compare::CallsArgs>(&SIZES);
         assert!(arguments::<compare::BootArgs>("--no-such-option").is_err());
     }
 

@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use super::instructions;
 use super::progress::Progress;
 use super::session::{DIRECTORY, Session, Way};
-use super::tables::Style;
 use crate::cli::{self, MicrobenchArgs};
 use crate::failure::{Failure, Result};
 use crate::forward::{Access, DEFAULT_GUEST_DIR, Forward, describe};
@@ -120,13 +119,7 @@ pub fn microbench(args: &MicrobenchArgs) -> Result<u8> {
     if cli::isle(args.isle.as_deref())? == Some(Isle::Qemu) {
         return instructions::microbench(args, &chosen(&args.filter)?);
     }
-    let document = measure(args)?;
-    if args.json {
-        return super::print_json(&document);
-    }
-    let style = if args.markdown { Style::Markdown } else { Style::Text };
-    crate::print(&table::render(style, &document))?;
-    Ok(0)
+    super::tell(&measure(args)?, &args.form, table::render)
 }
 
 /// What it measures.
