@@ -11,6 +11,7 @@ use host_fs_sim::worlds::{Numbers, ROOMY, assert_whole, system_by_numbers};
 /// The texts of rows that no guest does.
 const TEXTS: &[(&str, &str)] = &[
     ("by_number", include_str!("oracle/rows/by_number.txt")),
+    ("by_number_inotify", include_str!("oracle/rows/by_number_inotify.txt")),
     ("identity", include_str!("oracle/rows/identity.txt")),
 ];
 

@@ -52,8 +52,9 @@ const START: i64 = 1_700_000_000;
 const TICK: i64 = 1_000_000;
 
 /// Those of the texts of rows that are about what a model does not have, and what that is.
-pub const BEYOND: [(&str, &str); 3] = [
+pub const BEYOND: [(&str, &str); 4] = [
     ("devices", "the model has no devices"),
+    ("inotify", "the model tells nobody of what is done"),
     ("mounts", "the model has one file system"),
     ("proc", "the model has no /proc"),
 ];

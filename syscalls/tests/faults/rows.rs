@@ -15,8 +15,11 @@ use crate::heap::{Fails, failing, live};
 use crate::tree::{Contents, clear, dump_with};
 
 /// Rows that have no method, and rows that need a process of their own.
-const MORE: [&str; 2] =
-    [include_str!("../oracle/rows/by_number.txt"), include_str!("../oracle/rows/identity.txt")];
+const MORE: [&str; 3] = [
+    include_str!("../oracle/rows/by_number.txt"),
+    include_str!("../oracle/rows/by_number_inotify.txt"),
+    include_str!("../oracle/rows/identity.txt"),
+];
 /// Calls of which the rows' language is made: they look, or let time pass.
 const LOOKS: [&str; 2] = ["clock_gettime", "sched_yield"];
 /// Calls that may do less than they were asked to.
