@@ -14,6 +14,7 @@ use std::cell::UnsafeCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
@@ -240,22 +241,55 @@ impl Ground {
         if slot.state.load(Ordering::Acquire) != FREE {
             return;
         }
-        // SAFETY: it is this thread's while the slot is free; KVM writes to the page only in a
-        // call of this thread's.
-        let (sample, registers) = unsafe { (&mut *slot.sample.get(), (*slot.run).s.regs.regs) };
+        // In KVM_RUN all that it takes is there. Besides, the virtual processor and the guest's
+        // memory may be gone already, as they are when the guest has ended.
+        let run = if is_in_host {
+            copy::<kvm_run>(slot.run as u64)
+        } else {
+            // SAFETY: mapped while the call that was interrupted has its descriptor; KVM writes to
+            // it only in a call of this thread's.
+            Some(unsafe { slot.run.read() })
+        };
+        let Some(run) = run else { return };
+        // SAFETY: it is this thread's while the slot is free.
+        let sample = unsafe { &mut *slot.sample.get() };
+        // SAFETY: whatever is in it are registers: KVM_CAP_SYNC_REGS is on.
+        let registers = unsafe { run.s.regs.regs };
         let registers = Registers { at: registers.rip, stack: registers.rsp, base: registers.rbp };
         let mut read = |at: u64| {
             let end = at.checked_add(size_of::<u64>() as u64)?;
             if at < self.memory.start || end > self.memory.end {
                 return None;
             }
-            let place = (self.host + (at - self.memory.start)) as *const u64;
+            let place = self.host + (at - self.memory.start);
+            if is_in_host {
+                return copy(place);
+            }
             // SAFETY: it is in the guest's memory, all of which is mapped.
-            Some(unsafe { place.read_unaligned() })
+            Some(unsafe { (place as *const u64).read_unaligned() })
         };
         sample.is_in_host = is_in_host;
         let frames: &mut [u64; MAX_FRAMES] = &mut sample.frames;
         sample.walked = self.unwinder.walk(registers, self.image, &mut read, frames);
         slot.state.store(TAKEN, Ordering::Release);
     }
+}
+
+/// What lies at an address of this process, if there is memory: `process_vm_readv(2)` tells
+/// where a read would be a fault.
+fn copy<T: Copy>(address: u64) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    let bytes = size_of::<T>();
+    let to = libc::iovec { iov_base: value.as_mut_ptr().cast(), iov_len: bytes };
+    let from = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: bytes };
+    // SAFETY: it writes to `value`, of that length, and answers with an error where it cannot read;
+    // whoever was interrupted may be about to look at its own error.
+    let read = unsafe {
+        let errno = *libc::__errno_location();
+        let read = libc::process_vm_readv(libc::getpid(), &to, 1, &from, 1, 0);
+        *libc::__errno_location() = errno;
+        read
+    };
+    // SAFETY: all of it was written; a T is plain memory of KVM's, or a number.
+    (read == bytes as isize).then(|| unsafe { value.assume_init() })
 }
