@@ -11,7 +11,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{anchorite, assert_refused, can_boot, finish, has_qemu, run, skip, stderr, stdout};
+use common::{
+    anchorite, assert_refused, can_boot, finish, has_qemu, run, say_skipped, skip, stderr, stdout,
+};
 
 const HELLO: &str = "Hello from anchorite!\nhello.txt: 36 bytes written, read back, the same.\n";
 
@@ -109,7 +111,7 @@ fn under_uhyve_too_where_kvm_stops_a_guest() {
     let refused = run(&["run", "--isle", "uhyve", "--gdb", "hello"]);
     assert_refused(&refused, 2, "page-table virtualised");
     // Hardware is all that is missing, which CI may lack.
-    println!("skipped: {test}: breakpoints need KVM of the hardware kind");
+    say_skipped(test, "breakpoints need KVM of the hardware kind");
 }
 
 /// A program with types and variables of its own, which is built for it.
@@ -221,7 +223,7 @@ fn who_waits_ends_with_its_launcher() {
         return;
     }
     if TcpListener::bind((Ipv4Addr::LOCALHOST, 1234)).is_err() {
-        println!("skipped: {test}: somebody has the port 1234");
+        say_skipped(test, "somebody has the port 1234");
         return;
     }
     let mut command = anchorite(&["run", "--isle", "qemu", "hello"]);
