@@ -30,7 +30,7 @@ use crate::notify::Notify;
 use crate::pipe::Pipes;
 use crate::platform::Stream;
 use crate::user::UserMemory;
-use crate::walk::{At, Last, LastLink, Path, Place, Walk};
+use crate::walk::{At, Last, LastLink, Path, Place, Walk, plainly};
 use crate::{Errno, HostFiles, Platform, Result};
 
 /// `st_dev` of the ramdisk at `/`.
@@ -524,15 +524,17 @@ impl System {
         at: i32,
         path: Path<'a>,
     ) -> Result<Walk<'a>> {
-        let from = if path.is_absolute() { self.root() } else { self.start(at)? };
-        Ok(Walk::new(self, caller, from, path))
+        Ok(Walk::new(self, caller, self.start(at, path)?, path))
     }
 
-    /// Where the walk of a relative path starts.
+    /// Where the walk of `path` starts, that of a relative one at `at`.
     ///
     /// # Errors
     /// EBADF; ENOTDIR if the descriptor is no directory's.
-    fn start(&self, at: i32) -> Result<At<'_>> {
+    pub(crate) fn start(&self, at: i32, path: Path<'_>) -> Result<At<'_>> {
+        if path.is_absolute() {
+            return Ok(self.root());
+        }
         if at == libc::AT_FDCWD {
             let place = self.working_directory.read();
             return Ok(match &place.node {
@@ -568,7 +570,12 @@ impl System {
                 at => self.file_or_path(at)?.place(),
             };
         }
-        self.walk(caller, at, Path::new(path)?)?.finish(last_link)
+        let path = Path::new(path)?;
+        let from = self.start(at, path)?;
+        match plainly(caller, &from, path, last_link)? {
+            Some(place) => Ok(place),
+            None => Walk::new(self, caller, from, path).finish(last_link),
+        }
     }
 
     /// A walk of the absolute path `path`.

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use anchorite_fs::sync::RwLockReadGuard;
-use anchorite_fs::{Access, Caller, EntryName, InodeRef, Sink};
+use anchorite_fs::{Access, Caller, EntryName, FileType, InodeRef, Sink};
 
 use crate::mounts::{MountRef, Spot};
 use crate::node::{Files, Node};
@@ -193,25 +193,16 @@ impl<'a> Walk<'a> {
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
     #[inline]
     fn descend(&mut self, path: &'a [u8]) -> Result<bool> {
-        let mut rest = &path[slashes(path)..];
-        let is_last = loop {
-            let (name_len, next) = component(rest);
-            self.name_len = name_len;
-            let is_last = next == rest.len();
-            let Node::Ramdisk(directory) = &self.place.node else { break is_last };
-            let name = &rest[..name_len];
-            if is_last || matches!(name, b"." | b"..") {
-                break is_last;
-            }
-            let child = directory.lookup(self.caller, name)?;
-            if !child.is_directory() || child.is_mount_point() {
-                break false;
-            }
-            self.go_to(child);
-            rest = &rest[next..];
+        let (reached, ahead) = match &self.place.node {
+            Node::Ramdisk(directory) => along(self.caller, directory, path)?,
+            Node::Host(_) | Node::Proc(_) => (None, Ahead::of(path)),
         };
-        self.rest = Rest::Given(rest);
-        Ok(is_last)
+        if let Some(reached) = reached {
+            self.go_to(reached);
+        }
+        self.rest = Rest::Given(ahead.rest);
+        self.name_len = ahead.name_len;
+        Ok(ahead.is_last())
     }
 
     /// Whether the next component is the last.
@@ -479,6 +470,87 @@ impl System {
         }
         Ok(self.top(Place { node, ..at }))
     }
+}
+
+/// What is ahead of a walk.
+struct Ahead<'a> {
+    /// The path from the next component on.
+    rest: &'a [u8],
+    /// Of these, the bytes of that component.
+    name_len: usize,
+    /// Of these, the bytes before the component after it.
+    next: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// The whole of `path`.
+    #[inline]
+    fn of(path: &'a [u8]) -> Ahead<'a> {
+        let rest = &path[slashes(path)..];
+        let (name_len, next) = component(rest);
+        Ahead { rest, name_len, next }
+    }
+
+    fn name(&self) -> &'a [u8] {
+        &self.rest[..self.name_len]
+    }
+
+    fn is_last(&self) -> bool {
+        self.next == self.rest.len()
+    }
+}
+
+/// Walks from `directory` over what most paths begin with, names of directories of its ramdisk, to
+/// the last component or one of which more is to be known. Nothing is reached where that is the
+/// first one.
+///
+/// # Errors
+/// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
+#[inline]
+fn along<'a>(
+    caller: &Caller<'_>,
+    directory: &InodeRef,
+    path: &'a [u8],
+) -> Result<(Option<InodeRef>, Ahead<'a>)> {
+    let mut reached: Option<InodeRef> = None;
+    let mut ahead = Ahead::of(path);
+    while !ahead.is_last() && !matches!(ahead.name(), b"." | b"..") {
+        let child = reached.as_ref().unwrap_or(directory).lookup(caller, ahead.name())?;
+        if !child.is_directory() || child.is_mount_point() {
+            break;
+        }
+        reached = Some(child);
+        let rest = &ahead.rest[ahead.next..];
+        let (name_len, next) = component(rest);
+        ahead = Ahead { rest, name_len, next };
+    }
+    Ok((reached, ahead))
+}
+
+/// Where `path` leads from `from`, as most paths do: by names of directories of one ramdisk, and the
+/// name of what is neither covered nor, if that is followed, a link. None if more is to be known.
+///
+/// # Errors
+/// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
+#[inline]
+pub(crate) fn plainly(
+    caller: &Caller<'_>,
+    from: &Place,
+    Path(path): Path<'_>,
+    last_link: LastLink,
+) -> Result<Option<Place>> {
+    let Node::Ramdisk(directory) = &from.node else { return Ok(None) };
+    let (reached, ahead) = along(caller, directory, path)?;
+    if ahead.name_len < ahead.rest.len() || matches!(ahead.rest, b"" | b"." | b"..") {
+        return Ok(None);
+    }
+    let file = reached.as_ref().unwrap_or(directory).lookup(caller, ahead.rest)?;
+    let is_followed =
+        last_link == LastLink::Follow && Files::file_type(&file) == Some(FileType::Symlink);
+    if file.is_mount_point() || is_followed {
+        return Ok(None);
+    }
+    Ok(Some(Place { mount: from.mount.clone(), node: Node::Ramdisk(file) }))
 }
 
 /// How many slashes a path begins with.
