@@ -177,11 +177,13 @@ impl System {
             _ => from.attributes()?.file_type == FileType::Regular,
         };
         if len == 0 || !can_be_sent {
-            // Linux takes it for an access all the same.
-            self.as_caller(|caller| {
-                from.mark_access(caller);
-                Ok(())
-            })?;
+            // Linux takes it for an access all the same, unless it goes into a pipe.
+            if !matches!(to.object, Object::Pipe(_)) {
+                self.as_caller(|caller| {
+                    from.mark_access(caller);
+                    Ok(())
+                })?;
+            }
             return if len == 0 { Ok(0) } else { Err(Errno::EINVAL) };
         }
         if let Object::Proc(made_up) = &from.object {

@@ -166,7 +166,8 @@ fn sendfile(model: &mut Model, output: i32, input: i32, position: Option<i64>, l
     if to.flags & libc::O_APPEND != 0 {
         return Err(Errno::EINVAL);
     }
-    match (from_pipe, pipes::is_pipe(model, to.object)) {
+    let to_pipe = pipes::is_pipe(model, to.object);
+    match (from_pipe, to_pipe) {
         (_, Some(pipe)) => pipes::room(model, pipe, to.flags)?,
         (Some(_), None) => return Err(Errno::EINVAL),
         (None, None) => {}
@@ -176,6 +177,7 @@ fn sendfile(model: &mut Model, output: i32, input: i32, position: Option<i64>, l
     if len == 0 || !is_regular {
         if let Object::Inode(id) = from.object
             && from.flags & libc::O_NOATIME == 0
+            && to_pipe.is_none()
         {
             model.tree.get_mut(id).access(model.now); // as Linux has it
         }
