@@ -506,7 +506,7 @@ impl<'a> Ahead<'a> {
 ///
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
-#[inline]
+#[inline(always)]
 fn along<'a>(
     caller: &Caller<'_>,
     directory: &InodeRef,

@@ -223,22 +223,22 @@ impl System {
         if !alone() {
             return self.read_beside_others(fd, at, sink);
         }
-        self.read_counted(&self.file_to_read(fd, at)?, at, sink)
+        self.read_counted(self.file_to_read(fd, at)?, at, sink)
     }
 
     /// [`read_into`](System::read_into) by a counted reference to the open file.
     #[inline]
     fn read_counted<'a>(
         &self,
-        file: &Arc<OpenFile>,
+        file: Arc<OpenFile>,
         at: At,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
         let mut sink = sink()?;
         sink.truncate(TRANSFER_MAX);
         match &file.object {
-            Object::Pipe(end) => return self.read_pipe(file, end, &mut sink),
-            Object::Proc(made_up) => self.refresh(file, made_up, at)?,
+            Object::Pipe(end) => return self.read_pipe(&file, end, &mut sink),
+            Object::Proc(made_up) => self.refresh(&file, made_up, at)?,
             // Nothing is held: it may wait.
             Object::Inotify(instance) => return instance.read(file.waits(), &mut sink),
             _ => {}
@@ -255,7 +255,7 @@ impl System {
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
         let file = self.file_to_read(fd, at)?;
-        let done = self.read_counted(&file, at, sink)?;
+        let done = self.read_counted(file.clone(), at, sink)?;
         // A pipe tells itself: it may have waited.
         if done > 0
             && !matches!(file.object, Object::Pipe(_))
@@ -292,7 +292,7 @@ impl System {
                 self.descriptors.count_use(fd);
             }
         }
-        self.read_counted(&self.file_to_read(fd, at)?, at, || sink.into_sink())
+        self.read_counted(self.file_to_read(fd, at)?, at, || sink.into_sink())
     }
 
     /// Writes what `source` gives, which is asked once the descriptor is known to be
