@@ -111,8 +111,9 @@ pub(crate) enum OpenedOrLink<N> {
     Opened(N, Object),
     /// A symbolic link, which the walk is to follow.
     Link(N),
-    /// A file that something is mounted over.
-    Covered(N),
+    /// A file that is to be opened by who knows mounts: something is mounted over it, or it is a
+    /// device.
+    Found(N),
 }
 
 /// A file of any mounted file system.
@@ -174,22 +175,22 @@ impl Files for Node {
         flags: i32,
         mode: u32,
     ) -> Result<OpenedOrLink<Node>> {
-        use OpenedOrLink::{Covered, Link, Opened};
+        use OpenedOrLink::{Found, Link, Opened};
         Ok(match self {
             Node::Ramdisk(node) => match node.open_or_create(caller, name, flags, mode)? {
                 Opened(node, object) => Opened(Node::Ramdisk(node), object),
                 Link(node) => Link(Node::Ramdisk(node)),
-                Covered(node) => Covered(Node::Ramdisk(node)),
+                Found(node) => Found(Node::Ramdisk(node)),
             },
             Node::Host(node) => match node.open_or_create(caller, name, flags, mode)? {
                 Opened(node, object) => Opened(Node::Host(node), object),
                 Link(node) => Link(Node::Host(node)),
-                Covered(node) => Covered(Node::Host(node)),
+                Found(node) => Found(Node::Host(node)),
             },
             Node::Proc(node) => match node.open_or_create(caller, name, flags, mode)? {
                 Opened(node, object) => Opened(Node::Proc(node), object),
                 Link(node) => Link(Node::Proc(node)),
-                Covered(node) => Covered(Node::Proc(node)),
+                Found(node) => Found(Node::Proc(node)),
             },
         })
     }

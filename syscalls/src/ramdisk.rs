@@ -84,7 +84,8 @@ impl Files for InodeRef {
         match Inode::file_type(&inode) {
             FileType::Symlink => Ok(OpenedOrLink::Link(inode)),
             FileType::Directory => Err(Errno::EISDIR),
-            _ if inode.is_mount_point() => Ok(OpenedOrLink::Covered(inode)),
+            FileType::CharDevice | FileType::BlockDevice => Ok(OpenedOrLink::Found(inode)),
+            _ if inode.is_mount_point() => Ok(OpenedOrLink::Found(inode)),
             _ => {
                 let object = inode.open(caller, flags)?;
                 Ok(OpenedOrLink::Opened(inode, object))

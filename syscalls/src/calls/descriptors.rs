@@ -367,7 +367,7 @@ impl System {
                     }
                     OpenedOrLink::Link(link) if follow => walk.follow(&link)?,
                     OpenedOrLink::Link(_) => return Err(Errno::ELOOP),
-                    OpenedOrLink::Covered(node) => {
+                    OpenedOrLink::Found(node) => {
                         let place = walk.cross(name.bytes, Place { mount, node });
                         let is_directory = place.node.file_type() == Some(FileType::Directory);
                         return if is_directory { Err(Errno::EISDIR) } else { open(place) };
@@ -414,7 +414,7 @@ fn find_to_open(
     if flags & libc::O_EXCL != 0 {
         return Err(Errno::EEXIST);
     }
-    Ok(if found.is_symlink() { OpenedOrLink::Link(found) } else { OpenedOrLink::Covered(found) })
+    Ok(if found.is_symlink() { OpenedOrLink::Link(found) } else { OpenedOrLink::Found(found) })
 }
 
 pub(crate) fn on_exec(flags: i32) -> OnExec {
