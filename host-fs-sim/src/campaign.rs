@@ -440,7 +440,8 @@ pub fn unmount_all(system: &System) -> Result<(), Errno> {
         loop {
             match system.getcwd(&mut path) {
                 Ok(len) if &path[..len] == TOP => break,
-                Ok(_) | Err(Errno::ENAMETOOLONG) => system.chdir(b"..")?,
+                // What is mounted on the way may have been removed where it was bound.
+                Ok(_) | Err(Errno::ENAMETOOLONG | Errno::ENOENT) => system.chdir(b"..")?,
                 Err(errno) => return Err(errno),
             }
         }

@@ -104,11 +104,12 @@ deviations! {
         ["flags_are_looked_at_where_a_descriptor_is_meant"];
     SENDFILE_COPIES:
         "sendfile of a file to a later place of itself that it goes on to read copies what is there, \
-         4 KiB after 4 KiB. Linux hands pages over, not their content, as many as a pipe takes: \
-         holes as zeros, and pages as they are when they arrive.",
-        "POSIX does not know the call, and sendfile(2) says nothing of it: a program that wants a \
-         certain outcome has none on Linux either.",
-        ["sendfile_to_itself_copies_what_is_there"];
+         4 KiB after 4 KiB, and so does one into a pipe. Linux hands pages over, not their \
+         content, as many as a pipe takes: holes as zeros, and pages as they are when they arrive, \
+         or when they are read from the pipe.",
+        "POSIX does not know the call, and sendfile(2) wants what was sent into a pipe left alone \
+         until it is read: a program that wants a certain outcome has none on Linux either.",
+        ["sendfile_to_itself_copies_what_is_there", "sendfile_into_a_pipe_copies_what_is_there"];
     ACCESS_CONTROL_LISTS_ARE_NOT_KEPT:
         "Access control lists (system.posix_acl_access, system.posix_acl_default) are EOPNOTSUPP, \
          as on a Linux that is built without them. A tmpfs that has them answers as to an \

@@ -137,11 +137,16 @@ impl Judge {
                 flags & stays == 0 && stat(ours, &statement.arguments[1..2]).is_some_and(is_first)
             }
             "chroot" if stat(ours, &statement.arguments[..1]).is_some_and(is_first) => true,
+            // Nothing can be mounted over a root that was removed.
+            "chroot"
+                if stat(ours, &statement.arguments[..1]).is_some_and(|stat| stat.st_nlink == 0) =>
+            {
+                true
+            }
             "chroot" => {
                 let here = ours.call("getcwd", &[Value::Room(PATH_MAX)]);
                 !matches!(here, Some(Reply::Data(path)) if path.starts_with(b"/"))
             }
-            // Nothing can be mounted over a root that was removed.
             "rmdir" | "unlinkat" | "rename" | "renameat" | "renameat2" if self.has_other_root => {
                 let root = stat(ours, &[Value::Text(b"/".to_vec())]).map(|stat| id(&stat));
                 let mut is_root = |named: &[Value]| {
@@ -208,7 +213,10 @@ impl Judge {
                 (is_guarded(ours, statement), deviations::STICKY_DIRECTORIES_GUARD_NO_LINKS)
             }
             "link" | "linkat" => (is_protected(ours, statement), deviations::LINKS_ARE_FREE),
-            "sendfile" => (reads_what_it_writes(ours, statement), deviations::SENDFILE_COPIES),
+            "sendfile" => {
+                let is_met = reads_what_it_writes(ours, statement) || fills_a_pipe(ours, statement);
+                (is_met, deviations::SENDFILE_COPIES)
+            }
             "setuid" | "setreuid" | "setresuid" => {
                 let is_met = keeps_rights(ours, statement);
                 (is_met, deviations::RIGHTS_FOLLOW_THE_FILE_SYSTEM_USER)
@@ -387,6 +395,15 @@ fn reads_what_it_writes(ours: &mut dyn World, statement: &Statement) -> bool {
     };
     let end = from.saturating_add(word(statement, 3).min(PIPE_BYTES));
     output.st_ino == input.st_ino && from < to && to < end
+}
+
+/// Whether bytes of a file are sent into a pipe, which may be changed before they are read there.
+fn fills_a_pipe(ours: &mut dyn World, statement: &Statement) -> bool {
+    let mut is = |at: usize, file_type| {
+        stat(ours, &statement.arguments[at..=at])
+            .is_some_and(|stat| stat.st_mode & S_IFMT == file_type)
+    };
+    word(statement, 3) != 0 && is(0, S_IFIFO) && is(1, S_IFREG)
 }
 
 /// Whether root's rights on files, which the file-system user lost or has alone, are on Linux

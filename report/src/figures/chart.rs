@@ -191,6 +191,8 @@ impl Unit {
             Unit::Count => {
                 if value >= 1e6 {
                     format!("{} M", short(value / 1e6))
+                } else if value >= 1e4 {
+                    format!("{} k", short(value / 1e3))
                 } else if value < 100.0 {
                     short(value)
                 } else {
