@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
 use plotters::coord::combinators::{IntoLogRange, LogCoord};
 use plotters::coord::types::RangedCoordf64;
@@ -247,6 +248,16 @@ fn powers(values: impl Iterator<Item = f64>, base: f64) -> Range<f64> {
     base.powf(low) * 0.999..base.powf(high) * 1.001
 }
 
+/// How the axes of all figures look.
+fn styled<'mesh, 'chart, 'format, 'svg, X: Ranged, Y: Ranged>(
+    mesh: &'mesh mut MeshStyle<'chart, 'format, X, Y, SVGBackend<'svg>>,
+) -> &'mesh mut MeshStyle<'chart, 'format, X, Y, SVGBackend<'svg>> {
+    mesh.axis_desc_style(font(SIZE))
+        .label_style(font(SIZE * 0.93))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+}
+
 fn font(size: f64) -> TextStyle<'static> {
     (FONT, size).into_font().color(&BLACK)
 }
@@ -411,18 +422,13 @@ pub fn lines(x: &Axis<'_>, y: &Axis<'_>, panels: &[Panel<'_>]) -> Result<String,
                 across.clone().log_scale().base(x.unit.base()),
                 up.clone().log_scale().base(y.unit.base()),
             )?;
-            chart
-                .configure_mesh()
+            styled(&mut chart.configure_mesh())
                 .x_labels(if panels.len() > 2 { 4 } else { 7 })
                 .y_labels(10)
                 .x_label_formatter(&|value| x.unit.tick(*value))
                 .y_label_formatter(&|value| y.unit.tick(*value))
                 .x_desc(x.label)
                 .y_desc(if index == 0 { y.label } else { "" })
-                .axis_desc_style(font(SIZE))
-                .label_style(font(SIZE * 0.93))
-                .light_line_style(TRANSPARENT)
-                .bold_line_style(GRID)
                 .draw()?;
             let plot = chart.plotting_area();
             for series in &panel.series {
@@ -509,17 +515,12 @@ fn upright<Y>(
 where
     Y: Ranged<ValueType = f64> + plotters::coord::ranged1d::ValueFormatter<f64>,
 {
-    chart
-        .configure_mesh()
+    styled(&mut chart.configure_mesh())
         .disable_x_mesh()
         .x_labels(0)
         .y_labels(8)
         .y_label_formatter(&|value| y.unit.tick(*value))
         .y_desc(y.label)
-        .axis_desc_style(font(SIZE))
-        .label_style(font(SIZE * 0.93))
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
         .draw()?;
     let plot = chart.plotting_area();
     let at = |x: f64, y: f64| local(area, plot.map_coordinate(&(x, y)));
@@ -586,17 +587,12 @@ fn lying(
     rows: &[String],
     sides: &Sides<'_>,
 ) -> Result<(), Failure> {
-    chart
-        .configure_mesh()
+    styled(&mut chart.configure_mesh())
         .disable_y_mesh()
         .y_labels(0)
         .x_labels(9)
         .x_label_formatter(&|value| x.unit.tick(*value))
         .x_desc(x.label)
-        .axis_desc_style(font(SIZE))
-        .label_style(font(SIZE * 0.93))
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
         .draw()?;
     let plot = chart.plotting_area();
     let at = |x: f64, y: f64| local(area, plot.map_coordinate(&(x, y)));
@@ -635,17 +631,12 @@ pub fn parts(label: &str, rows: &[(String, Vec<(String, f64)>)]) -> Result<Strin
         builder.margin_right(20).margin_top(8).x_label_area_size(46).y_label_area_size(120);
         let mut chart =
             builder.build_cartesian_2d(0.0..(most * 1.02).max(1e-9), (rows.len() as f64)..0.0)?;
-        chart
-            .configure_mesh()
+        styled(&mut chart.configure_mesh())
             .disable_y_mesh()
             .y_labels(0)
             .x_labels(10)
             .x_label_formatter(&|value| short(*value))
             .x_desc(label)
-            .axis_desc_style(font(SIZE))
-            .label_style(font(SIZE * 0.93))
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
             .draw()?;
         let plot = chart.plotting_area();
         let at = |x: f64, y: f64| plot.map_coordinate(&(x, y));
@@ -689,8 +680,7 @@ pub fn histogram(x_label: &str, y_label: &str, sides: &Bins<'_>) -> Result<Strin
         builder.margin_right(20).margin_top(6).x_label_area_size(46).y_label_area_size(84);
         let floor = up.start;
         let mut chart = builder.build_cartesian_2d(across.log_scale(), up.log_scale())?;
-        chart
-            .configure_mesh()
+        styled(&mut chart.configure_mesh())
             .x_labels(8)
             .y_labels(8)
             .x_label_formatter(&|value| Unit::Count.tick(*value))
@@ -698,10 +688,6 @@ pub fn histogram(x_label: &str, y_label: &str, sides: &Bins<'_>) -> Result<Strin
             .y_label_formatter(&|value| Unit::Count.tick(if *value < 0.5 { 0.0 } else { *value }))
             .x_desc(x_label)
             .y_desc(y_label)
-            .axis_desc_style(font(SIZE))
-            .label_style(font(SIZE * 0.93))
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
             .draw()?;
         let plot = chart.plotting_area();
         let at = |x: f64, y: f64| local(&area, plot.map_coordinate(&(x, y.max(floor))));
