@@ -134,7 +134,10 @@ impl Judge {
             "mount" => {
                 let flags = word(statement, 3) as u64;
                 let stays = libc::MS_REMOUNT | libc::MS_PRIVATE;
-                flags & stays == 0 && stat(ours, &statement.arguments[1..2]).is_some_and(is_first)
+                let covered = stat(ours, &statement.arguments[1..2]).map(|stat| id(&stat));
+                // Nothing can be mounted over what is removed where it was bound.
+                let is_root = self.has_other_root && covered == root(ours);
+                flags & stays == 0 && (covered == Some(FIRST_ROOT) || is_root && covered.is_some())
             }
             "chroot" if stat(ours, &statement.arguments[..1]).is_some_and(is_first) => true,
             // Nothing can be mounted over a root that was removed.
@@ -148,7 +151,7 @@ impl Judge {
                 !matches!(here, Some(Reply::Data(path)) if path.starts_with(b"/"))
             }
             "rmdir" | "unlinkat" | "rename" | "renameat" | "renameat2" if self.has_other_root => {
-                let root = stat(ours, &[Value::Text(b"/".to_vec())]).map(|stat| id(&stat));
+                let root = root(ours);
                 let mut is_root = |named: &[Value]| {
                     root.is_some() && stat_at(ours, named, 0).map(|stat| id(&stat)) == root
                 };
@@ -248,6 +251,12 @@ fn apart_from_linux(ours: &mut dyn World, statement: &Statement) -> Option<&'sta
         return Some(
             "here nothing is below the first mount; on Linux the first file system of all",
         );
+    }
+    if name == "umount2"
+        && stat(ours, &statement.arguments[..1]).is_some_and(|stat| id(&stat) == FIRST_ROOT)
+        && root(ours) != Some(FIRST_ROOT)
+    {
+        return Some("here nothing is below the first mount; there it is one like any other");
     }
     if name == "statvfs" {
         return Some("how much room there is differs");
@@ -679,6 +688,11 @@ fn stat_at(ours: &mut dyn World, named: &[Value], flags: i32) -> Option<libc::st
         Some(Reply::Stat(stat)) => Some(stat),
         _ => None,
     }
+}
+
+/// Device and number of the root directory.
+fn root(ours: &mut dyn World) -> Option<(u64, u64)> {
+    stat(ours, &[Value::Text(b"/".to_vec())]).map(|stat| id(&stat))
 }
 
 /// The attributes of what a path names, links not followed.

@@ -398,11 +398,14 @@ impl System {
         let told = self.check_unwritten(is_here, is_removed).and_then(|()| {
             let directories = [Some(self.working_directory()), self.other_root()];
             let mut directories = directories.into_iter().flatten();
-            let keeps = |place: Place| {
-                is_here(&place.mount)
-                    && matches!(&place.node, Node::Ramdisk(inode) if is_removed(inode))
+            let is_lost = |node: &Node| matches!(node, Node::Ramdisk(inode) if is_removed(inode));
+            let is_kept = directories.any(|place| is_here(&place.mount) && is_lost(&place.node));
+            // What was bound stays, too.
+            let is_bound = |Numbered { mount, .. }: &Numbered| {
+                Arc::ptr_eq(&mount.file_system, file_system) && is_lost(&mount.root)
             };
-            if directories.any(keeps) { Err(Errno::EBUSY) } else { Ok(()) }
+            let further = self.mounts.read().all()?;
+            if is_kept || further.iter().any(is_bound) { Err(Errno::EBUSY) } else { Ok(()) }
         });
         told.inspect_err(|_| {
             file_system.set_read_only(false);
