@@ -456,7 +456,7 @@ pub fn unmount_all(system: &System) -> Result<(), Errno> {
         for path in lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(1)) {
             // Whatever is mounted in it goes with it, and the first mount stays.
             match system.umount2(&unescaped(path), libc::MNT_DETACH) {
-                Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+                Ok(()) | Err(Errno::EINVAL | Errno::ENOENT | Errno::ENOTDIR) => {}
                 Err(errno) => return Err(errno),
             }
         }

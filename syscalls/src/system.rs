@@ -315,10 +315,15 @@ impl System {
         if self.mount_of(&place.mount).is_read_only() { Err(Errno::EROFS) } else { Ok(()) }
     }
 
-    /// Who calls, in the mount of `place`: that says what reading a file, or a symbolic link,
+    /// Who calls, to read `node` in `mount`: that says what reading a file, or a symbolic link,
     /// does to its access time.
-    pub(crate) fn caller_in<'a>(&self, caller: &Caller<'a>, place: &Place) -> Caller<'a> {
-        let access_time = self.mount_of(&place.mount).access_time(&place.node);
+    pub(crate) fn caller_in<'a>(
+        &self,
+        caller: &Caller<'a>,
+        mount: &MountRef,
+        node: &Node,
+    ) -> Caller<'a> {
+        let access_time = self.mount_of(mount).access_time(node);
         Caller { access_time, ..*caller }
     }
 

@@ -374,7 +374,7 @@ impl<'a> Walk<'a> {
         let room = PATH_MAX + after.len();
         spliced.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
         spliced.resize(PATH_MAX, 0);
-        let caller = self.system.caller_in(self.caller, &self.place);
+        let caller = self.system.caller_in(self.caller, &self.place.mount, link);
         let target_len = link.read_link(&caller, &mut Sink::from(spliced.as_mut_slice()))?;
         spliced.truncate(target_len);
         spliced.extend_from_slice(after);

@@ -127,7 +127,8 @@ impl System {
                 return Err(Errno::EINVAL);
             }
             if is_root && !detaches {
-                return self.set_read_only(&at.mount, true);
+                self.set_read_only(&at.mount, true)?;
+                return self.note_access_times(&at.mount);
             }
             let MountRef::Further(mount) = at.mount else { return Err(Errno::EINVAL) };
             // From here on this is the caller's one reference.
@@ -438,12 +439,17 @@ impl System {
         if kept.iter().any(|inode| keeps(inode)) { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
-    /// Lets open files know what their mount says about access times now.
+    /// Lets open files know what their mounts say about access times now, those of the file
+    /// system that is mounted at `mount`.
     #[cold]
     fn note_access_times(&self, mount: &MountRef) -> Result<()> {
+        let file_system = &self.mount_of(mount).file_system;
         self.descriptors.each(|file| {
-            if let Some(place) = file.place.as_ref().filter(|place| place.mount.is(mount)) {
-                file.set_access_time(self.mount_of(mount).access_time(&place.node));
+            if let Some(place) = &file.place {
+                let mount = self.mount_of(&place.mount);
+                if Arc::ptr_eq(&mount.file_system, file_system) {
+                    file.set_access_time(mount.access_time(&place.node));
+                }
             }
             Ok(())
         })

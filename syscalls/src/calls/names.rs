@@ -196,7 +196,7 @@ impl System {
             if let Node::Proc(link) = &place.node {
                 return link.target(self, caller, &mut sink()?);
             }
-            let caller = self.caller_in(caller, &place);
+            let caller = self.caller_in(caller, &place.mount, &place.node);
             place.node.read_link(&caller, &mut sink()?)
         })
     }
