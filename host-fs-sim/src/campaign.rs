@@ -454,10 +454,11 @@ pub fn unmount_all(system: &System) -> Result<(), Errno> {
         let text = system.mounts_text()?;
         let lines = text.split(|byte| *byte == b'\n').rev();
         for path in lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(1)) {
-            // Whatever is mounted in it goes with it, and the first mount stays.
+            // Whatever is mounted in it goes with it, and the first mount stays. What others cover
+            // is reached later, and its path may lead nowhere until then.
             match system.umount2(&unescaped(path), libc::MNT_DETACH) {
-                Ok(()) | Err(Errno::EINVAL | Errno::ENOENT | Errno::ENOTDIR) => {}
-                Err(errno) => return Err(errno),
+                Err(errno @ (Errno::EBUSY | Errno::EPERM | Errno::ENOMEM)) => return Err(errno),
+                Ok(()) | Err(_) => {}
             }
         }
         // What another one covered is reached when that is gone.

@@ -294,6 +294,7 @@ impl System {
             if is_of_directory != is_directory(&over.place.node)? {
                 return Err(Errno::ENOTDIR);
             }
+            check_named(&from.node)?;
             let first = copy(&from.mount, &from.node)?;
             if let Some(flags) = flags {
                 first.set_flags(flags);
@@ -342,6 +343,7 @@ impl System {
             if is_directory(&from.node)? != is_directory(&over.place.node)? {
                 return Err(Errno::EINVAL);
             }
+            check_named(&from.node)?;
             let moved = over.cover(|| self.mounts.write().move_to(mount, &over))?;
             if let (Attached::Yes, _covered) = moved {
                 return Ok(());
@@ -395,15 +397,13 @@ impl System {
         }
         let is_here =
             |other: &MountRef| Arc::ptr_eq(&self.mount_of(other).file_system, file_system);
-        let is_removed = |inode: &Inode| inode.attributes().nlink == 0;
         let told = self.check_unwritten(is_here, is_removed).and_then(|()| {
             let directories = [Some(self.working_directory()), self.other_root()];
             let mut directories = directories.into_iter().flatten();
-            let is_lost = |node: &Node| matches!(node, Node::Ramdisk(inode) if is_removed(inode));
-            let is_kept = directories.any(|place| is_here(&place.mount) && is_lost(&place.node));
+            let is_kept = directories.any(|place| is_here(&place.mount) && is_removed(&place.node));
             // What was bound stays, too.
             let is_bound = |Numbered { mount, .. }: &Numbered| {
-                Arc::ptr_eq(&mount.file_system, file_system) && is_lost(&mount.root)
+                Arc::ptr_eq(&mount.file_system, file_system) && is_removed(&mount.root)
             };
             let further = self.mounts.read().all()?;
             if is_kept || further.iter().any(is_bound) { Err(Errno::EBUSY) } else { Ok(()) }
@@ -418,7 +418,7 @@ impl System {
     fn check_unwritten(
         &self,
         is_here: impl Fn(&MountRef) -> bool,
-        keeps: impl Fn(&Inode) -> bool,
+        keeps: impl Fn(&Node) -> bool,
     ) -> Result<()> {
         let mut kept = Vec::new();
         self.descriptors.each(|file| {
@@ -429,14 +429,14 @@ impl System {
             if is_file && file.check_writable().is_ok() && file.check_not_path().is_ok() {
                 return Err(Errno::EBUSY);
             }
-            if let Node::Ramdisk(inode) = &place.node {
+            if let Node::Ramdisk(_) = &place.node {
                 // Looked at when the descriptors are not held any more.
                 kept.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                kept.push(inode.clone());
+                kept.push(place.node.clone());
             }
             Ok(())
         })?;
-        if kept.iter().any(|inode| keeps(inode)) { Err(Errno::EBUSY) } else { Ok(()) }
+        if kept.iter().any(keeps) { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
     /// Lets open files know what their mounts say about access times now, those of the file
@@ -461,6 +461,17 @@ impl System {
 pub(crate) fn check_umount_flags(flags: i32) -> Result<()> {
     let known = libc::MNT_FORCE | libc::MNT_DETACH | libc::MNT_EXPIRE | libc::UMOUNT_NOFOLLOW;
     if flags & !known != 0 { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
+/// # Errors
+/// ENOENT for what has no name any more: it is not mounted anywhere else.
+fn check_named(node: &Node) -> Result<()> {
+    if is_removed(node) { Err(Errno::ENOENT) } else { Ok(()) }
+}
+
+/// Whether a file of a ramdisk has no name any more.
+fn is_removed(node: &Node) -> bool {
+    matches!(node, Node::Ramdisk(inode) if Inode::attributes(inode).nlink == 0)
 }
 
 /// # Errors
