@@ -456,9 +456,9 @@ pub fn unmount_all(system: &System) -> Result<(), Errno> {
         for path in lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(1)) {
             // Whatever is mounted in it goes with it, and the first mount stays. What others cover
             // is reached later, and its path may lead nowhere until then.
-            match system.umount2(&unescaped(path), libc::MNT_DETACH) {
-                Err(errno @ (Errno::EBUSY | Errno::EPERM | Errno::ENOMEM)) => return Err(errno),
-                Ok(()) | Err(_) => {}
+            let told = system.umount2(&unescaped(path), libc::MNT_DETACH);
+            if let Err(errno @ (Errno::EBUSY | Errno::EPERM | Errno::ENOMEM)) = told {
+                return Err(errno);
             }
         }
         // What another one covered is reached when that is gone.
