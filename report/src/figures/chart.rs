@@ -18,7 +18,7 @@ use crate::facts::Stat;
 /// Pixels across; the page shows them at two thirds of their size.
 const WIDTH: u32 = 720;
 /// The text's own, so that figures and text are of one kind.
-const FONT: &str = "Libertinus Serif, serif";
+const FONT: &str = "Libertinus Serif, Times New Roman, Liberation Serif, serif";
 /// plotters' sizes are larger than the font's by 1.24.
 const SIZE: f64 = 14.0 * 1.24;
 /// Of a legend.
@@ -572,7 +572,7 @@ pub fn dots(x: &Axis<'_>, rows: &[String], sides: &Sides<'_>) -> Result<String, 
         let (top, area) = root.split_vertically(LEGEND);
         legend(&top, &entries, Key::Mark)?;
         let mut builder = ChartBuilder::on(&area);
-        builder.margin_right(24).margin_top(4).x_label_area_size(46).y_label_area_size(230);
+        builder.margin_right(24).margin_top(4).x_label_area_size(46).y_label_area_size(250);
         let chart =
             builder.build_cartesian_2d(across.clone().log_scale(), (rows.len() as f64)..0.0)?;
         lying(&area, chart, x, across.start, rows, sides)
