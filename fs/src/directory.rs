@@ -228,9 +228,10 @@ impl Directory {
         old.expect("an indexed slot is no gap")
     }
 
-    /// Removes any entry. For teardown.
+    /// Removes any entry. For teardown: names are found slowly from then on.
     pub(crate) fn pop(&mut self) -> Option<InodeRef> {
-        self.index.clear();
+        // Freed at the first, since to clear it takes as long as it is large.
+        self.index = Index::new();
         loop {
             let entry = self.chunks.last_mut()?.pop();
             match entry {
@@ -297,6 +298,7 @@ impl Directory {
         entry(&self.chunks, slot)
     }
 
+    #[inline]
     fn entry_mut(&mut self, Slot(at): Slot) -> &mut Entry {
         &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
     }

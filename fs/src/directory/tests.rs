@@ -127,6 +127,7 @@ fn random_changes_agree_with_a_map_and_listings_see_what_stays_once() {
         let mut popped = 0;
         while directory.pop().is_some() {
             popped += 1;
+            assert!(!directory.is_indexed(), "no table to be gone over for each entry");
         }
         assert_eq!(popped, model.len());
         drop(directory);
