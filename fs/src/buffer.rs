@@ -198,6 +198,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Copies as much of `bytes` as there is room for; returns how much that was.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> usize {
         let len = bytes.len().min(self.remaining());
         // SAFETY: `bytes` is readable, and the room was checked.
@@ -209,6 +210,7 @@ impl<'a> Sink<'a> {
     ///
     /// # Safety
     /// They are readable, and there is room for them.
+    #[inline]
     pub(crate) unsafe fn put_raw(&mut self, from: *const u8, len: usize) {
         self.cursor.advance(len, |to, done, piece| {
             // SAFETY: readable by the caller's promise, writable by the maker's. A

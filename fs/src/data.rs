@@ -102,7 +102,9 @@ impl FileData {
                 // SAFETY: the page holds `held` bytes; the sink has room for `len`.
                 unsafe { sink.put_raw(page.add(in_page), there) };
             }
-            sink.put_zeros(run - there);
+            if there < run {
+                sink.put_zeros(run - there);
+            }
             at += run as u64;
         }
         len

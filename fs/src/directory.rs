@@ -294,6 +294,7 @@ impl Directory {
         }
     }
 
+    #[inline]
     fn entry(&self, slot: Slot) -> &Entry {
         entry(&self.chunks, slot)
     }
@@ -377,6 +378,7 @@ impl Directory {
     }
 }
 
+#[inline]
 fn entry(chunks: &[Vec<Entry>], Slot(at): Slot) -> &Entry {
     &chunks[at as usize / CHUNK][at as usize % CHUNK]
 }

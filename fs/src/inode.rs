@@ -256,6 +256,7 @@ impl State {
 
     /// # Errors
     /// EACCES.
+    #[inline]
     pub(crate) fn check(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
         let is_directory = matches!(self.body, Body::Directory(_));
         check(caller.credentials, wanted, self.meta.owner(), is_directory)

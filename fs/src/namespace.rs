@@ -732,6 +732,7 @@ fn may_delete(
 
 /// Counts a name of a file that is no directory down. The caller holds the directory of the name,
 /// so that nothing is mounted over it meanwhile.
+#[inline]
 pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
     let meta = &mut child.write_child().meta;
     meta.nlink -= 1;
@@ -742,6 +743,7 @@ pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
 ///
 /// # Errors
 /// ENOTEMPTY; EBUSY if something was mounted over it by now.
+#[inline]
 pub(crate) fn kill_empty_directory(child: &InodeRef, caller: &Caller<'_>) -> Result<()> {
     let mut state = child.write_child();
     check_empty(&state)?;
@@ -792,6 +794,7 @@ fn make(
 
 /// Group and mode of a new file: in a set-group-ID directory it gets that directory's
 /// group, and a directory the bit too (`inode(7)`).
+#[inline]
 fn inherit(
     parent: &Meta,
     caller: &Caller<'_>,

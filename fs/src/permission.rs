@@ -81,6 +81,7 @@ impl<'a> Caller<'a> {
     }
 
     /// The time that the call stamps on what it changes.
+    #[inline]
     pub fn now(&self) -> Timestamp {
         self.moment.get()
     }
@@ -108,6 +109,7 @@ bitflags! {
 ///
 /// # Errors
 /// EACCES.
+#[inline]
 pub(crate) fn check(
     credentials: &Credentials,
     wanted: Access,

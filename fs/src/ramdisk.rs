@@ -153,6 +153,7 @@ impl Superblock {
         self.inodes.set(inodes);
     }
 
+    #[inline]
     pub(crate) fn uncharge_inode(&self) {
         self.inodes.uncharge(1);
     }
@@ -188,6 +189,7 @@ impl Superblock {
         *self.xattr_bytes.lock()
     }
 
+    #[inline]
     pub(crate) fn hash(&self, name: &[u8]) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(name);

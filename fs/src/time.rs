@@ -73,6 +73,7 @@ pub enum Moment<'a> {
 }
 
 impl Moment<'_> {
+    #[inline]
     pub(crate) fn get(self) -> Timestamp {
         match self {
             Moment::At(time) => time,

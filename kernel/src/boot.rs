@@ -44,13 +44,18 @@ use crate::machine::{self, Kvm, Machine};
 use crate::multiboot::{LOW_BYTES, Module, Multiboot};
 use crate::paging::{Access, Frames, LARGE_PAGE_BYTES, OutOfFrames, PageTables};
 use crate::trap::{self, Frame};
-use crate::{cmdline, heap, output, pc, platform, stack, start, thread};
+use crate::{cmdline, heap, output, pc, platform, relocate, stack, start, thread};
 
 global_asm!(
     include_str!("boot.s"),
     include_str!("multiboot.s"),
     apic_entry = const pc::APIC_ENTRY,
     boot_core = sym cpu::BOOT_CORE,
+    boot_stack = sym cpu::BOOT_STACK,
+    boot_stack_bytes = const cpu::BOOT_STACK_BYTES,
+    boot_task = sym cpu::BOOT_TASK,
+    descriptors = sym cpu::DESCRIPTORS,
+    segments = const cpu::SEGMENTS,
     enter_by_multiboot = sym enter_by_multiboot,
     enter_by_uhyve = sym enter_by_uhyve,
     enter_other_core = sym cpu::enter_other_core,
@@ -130,8 +135,11 @@ extern "C" fn enter_by_uhyve(
     started: u64,
     ring_0_counts: u32,
 ) -> ! {
-    // SAFETY: the first and only call, on the only core that runs.
-    unsafe { trap::install() };
+    // SAFETY: the first and only calls, on the only core that runs.
+    unsafe {
+        relocate::relocate();
+        trap::install();
+    }
     let info = BootInfo::from(*raw);
     let memory = info.hardware_info.phys_addr_range;
     let image = info.load_info.kernel_image_addr_range;
@@ -177,6 +185,7 @@ extern "C" fn enter_by_multiboot(
 ) -> ! {
     // SAFETY: the first calls, on the only core that runs.
     unsafe {
+        relocate::relocate();
         trap::install();
         pc::use_serial(Format::Plain);
     }

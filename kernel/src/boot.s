@@ -85,7 +85,20 @@ _start:
     sub     eax, r8d
     mov     ebp, eax
 
+    // The first core's structure.
     lea     rbx, [rip + {boot_core}]
+    mov     [rbx], rbx
+    lea     rax, [rip + {boot_task}]
+    mov     [rbx + {core_task}], rax
+    lea     rax, [rip + {boot_stack} + {boot_stack_bytes} - 8]
+    mov     [rbx + {core_entry_top}], rax
+    sub     rax, {boot_stack_bytes} / 2
+    mov     [rbx + {core_report_top}], rax
+    lea     rsi, [rip + {descriptors}]
+    lea     rdi, [rbx + {core_gdt}]
+    mov     ecx, {segments}
+    cld
+    rep movsq
     jmp     .Lenter_ring_3
 
 // A core other than the first waits until the first has made its structure.

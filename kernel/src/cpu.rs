@@ -29,6 +29,8 @@ pub const MAX_CORES: usize = 64;
 const TRAP_STACK_BYTES: usize = 1024;
 /// Bytes of a task segment before its I/O bitmap.
 const TASK_FIELDS_BYTES: usize = 104;
+/// Words of a core's descriptors: one for each segment, two for the task segment.
+pub(crate) const SEGMENTS: usize = 8;
 /// Bytes of the first core's boot stack and its reporter's stack together.
 pub const BOOT_STACK_BYTES: usize = 32 * 1024;
 
@@ -49,7 +51,7 @@ pub struct Core {
     pub(crate) scheduler: Scheduler,
     /// What it keeps of the heap.
     pub(crate) cache: Cache,
-    gdt: [u64; 8],
+    gdt: [u64; SEGMENTS],
     task: *mut TaskSegment,
     trap_stack: TrapStack,
     /// Marks the end of the trap stack.
@@ -102,16 +104,7 @@ impl Core {
             report_top: ptr::null(),
             scheduler: Scheduler::new(id, 0..0),
             cache: Cache::new(),
-            gdt: [
-                0,
-                0x00af_9b00_0000_ffff, // 0x08: code, ring 0
-                0x00cf_9300_0000_ffff, // 0x10: data, ring 0
-                0,
-                0x00cf_f300_0000_ffff, // 0x20: data, ring 3
-                0x00af_fb00_0000_ffff, // 0x28: code, ring 3
-                0x0000_8900_0000_2068, // 0x30: task segment of 104 + 8192 + 1 bytes
-                0,
-            ],
+            gdt: [0; SEGMENTS],
             task: ptr::null_mut(),
             trap_stack: TrapStack([0; TRAP_STACK_BYTES]),
             trap_top: [0; 2],
@@ -148,6 +141,7 @@ impl Core {
             entry_top: call_aligned(stack.top as *const u8),
             report_top: call_aligned(report_top as *const u8),
             scheduler: Scheduler::new(id, stack.guard.clone()),
+            gdt: DESCRIPTORS,
             ..Self::new(id)
         };
         // SAFETY: by this function's contract.
@@ -176,20 +170,29 @@ const fn call_aligned(top: *const u8) -> *const u8 {
     top.wrapping_sub(8)
 }
 
-/// The first core's structure. Only the boot stub writes it. Its reporter has the lower
-/// half of the boot stack; when the boot is over, its idle loop has the upper half.
-pub(crate) static BOOT_CORE: BootCore = BootCore(UnsafeCell::new(Core {
-    this: BOOT_CORE.0.get(),
-    task: BOOT_TASK.0.get(),
-    entry_top: call_aligned(BOOT_STACK.0.get().cast::<u8>().wrapping_add(BOOT_STACK_BYTES)),
-    report_top: call_aligned(BOOT_STACK.0.get().cast::<u8>().wrapping_add(BOOT_STACK_BYTES / 2)),
-    ..Core::new(0)
-}));
+/// A core's segments. The stub completes the task segment's, which is its own.
+pub(crate) static DESCRIPTORS: [u64; SEGMENTS] = [
+    0,
+    0x00af_9b00_0000_ffff, // 0x08: code, ring 0
+    0x00cf_9300_0000_ffff, // 0x10: data, ring 0
+    0,
+    0x00cf_f300_0000_ffff, // 0x20: data, ring 3
+    0x00af_fb00_0000_ffff, // 0x28: code, ring 3
+    0x0000_8900_0000_2068, // 0x30: task segment of 104 + 8192 + 1 bytes
+    0,
+];
+
+/// The first core's structure, of zeros in the image: the boot stub fills it in, and nobody else
+/// writes it. Its reporter has the lower half of the boot stack; when the boot is over, its idle
+/// loop has the upper half.
+pub(crate) static BOOT_CORE: BootCore = BootCore(UnsafeCell::new(Core::new(0)));
 
 /// Its task segment. Only the boot stub writes it.
-static BOOT_TASK: BootTask = BootTask(UnsafeCell::new(TaskSegment::new()));
+pub(crate) static BOOT_TASK: BootTask = BootTask(UnsafeCell::new(TaskSegment::new()));
 
-struct BootTask(UnsafeCell<TaskSegment>);
+pub(crate) struct BootTask(
+    #[allow(dead_code, reason = "the boot stub is assembly")] UnsafeCell<TaskSegment>,
+);
 
 // SAFETY: see `BOOT_TASK`.
 unsafe impl Sync for BootTask {}

@@ -58,6 +58,8 @@ pub mod multiboot;
 #[allow(unsafe_code)]
 pub mod paging;
 pub mod random;
+#[allow(unsafe_code)]
+pub mod relocate;
 pub mod rtc;
 #[allow(unsafe_code)]
 pub mod strings;

@@ -20,7 +20,7 @@
     call    .Lover
 .Lhere:                             // what is looked for, from here
     .long   {loader_tables} - .Lhere
-    .long   {boot_core} + {core_gdt} - .Lhere
+    .long   {descriptors} - .Lhere
     .long   .Lfrom_loader - .Lhere
 .Lover:
     pop     ebp

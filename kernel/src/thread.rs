@@ -227,20 +227,18 @@ impl Scheduler {
 }
 
 /// All threads but those that end.
-static THREADS: Mutex<Threads> = Mutex::new(Threads {
-    by_id: HashTable::new(),
-    last_id: FIRST,
-    elsewhere: 0,
-    kept: [const { Kept { top: None, count: 0 } }; MAX_CORES],
-});
+static THREADS: Mutex<Threads> =
+    Mutex::new(Threads { by_id: HashTable::new(), last_id: FIRST, elsewhere: 0 });
+
+/// Each core's stacks for new threads.
+static KEPT: [Mutex<Kept>; MAX_CORES] =
+    [const { Mutex::new(Kept { top: None, count: 0 }) }; MAX_CORES];
 
 struct Threads {
     by_id: HashTable<NonNull<Thread>>,
     last_id: u32,
     /// How many are on other cores than the first.
     elsewhere: u32,
-    /// Each core's stacks for new threads.
-    kept: [Kept; MAX_CORES],
 }
 
 /// Stacks that are linked by their first words above the guards.
@@ -249,35 +247,39 @@ struct Kept {
     count: u32,
 }
 
-// SAFETY: the pointers are to threads and stacks that the table owns.
+// SAFETY: the pointers are to threads that the table owns.
 unsafe impl Send for Threads {}
+
+// SAFETY: the pointers are to stacks that nothing uses.
+unsafe impl Send for Kept {}
+
+impl Kept {
+    /// Takes a stack that nothing uses, if there are not too many.
+    fn put(&mut self, block: NonNull<u8>) -> bool {
+        if self.count == KEPT_STACKS {
+            return false;
+        }
+        // SAFETY: a stack that nothing uses.
+        unsafe { link(block).write(self.top) };
+        self.top = Some(block);
+        self.count += 1;
+        true
+    }
+
+    fn take(&mut self) -> Option<NonNull<u8>> {
+        let block = self.top?;
+        // SAFETY: `put` wrote it.
+        self.top = unsafe { link(block).read() };
+        self.count -= 1;
+        Some(block)
+    }
+}
 
 impl Threads {
     fn find(&self, id: u32) -> Option<&Thread> {
         let is_it = |thread: &NonNull<Thread>| id_of(thread) == id;
         // SAFETY: threads in the table live.
         self.by_id.find(hash(id), is_it).map(|thread| unsafe { thread.as_ref() })
-    }
-
-    fn keep(&mut self, core: u32, block: NonNull<u8>) -> bool {
-        let kept = &mut self.kept[core as usize];
-        if kept.count == KEPT_STACKS {
-            return false;
-        }
-        // SAFETY: a stack that nothing uses.
-        unsafe { link(block).write(kept.top) };
-        kept.top = Some(block);
-        kept.count += 1;
-        true
-    }
-
-    fn take_kept(&mut self, core: u32) -> Option<NonNull<u8>> {
-        let kept = &mut self.kept[core as usize];
-        let block = kept.top?;
-        // SAFETY: `keep` wrote it.
-        kept.top = unsafe { link(block).read() };
-        kept.count -= 1;
-        Some(block)
     }
 
     /// Takes in a thread that is to run on `core`, for which there is room.
@@ -358,7 +360,7 @@ pub fn id() -> u32 {
 /// EINVAL if there is no such core; ENOMEM.
 pub fn spawn(core: u32, run: Box<dyn FnOnce() + Send>) -> Result<u32> {
     let target = cpu::get(core).ok_or(Errno::EINVAL)?;
-    let kept = THREADS.lock().take_kept(core);
+    let kept = KEPT[core as usize].lock().take();
     let (block, is_new) = match kept {
         Some(block) => (block, false),
         None => (stack::take()?, true),
@@ -506,9 +508,9 @@ fn bury(thread: &Thread) {
     let mut threads = THREADS.lock();
     threads.remove(id, core);
     let mut joiner = thread.joiners.replace(ptr::null());
-    let not_kept = NonNull::new(block).filter(|block| !threads.keep(core, *block));
     drop(threads);
-    if let Some(block) = not_kept {
+    let kept = &KEPT[core as usize];
+    if let Some(block) = NonNull::new(block).filter(|block| !kept.lock().put(*block)) {
         stack::give(block);
     }
     // SAFETY: threads that wait live.

@@ -74,6 +74,7 @@ impl Slot {
         Slot { open, published: Published::new(), uses: AtomicU32::new(0) }
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock()
     }
@@ -326,6 +327,7 @@ impl Descriptors {
         }
     }
 
+    #[inline]
     fn reserve_from(&self, taken: &mut Numbers, least: usize, limit: usize) -> Result<i32> {
         let fd = taken.first_free(least);
         if fd >= limit {
@@ -424,6 +426,7 @@ impl Numbers {
     }
 
     /// Takes a number, for which there is room; whether it was free.
+    #[inline]
     fn insert(&mut self, fd: usize) -> bool {
         let (Some(word), bit) = self.word_mut(fd) else { return false };
         let was_free = *word & bit == 0;

@@ -156,6 +156,7 @@ impl Files for Node {
         })
     }
 
+    #[inline]
     fn attributes(&self, last_link: LastLink) -> Result<Attributes> {
         each!(self, node => Files::attributes(node, last_link))
     }
@@ -199,14 +200,17 @@ impl Files for Node {
         each!(self, node => Files::create(node, caller, name, new, mode))
     }
 
+    #[inline]
     fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         each!(self, node => Files::unlink(node, caller, name))
     }
 
+    #[inline]
     fn rmdir(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         each!(self, node => Files::rmdir(node, caller, name))
     }
 
+    #[inline]
     fn read_link(&self, caller: &Caller<'_>, sink: &mut Sink<'_>) -> Result<usize> {
         each!(self, node => Files::read_link(node, caller, sink))
     }

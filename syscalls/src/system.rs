@@ -317,6 +317,7 @@ impl System {
 
     /// Who calls, to read `node` in `mount`: that says what reading a file, or a symbolic link,
     /// does to its access time.
+    #[inline]
     pub(crate) fn caller_in<'a>(
         &self,
         caller: &Caller<'a>,
@@ -523,6 +524,7 @@ impl System {
     ///
     /// # Errors
     /// EBADF; ENOTDIR if the descriptor is no directory's.
+    #[inline]
     pub(crate) fn walk<'a>(
         &'a self,
         caller: &'a Caller<'a>,
@@ -544,7 +546,10 @@ impl System {
             let place = self.working_directory.read();
             return Ok(match &place.node {
                 Node::Ramdisk(_) if !alone() => At::WorkingDirectory(place),
-                Node::Ramdisk(_) => At::Place(place.clone()),
+                Node::Ramdisk(inode) => At::Place(Place {
+                    mount: place.mount.clone(),
+                    node: Node::Ramdisk(inode.clone()),
+                }),
                 // A host may take its time, in which others can change the directory.
                 Node::Host(_) | Node::Proc(_) => At::Place(place.clone()),
             });

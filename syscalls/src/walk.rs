@@ -21,10 +21,16 @@ use crate::{Errno, Result};
 const LINKS_MAX: u32 = 40;
 
 /// A file and the mount it was reached through.
-#[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) mount: MountRef,
     pub(crate) node: Node,
+}
+
+impl Clone for Place {
+    // Out of line, as a derived one would not be: it is long, and a short call does without.
+    fn clone(&self) -> Place {
+        Place { mount: self.mount.clone(), node: self.node.clone() }
+    }
 }
 
 impl Place {
@@ -101,6 +107,7 @@ pub(crate) struct Path<'a>(&'a [u8]);
 impl<'a> Path<'a> {
     /// # Errors
     /// ENOENT for an empty path; ENAMETOOLONG; EINVAL for a NUL inside.
+    #[inline]
     pub(crate) fn new(path: &'a [u8]) -> Result<Path<'a>> {
         match path {
             b"" => Err(Errno::ENOENT),
@@ -139,6 +146,7 @@ enum Rest<'a> {
 }
 
 impl Rest<'_> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
             Rest::Given(bytes) => bytes,
@@ -406,6 +414,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// EACCES.
+    #[inline]
     pub(crate) fn check_search_permission(&self) -> Result<()> {
         match &self.place.node {
             Node::Ramdisk(node) => node.check(self.caller, Access::EXECUTE),
@@ -491,6 +500,7 @@ impl<'a> Ahead<'a> {
         Ahead { rest, name_len, next }
     }
 
+    #[inline]
     fn name(&self) -> &'a [u8] {
         &self.rest[..self.name_len]
     }

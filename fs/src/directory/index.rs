@@ -103,6 +103,7 @@ impl Index {
     }
 
     /// Adds a place, for which there is room; what it leads to is at `hint`.
+    #[inline]
     pub(super) fn insert(&mut self, hash: u32, slot: u32, hint: usize) {
         debug_assert!(self.has_room());
         self.put(Bucket { hash, slot, hint });
@@ -148,6 +149,7 @@ impl Index {
         (self.len + 1) * 4 <= self.buckets.len() * 3
     }
 
+    #[inline]
     fn put(&mut self, bucket: Bucket) {
         let mask = self.buckets.len() - 1;
         let mut at = bucket.hash as usize & mask;

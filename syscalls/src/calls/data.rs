@@ -66,6 +66,7 @@ impl System {
     /// EBADF; ESPIPE; ENXIO if there is no more data, or for SEEK_DATA and SEEK_HOLE from the
     /// end on; EINVAL for another `whence`, or a result below zero or above
     /// `i64::MAX`.
+    #[inline]
     pub fn lseek(&self, fd: i32, offset: i64, whence: i32) -> Result<u64> {
         self.file(fd)?.seek(offset, whence)
     }

@@ -242,6 +242,7 @@ impl System {
     ///
     /// # Errors
     /// EBADF.
+    #[inline]
     pub(crate) fn file_or_path(&self, fd: i32) -> Result<Arc<OpenFile>> {
         self.descriptors.get(fd)
     }
@@ -424,6 +425,7 @@ pub(crate) fn on_exec(flags: i32) -> OnExec {
 /// # Errors
 /// EINVAL for O_CREAT with O_DIRECTORY, or for O_TMPFILE without O_DIRECTORY, with O_CREAT or
 /// not for writing. None with O_PATH.
+#[inline]
 pub(crate) fn check_flags(flags: i32) -> Result<()> {
     if flags & libc::O_PATH != 0 {
         return Ok(());

@@ -52,6 +52,7 @@ impl System {
     ///
     /// # Errors
     /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of the path.
+    #[inline]
     pub fn fstatat(&self, at: i32, path: &[u8], flags: i32) -> Result<libc::stat> {
         self.attributes_at(at, path, flags).map(|attributes| abi::stat(&attributes))
     }

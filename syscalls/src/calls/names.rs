@@ -351,6 +351,7 @@ impl System {
 
     /// # Errors
     /// EROFS in a read-only mount; but what is wrong with the name comes first.
+    #[inline]
     fn check_creatable(&self, walk: &Walk<'_>, name: EntryName<'_>) -> Result<()> {
         let told = self.check_writable(&walk.place);
         told.map_err(|errno| would_create(walk, name, errno))
@@ -358,6 +359,7 @@ impl System {
 
     /// # Errors
     /// EROFS in a read-only mount; but EACCES comes first.
+    #[inline]
     fn check_removable(&self, walk: &Walk<'_>) -> Result<()> {
         let told = self.check_writable(&walk.place);
         told.or_else(|errno| walk.check_name_searchable().and(Err(errno)))
