@@ -196,24 +196,30 @@ pub fn compare(
     limits: Limits,
 ) -> Result<Tally, String> {
     let mut tally = Tally::default();
-    let mut done = Vec::new();
+    let (mut done, mut asked_before) = (Vec::new(), Vec::new());
     let system_ = system_by_numbers(limits);
     let syscall = |number, words| system_.syscall(number, words);
     let mut numbers = Numbers { syscall: &syscall };
     let mut judge = Judge::new(against);
+    let mut asked = Vec::new();
     let mut problem = None;
     let ours = ran(&mut numbers, &mut |run| {
         let mut teller = Teller::new(against);
         let mut told = Vec::new();
         for statement in statements {
-            if judge.objection(run.world(), statement).is_some() {
+            let mut asks = Asks { world: run.world(), calls: &mut asked };
+            if judge.objection(&mut asks, statement).is_some() {
                 continue;
             }
-            judge.note(run.world(), statement);
+            judge.note(&mut asks, statement);
             let outcome = run.perform(statement);
             tally.count(&statement.name, &outcome);
             told.push(teller.tell(run, statement, &outcome));
             done.push(statement.clone());
+            asked.retain(|asked| {
+                against != Against::Methods || judge::without_method(asked).is_none()
+            });
+            asked_before.push(std::mem::take(&mut asked));
             problem = problem.take().or_else(|| outside_limits(&system_));
             if problem.is_some() {
                 break;
@@ -229,7 +235,10 @@ pub fn compare(
     }
     let all = |run: &mut Run<'_>| {
         let mut teller = Teller::new(against);
-        let told = done.iter().map(|statement| {
+        let told = done.iter().zip(&asked_before).map(|(statement, asked)| {
+            for Statement { name, arguments, .. } in asked {
+                run.world().call(name, arguments);
+            }
             let outcome = run.perform(statement);
             teller.tell(run, statement, &outcome)
         });
@@ -242,6 +251,22 @@ pub fn compare(
         Against::Model => ran(&mut Model::new(limits), &mut { all }),
     };
     differences(&done, &ours, &theirs, limits).map_or(Ok(tally), Err)
+}
+
+/// A world that the judge asks, and what it is asked: the other one is to be asked the same, since
+/// that leaves something behind, the access times of links on the way.
+struct Asks<'a> {
+    world: &'a mut dyn World,
+    calls: &'a mut Vec<Statement>,
+}
+
+impl World for Asks<'_> {
+    fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Reply> {
+        let call =
+            Statement { watched: Vec::new(), name: name.to_owned(), arguments: arguments.to_vec() };
+        self.calls.push(call);
+        self.world.call(name, arguments)
+    }
 }
 
 /// Does a row by `program`; tells the tree afterwards too.
