@@ -126,6 +126,12 @@ pub enum Allocation {
 }
 
 /// A file in the ramdisk.
+///
+/// An allocator's block of 160 bytes shares a line of 64 with a neighbour, at its beginning or its
+/// end. So calls on open files neither read nor write the first 32 bytes, which are the count of
+/// references and all but the state here, nor the last 16, which are the group and the time of
+/// birth: two cores with a file each would wait for one another.
+#[repr(C)]
 pub struct Inode {
     /// Immutable.
     pub(crate) superblock: Home,
@@ -143,23 +149,34 @@ pub struct Inode {
     pub(crate) state: RwLock<State>,
 }
 
+#[cfg(not(anchorite_model))]
+const _: () = {
+    use core::mem::offset_of;
+    // The count of references is before the inode, the lock before its state.
+    let head = size_of::<usize>() + offset_of!(Inode, state);
+    let tail = head + size_of::<usize>() + offset_of!(State, meta) + offset_of!(Meta, gid);
+    assert!(head == 32 && tail == 128);
+};
+
 /// What the inode's lock protects.
+#[repr(C)]
 pub(crate) struct State {
-    pub(crate) meta: Meta,
     pub(crate) body: Body,
     pub(crate) xattrs: Xattrs,
+    pub(crate) meta: Meta,
 }
 
 /// Attributes that every type of file has.
+#[repr(C)]
 pub(crate) struct Meta {
     /// Twelve bits.
     pub(crate) mode: u32,
     pub(crate) uid: u32,
-    pub(crate) gid: u32,
     pub(crate) nlink: u32,
     pub(crate) atime: Timestamp,
     pub(crate) mtime: Timestamp,
     pub(crate) ctime: Timestamp,
+    pub(crate) gid: u32,
     pub(crate) btime: Timestamp,
 }
 

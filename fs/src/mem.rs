@@ -78,6 +78,7 @@ pub struct Arc<T> {
     owns: PhantomData<Counted<T>>,
 }
 
+#[repr(C)]
 struct Counted<T> {
     references: References,
     accesses: Accesses,

@@ -20,7 +20,9 @@ use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
 
-/// An open file description: POSIX.1-2024, 3.234.
+/// An open file description: POSIX.1-2024, 3.234. It shares no line of memory with another, that
+/// somebody else counts references to.
+#[repr(align(64))]
 pub(crate) struct OpenFile {
     /// What is open. Immutable.
     pub(crate) object: Object,

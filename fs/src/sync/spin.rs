@@ -14,6 +14,7 @@ pub(super) struct Mutex<T>(RwLock<T>);
 pub(super) type MutexGuard<'a, T> = RwLockWriteGuard<'a, T>;
 
 /// A lock that many threads have to read, or one to write.
+#[repr(C)]
 pub(super) struct RwLock<T> {
     word: Word,
     value: UnsafeCell<T>,
