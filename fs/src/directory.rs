@@ -75,9 +75,7 @@ pub struct Listed<'a> {
     pub next: u64,
 }
 
-/// The entries of a directory, and where it hangs in the tree. It shares no line of memory with
-/// another, in which somebody else makes files.
-#[repr(align(64))]
+/// The entries of a directory, and where it hangs in the tree.
 pub(crate) struct Directory {
     /// The parent; none for a root. Changed only under `Superblock::rename`.
     pub(crate) parent: Option<InodeRef>,

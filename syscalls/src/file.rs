@@ -20,20 +20,22 @@ use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
 
-/// An open file description: POSIX.1-2024, 3.234. It shares no line of memory with another, that
-/// somebody else counts references to.
-#[repr(align(64))]
+/// An open file description: POSIX.1-2024, 3.234.
+///
+/// A block of memory may end in the line where the next one begins, by the count of references
+/// to it that calls change. So what comes last is what they do not look at.
+#[repr(C)]
 pub(crate) struct OpenFile {
     /// What is open. Immutable.
     pub(crate) object: Object,
-    /// Where it was found; none for a console that has no node. Immutable.
-    pub(crate) place: Option<Place>,
     /// Access mode and status flags, as F_GETFL has them.
     flags: AtomicU32,
     /// The file offset, or the cookie of a listing. Held over a transfer, so that
     /// transfers through one description do not mix (POSIX.1-2024, 2.9.7). Taken
     /// before any inode's lock.
     offset: Mutex<u64>,
+    /// Where it was found; none for a console that has no node. Immutable.
+    pub(crate) place: Option<Place>,
     /// What it has locked. Made when it is first asked for a lock.
     pub(crate) holder: Once<Holder>,
 }
