@@ -1,6 +1,6 @@
 //! The isle qemu: finds QEMU ([`Setup::find`]), and is the process that becomes it ([`main`]).
 //!
-//! QEMU 7.2 starts no 64-bit position-independent executable. So the image is relocated to where
+//! QEMU 7.2 starts no 64-bit position-independent executable. So the image is laid out for where
 //! it will lie and wrapped as what every multiboot loader takes: a header that tells addresses,
 //! and memory as it is to be (Multiboot Specification 0.6.96, 3.1). Archives are modules; the
 //! kernel knows them by the names that it would open under uhyve.

@@ -128,8 +128,8 @@ pub enum Allocation {
 /// A file in the ramdisk.
 ///
 /// An allocator's block of 160 bytes shares a line of 64 with a neighbour, at its beginning or its
-/// end. So calls on open files neither read nor write the first 32 bytes, which are the count of
-/// references and all but the state here, nor the last 16, which are the group and the time of
+/// end. So a read or write in place looks neither at the first 32 bytes, which are the count of
+/// references and all but the state here, nor at the last 16, which are the group and the time of
 /// birth: two cores with a file each would wait for one another.
 #[repr(C)]
 pub struct Inode {
