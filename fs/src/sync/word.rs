@@ -17,8 +17,10 @@ const PROOF: u32 = 0x1ff << USE.trailing_zeros();
 const CHANGE: u32 = 32 * USE;
 /// It was shared by one who had its address noted, and had to be counted all the same.
 const USE: u32 = 1 << 21;
-/// What is enough. Anything more has room above it.
-const ENOUGH: u32 = 15 * CHANGE;
+/// What is enough. One who is short of it may add a change and a use at once: these have room
+/// above it.
+const ENOUGH: u32 = 14 * CHANGE;
+const _: () = assert!(ENOUGH - USE + CHANGE + USE <= PROOF);
 /// One and the line of the core from where it was shared last; 0 if it was not.
 const LAST: u32 = 0x1f << ONE_LINE.trailing_zeros();
 const ONE_LINE: u32 = 1 << 16;

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 use std::cell::Cell;
-use std::thread;
+use std::{iter, thread};
 
 use super::*;
 use crate::mem::Arc;
@@ -83,6 +83,22 @@ fn a_lock_noted_before_is_shared_by_that_once_it_has_proved_itself() {
     assert!(share.0.is_some(), "it has to prove itself again");
     word.leave_noted(share);
     assert!(Word::new().share_noted(used.noted()).is_none(), "another lock is noted");
+}
+
+#[test]
+fn proof_never_grows_into_what_is_above_it() {
+    for from_one in 0..=ENOUGH / USE {
+        let (word, published) = (Word::new(), Published::new());
+        published.publish(&Arc::try_new(()).unwrap(), word.address());
+        for core in iter::repeat_n(0, from_one as usize).chain([1, 0, 1]) {
+            be_on(core);
+            let used = published.borrow().unwrap();
+            let share = word.share_noted(used.noted()).unwrap();
+            word.leave_noted(share);
+        }
+        let free = word.0.load(Ordering::Relaxed);
+        assert_eq!(free & (TAKEN | SHARERS), 0, "after {from_one}: {free:#x}");
+    }
 }
 
 #[test]
