@@ -129,16 +129,25 @@ impl FileData {
         if offset >= MAX_FILE_BYTES {
             return Err(Errno::EFBIG);
         }
-        let len = min(MAX_FILE_BYTES - offset, source.remaining() as u64) as usize;
-        let end = offset + len as u64;
-        if end <= self.size
-            && let Some(place) = self.place_in_own_page(offset, len)
-        {
-            // SAFETY: the page has room for `len` bytes there.
-            unsafe { source.take(place, len) };
+        if let Some(len) = self.overwrite(offset, source) {
             return Ok(len);
         }
-        self.write_elsewhere(superblock, offset..end, source)
+        let len = min(MAX_FILE_BYTES - offset, source.remaining() as u64);
+        self.write_elsewhere(superblock, offset..offset + len, source)
+    }
+
+    /// Writes `source`, which is not empty, over bytes that are there; none, with nothing done, if
+    /// they are not in one page that is the file's own.
+    #[inline(always)]
+    pub(crate) fn overwrite(&mut self, offset: u64, source: &mut Source<'_>) -> Option<usize> {
+        let len = source.remaining();
+        if offset.checked_add(len as u64)? > self.size {
+            return None;
+        }
+        let place = self.place_in_own_page(offset, len)?;
+        // SAFETY: the page has room for `len` bytes there.
+        unsafe { source.take(place, len) };
+        Some(len)
     }
 
     /// Where `offset` is in memory, if the `len` bytes from there on are in one page that is

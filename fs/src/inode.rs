@@ -504,7 +504,33 @@ impl Inode {
         }
     }
 
-    /// What to note before [`read_noted`](Inode::read_noted).
+    /// [`write`](Inode::write) over bytes that are there, by somebody who has noted the address
+    /// of the inode's lock and must not wait. None, with nothing done, if it cannot be written so:
+    /// the lock is taken, it is no file, the bytes are not the file's own and in one page, its
+    /// privileges would change, the limit is in the way. Who calls does not matter.
+    #[inline]
+    pub fn overwrite_noted(
+        &self,
+        noted: &Noted,
+        caller: &Caller<'_>,
+        offset: u64,
+        source: &mut Source<'_>,
+    ) -> Option<usize> {
+        let end = offset.checked_add(source.remaining() as u64)?;
+        let mut state = self.state.write_noted(noted)?;
+        let State { meta, body, xattrs } = &mut *state;
+        let Body::File(data) = body else { return None };
+        let has_privileges = meta.mode & (libc::S_ISUID | libc::S_ISGID) != 0 || !xattrs.is_empty();
+        if has_privileges || end == offset || end > caller.file_size_limit {
+            return None;
+        }
+        let done = data.overwrite(offset, source)?;
+        meta.touch(caller.now());
+        Some(done)
+    }
+
+    /// What to note before [`read_noted`](Inode::read_noted) or
+    /// [`overwrite_noted`](Inode::overwrite_noted).
     pub fn lock_address(&self) -> usize {
         self.state.address()
     }

@@ -114,7 +114,7 @@ pub use published::{Borrowed, Noted, Published, Withdrawn};
 mod spares;
 pub(crate) use spares::{BATCH, MOST_OF_ALL, Ranges, Spares};
 mod word;
-pub use word::{Share, Word};
+pub use word::{Share, ShareNoted, TakenNoted, Word};
 
 /// What other cores are to write to without being in the way of what lies beside it: it has
 /// what a processor fetches at a time for itself.
@@ -180,6 +180,13 @@ pub struct NotedReadGuard<'a, T>(
     #[allow(dead_code)] order::Held,
 );
 
+/// What an [`RwLock`] protects, to write, for one who has its address noted.
+pub struct NotedWriteGuard<'a, T>(
+    #[cfg(not(anchorite_model))] ground::NotedWriteGuard<'a, T>,
+    #[cfg(anchorite_model)] ground::RwLockWriteGuard<'a, T>,
+    #[allow(dead_code)] order::Held,
+);
+
 /// What an [`RwLock`] protects, to write.
 pub struct RwLockWriteGuard<'a, T>(
     ground::RwLockWriteGuard<'a, T>,
@@ -228,7 +235,20 @@ impl<T> RwLock<T> {
         Some(NotedReadGuard(guard, held))
     }
 
-    /// What to note before [`read_noted`](RwLock::read_noted).
+    /// [`write`](RwLock::write) for one who has noted the lock's [`address`](RwLock::address), as
+    /// long as that is noted; none instead of waiting.
+    #[inline]
+    #[track_caller]
+    pub fn write_noted<'a>(&'a self, noted: &'a Noted) -> Option<NotedWriteGuard<'a, T>> {
+        let held = self.class.take(&self.inner);
+        #[cfg(not(anchorite_model))]
+        let guard = self.inner.write_noted(noted)?;
+        #[cfg(anchorite_model)]
+        let guard = noted.is_of(self.address()).then(|| self.inner.try_write().ok())??;
+        Some(NotedWriteGuard(guard, held))
+    }
+
+    /// What to note before [`read_noted`](RwLock::read_noted) or [`write_noted`](RwLock::write_noted).
     pub fn address(&self) -> usize {
         #[cfg(not(anchorite_model))]
         return self.inner.address();
@@ -302,6 +322,22 @@ impl<T> Deref for NotedReadGuard<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         &self.0
+    }
+}
+
+impl<T> Deref for NotedWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for NotedWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
     }
 }
 

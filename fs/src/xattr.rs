@@ -440,6 +440,12 @@ impl Xattrs {
         Some(removed)
     }
 
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Takes away what a file must not keep when its content or owner changes. Linux does not
     /// mind capabilities that are empty.
     #[inline]

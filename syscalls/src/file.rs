@@ -425,6 +425,27 @@ impl OpenFile {
         }
     }
 
+    /// [`write`](OpenFile::write) at a position, over bytes that are there, where the lock of the
+    /// ramdisk's inode is noted. None, with nothing done, where it cannot be done so.
+    ///
+    /// # Errors
+    /// EINVAL, as there.
+    #[inline]
+    pub(crate) fn overwrite_noted(
+        &self,
+        noted: &Noted,
+        caller: &Caller<'_>,
+        (position, append): (u64, Append),
+        source: &mut Source<'_>,
+    ) -> Result<Option<usize>> {
+        let Object::Inode(inode) = &self.object else { return Ok(None) };
+        if self.appends(append) {
+            return Ok(None);
+        }
+        check_end(position, source.remaining())?;
+        Ok(inode.overwrite_noted(noted, caller, position, source))
+    }
+
     /// Whether a write goes to the end of the file.
     #[inline]
     fn appends(&self, append: Append) -> bool {

@@ -318,7 +318,44 @@ fn listings_see_what_stays_once_while_others_come_and_go() {
     );
 }
 
-/// Descriptors are opened and closed on all sides: each number is one open's alone.
+/// A file is written over by descriptors that are used often, and read, looked at and cut off in
+/// between: whoever reads finds one write's bytes, not two's.
+#[test]
+fn writes_over_what_others_read() {
+    const LEN: usize = 4096;
+    let system = system(ROOMY);
+    let file = system.open(b"/f", RW, 0o644).unwrap();
+    system.write(file, &[0; LEN]).unwrap();
+    let descriptors: Vec<_> = (0..4).map(|_| system.open(b"/f", RW, 0).unwrap()).collect();
+    let write = |system: &System, fd: i32, byte: u8| {
+        for _ in 0..100 {
+            assert_eq!(system.pwrite(fd, &[byte; LEN], 0), Ok(LEN));
+        }
+    };
+    let system = race(
+        system,
+        &[
+            &|system, round| write(system, descriptors[0], round as u8),
+            &|system, round| write(system, descriptors[1], !round as u8),
+            &|system, _| {
+                for _ in 0..100 {
+                    let mut text = [0; LEN];
+                    let len = system.pread(descriptors[2], &mut text, 0).unwrap();
+                    assert!(text[..len].iter().all(|byte| *byte == text[0]), "two writes' bytes");
+                }
+            },
+            &|system, round| {
+                let size = system.fstat(descriptors[3]).unwrap().st_size;
+                assert!(size == 0 || size == LEN as i64);
+                if round % 10 == 0 {
+                    system.ftruncate(descriptors[3], 0).unwrap();
+                }
+            },
+        ],
+    );
+    assert_eq!(system.pwrite(file, &[1; LEN], 0), Ok(LEN));
+}
+
 /// A number that is used often is used without a count: what it stands for is freed by who
 /// closes it or puts another file there, and by nobody while it is read or written.
 #[test]
@@ -366,6 +403,7 @@ fn transfers_by_a_number_that_comes_to_stand_for_other_files() {
     assert_eq!(system.usage().pages, 0);
 }
 
+/// Descriptors are opened and closed on all sides: each number is one open's alone.
 #[test]
 fn descriptors_are_given_once() {
     let system = system(ROOMY);

@@ -29,7 +29,7 @@ pub struct Published<T> {
     count: AtomicU64,
     /// The address of what is published …
     value: AtomicUsize,
-    /// … and that of the lock that its users share. It is what they note: so whoever waits for
+    /// … and that of the lock that its users share or take. It is what they note: so whoever waits for
     /// them, and whoever takes the lock, looks for one and the same.
     lock: AtomicUsize,
     owns: PhantomData<Arc<T>>,
@@ -51,7 +51,7 @@ pub struct Borrowed<'a, T> {
 /// Something that is noted in a line of this core.
 pub struct Noted {
     address: usize,
-    _note: Note,
+    note: Note,
 }
 
 /// A reference that is published no more, but may be used. When it is dropped, or given, all
@@ -116,7 +116,7 @@ impl<T> Published<T> {
         }
         let value = self.value.load(Ordering::Acquire);
         let address = self.lock.load(Ordering::Acquire);
-        let note = Noted { address, _note: Note::take(address)? };
+        let note = Noted { address, note: Note::take(address)? };
         // If it is published still, it was so all the while, and both addresses are its own: one
         // of a later publication would have been stored after this was withdrawn, and who saw
         // that store sees the withdrawal.
@@ -160,6 +160,12 @@ impl<T> Deref for Borrowed<'_, T> {
 impl Noted {
     pub(super) fn is_of(&self, address: usize) -> bool {
         self.address == address
+    }
+
+    /// [`Note::first_of_line`].
+    #[inline]
+    pub(super) fn first_of_line(&self) -> Option<usize> {
+        self.note.first_of_line()
     }
 }
 

@@ -5,7 +5,7 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
 use super::published::Noted;
-use super::word::{Share, ShareNoted, Word};
+use super::word::{Share, ShareNoted, TakenNoted, Word};
 
 /// A lock that one thread has at a time.
 pub(super) struct Mutex<T>(RwLock<T>);
@@ -28,6 +28,9 @@ pub(super) struct NotedReadGuard<'a, T>(&'a RwLock<T>, ManuallyDrop<ShareNoted>)
 
 /// What an [`RwLock`] protects, to write.
 pub(super) struct RwLockWriteGuard<'a, T>(&'a RwLock<T>);
+
+/// The same, for one who has the lock's address noted.
+pub(super) struct NotedWriteGuard<'a, T>(&'a RwLock<T>, ManuallyDrop<TakenNoted>);
 
 // SAFETY: the lock hands its value to one thread that may change it, or to several that read it.
 unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
@@ -69,6 +72,11 @@ impl<T> RwLock<T> {
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.word.take();
         RwLockWriteGuard(self)
+    }
+
+    #[inline]
+    pub(super) fn write_noted<'a>(&'a self, noted: &'a Noted) -> Option<NotedWriteGuard<'a, T>> {
+        Some(NotedWriteGuard(self, ManuallyDrop::new(self.word.take_noted(noted)?)))
     }
 
     pub(super) fn get_mut(&mut self) -> &mut T {
@@ -127,6 +135,32 @@ impl<T> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the lock is taken as long as the guard lives.
         unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Deref for NotedWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is taken as long as the guard lives.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for NotedWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is taken as long as the guard lives.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for NotedWriteGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the guard, which goes, held it.
+        self.0.word.give_noted(unsafe { ManuallyDrop::take(&mut self.1) });
     }
 }
 

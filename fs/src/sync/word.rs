@@ -4,26 +4,34 @@ use super::cores::this_line;
 use super::published::Noted;
 use super::readers::{self, Note};
 use super::{AtomicU32, Ordering, alone};
+use crate::planted;
 
 /// Somebody has the lock for itself, or waits only for those who share it to go. Nobody comes
 /// to share it meanwhile.
 const TAKEN: u32 = 1 << 31;
+/// The lock is left to the core from where it was taken last: who has its address in the first place
+/// of that core's line has the lock for itself. Nobody else has it or shares it.
+const LEFT: u32 = 1 << 30;
 /// Who shares the lock notes it elsewhere, if there is room: [`readers`].
-const NOTED: u32 = 1 << 30;
+const NOTED: u32 = 1 << 29;
 /// How the lock was shared since it was taken last: what there is to show that it is worth to
-/// be noted.
+/// be noted. Or how often it was taken by those of one core who had noted it before.
 const PROOF: u32 = 0x1ff << USE.trailing_zeros();
 /// It came to be shared from another core than before.
 const CHANGE: u32 = 32 * USE;
-/// It was shared by one who had its address noted, and had to be counted all the same.
-const USE: u32 = 1 << 21;
+/// It was shared by one who had its address noted, and had to be counted all the same; or taken by
+/// one.
+const USE: u32 = 1 << 20;
 /// What is enough. One who is short of it may add a change and a use at once: these have room
 /// above it.
 const ENOUGH: u32 = 14 * CHANGE;
 const _: () = assert!(ENOUGH - USE + CHANGE + USE <= PROOF);
-/// One and the line of the core from where it was shared last; 0 if it was not.
+/// How often a lock is taken from one core, and shared from no other, before it is left to it.
+const ENOUGH_TAKEN: u32 = if cfg!(anchorite_model) { USE } else { 8 * USE };
+/// One and the line of the core from where it was shared last, or taken by one who had noted it;
+/// 0 if it was not.
 const LAST: u32 = 0x1f << ONE_LINE.trailing_zeros();
-const ONE_LINE: u32 = 1 << 16;
+const ONE_LINE: u32 = 1 << 15;
 /// How many share the lock and are counted here. Each is a thread with a stack, and there
 /// are never so many.
 const SHARERS: u32 = ONE_LINE - 1;
@@ -35,6 +43,10 @@ const SHARERS: u32 = ONE_LINE - 1;
 /// A lock that is shared from several cores by turns, and not taken in between, is shared
 /// without a write to the word from then on. Who takes it ends that, at the cost of a look at
 /// the lines of all cores; so the lock must prove itself again.
+///
+/// One that is taken from the same core again and again, by who has noted it before, is left to
+/// that core: it is then taken without a write to the word. Whoever else wants it ends that in the
+/// same way.
 pub struct Word(AtomicU32);
 
 /// How a lock is shared: what [`Word::share`] gives and [`Word::leave`] takes.
@@ -51,6 +63,9 @@ enum How {
 /// to be counted. It is no [`How`] of its own, since all that share a lock would look for it.
 pub struct ShareNoted(Option<Share>);
 
+/// What [`Word::take_noted`] hands out: what is to be in the word afterwards, if it is not as before.
+pub struct TakenNoted(Option<u32>);
+
 impl Word {
     /// The word of a lock that nobody has.
     #[allow(clippy::new_without_default)]
@@ -61,7 +76,7 @@ impl Word {
     /// Waits for the lock. Who is alone says so too: others may come while he has it.
     #[inline]
     pub fn take(&self) {
-        if alone() && self.0.load(Ordering::Relaxed) & (TAKEN | NOTED | SHARERS) == 0 {
+        if alone() && self.0.load(Ordering::Relaxed) & (TAKEN | LEFT | NOTED | SHARERS) == 0 {
             self.0.store(TAKEN, Ordering::Relaxed);
         } else {
             self.take_from_others();
@@ -73,7 +88,7 @@ impl Word {
         let is_free = self.0.compare_exchange(0, TAKEN, Ordering::SeqCst, Ordering::Relaxed);
         if is_free.is_err() {
             let word = self.0.fetch_or(TAKEN, Ordering::SeqCst);
-            if word & (TAKEN | NOTED | SHARERS) != 0 {
+            if word & (TAKEN | LEFT | NOTED | SHARERS) != 0 {
                 self.wait_to_take(word);
             }
         }
@@ -89,7 +104,7 @@ impl Word {
     #[inline]
     pub fn share(&self) -> Share {
         let word = self.0.load(Ordering::Relaxed);
-        if alone() && word < TAKEN {
+        if alone() && word < LEFT {
             self.0.store(word + 1, Ordering::Relaxed);
             return Share(How::Counted);
         }
@@ -104,10 +119,10 @@ impl Word {
             return None;
         }
         let word = self.0.load(Ordering::SeqCst);
-        if word & (TAKEN | NOTED) == NOTED {
+        if word & (TAKEN | LEFT | NOTED) == NOTED || is_left_to(noted, word) {
             return Some(ShareNoted(None));
         }
-        if word >= TAKEN {
+        if word >= LEFT {
             return None;
         }
         let counted = self.count(word, proven(with_change(word) + USE) + 1)?;
@@ -119,6 +134,38 @@ impl Word {
     pub fn leave_noted(&self, share: ShareNoted) {
         if let Some(counted) = share.0 {
             self.leave(counted);
+        }
+    }
+
+    /// Takes the lock, whose address is noted, as long as it is; none if that would be to wait.
+    #[inline]
+    pub fn take_noted(&self, noted: &Noted) -> Option<TakenNoted> {
+        if !noted.is_of(self.address()) {
+            return None;
+        }
+        let word = self.0.load(Ordering::SeqCst);
+        if is_left_to(noted, word) {
+            return Some(TakenNoted(None));
+        }
+        if word & (TAKEN | LEFT | NOTED | SHARERS) != 0 {
+            return None;
+        }
+        let (taken, lost) = (Ordering::Acquire, Ordering::Relaxed);
+        self.0.compare_exchange(word, TAKEN, taken, lost).ok()?;
+        let here = line_of(noted);
+        let next = match word & LAST == here {
+            true if word & PROOF >= ENOUGH_TAKEN && here != 0 => LEFT | here,
+            true => word + USE,
+            false => here,
+        };
+        Some(TakenNoted(Some(next)))
+    }
+
+    /// Lets go of a lock that was taken by one who had its address noted.
+    #[inline]
+    pub fn give_noted(&self, taken: TakenNoted) {
+        if let TakenNoted(Some(next)) = taken {
+            self.0.store(next, Ordering::Release);
         }
     }
 
@@ -145,7 +192,7 @@ impl Word {
 
     #[inline]
     fn try_share(&self, word: u32) -> Option<Share> {
-        if word >= TAKEN {
+        if word >= LEFT {
             return None;
         }
         if word & NOTED == 0 {
@@ -154,7 +201,7 @@ impl Word {
         let Some(note) = Note::take(self.address()) else { return self.count(word, word + 1) };
         // Who takes the lock from here on sees the note; who did before is seen.
         let now = self.0.load(Ordering::SeqCst);
-        (now & (TAKEN | NOTED) == NOTED).then_some(Share(How::Noted(note)))
+        (now & (TAKEN | LEFT | NOTED) == NOTED).then_some(Share(How::Noted(note)))
     }
 
     #[inline]
@@ -178,7 +225,7 @@ impl Word {
         while self.0.load(Ordering::Acquire) & SHARERS != 0 {
             pause.wait();
         }
-        if word & NOTED != 0 {
+        if word & (LEFT | NOTED) != 0 && !planted!("core_that_has_a_lock_is_not_waited_for") {
             readers::wait_for_all(self.address(), || pause.wait());
         }
     }
@@ -187,7 +234,13 @@ impl Word {
     fn wait_to_share(&self) -> Share {
         let mut pause = Pause::new();
         loop {
-            if let Some(share) = self.try_share(self.0.load(Ordering::Relaxed)) {
+            let word = self.0.load(Ordering::Relaxed);
+            if word & (TAKEN | LEFT) == LEFT {
+                self.take_from_others();
+                self.0.store(1, Ordering::Release);
+                return Share(How::Counted);
+            }
+            if let Some(share) = self.try_share(word) {
                 return share;
             }
             pause.wait();
@@ -198,6 +251,19 @@ impl Word {
     pub fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
+}
+
+/// What [`LAST`] is for the core in whose line the note has the first place, which no other has at
+/// that time; 0 for other notes.
+#[inline]
+fn line_of(noted: &Noted) -> u32 {
+    noted.first_of_line().map_or(0, |line| (line as u32 + 1) * ONE_LINE)
+}
+
+/// Whether the word is that of a lock that whoever noted this has for itself.
+#[inline]
+fn is_left_to(noted: &Noted, word: u32) -> bool {
+    word == LEFT | line_of(noted)
 }
 
 /// A word that is counted in from this core.

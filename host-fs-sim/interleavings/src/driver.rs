@@ -37,16 +37,19 @@ pub const PLANTS: &[(&str, Model, &str)] = &[
     ("last_reference_unordered", Model::Loom, "last_references"),
     ("closed_descriptor_keeps_locks", Model::Shuttle, "process_locks_against_close"),
     ("sleeper_is_listed_late", Model::Shuttle, "reader_waits_for_what_is_written"),
+    ("core_that_has_a_lock_is_not_waited_for", Model::Shuttle, "a_lock_left_to_a_core_is_taken"),
     ("users_are_not_waited_for", Model::Shuttle, "what_is_published_is_withdrawn"),
 ];
 
 /// Scenarios that are code: `explore.rs`.
-const CODED: [&str; 7] = [
+const CODED: [&str; 9] = [
     "last_references",
     "a_tree_goes_while_it_is_walked",
     "a_shared_lock_is_taken",
     "a_noted_lock_is_taken",
     "a_lock_noted_before_is_taken",
+    "a_lock_left_to_a_core_is_taken",
+    "two_of_a_core_have_its_lock",
     "what_is_published_is_withdrawn",
     "inodes_are_made_on_two_cores",
 ];

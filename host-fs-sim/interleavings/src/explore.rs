@@ -29,6 +29,8 @@ pub fn main() -> ExitCode {
         "a_tree_goes_while_it_is_walked" => model(mode, number, seed, teardown),
         "a_noted_lock_is_taken" => model(mode, number, seed, noted),
         "a_lock_noted_before_is_taken" => model(mode, number, seed, noted_before),
+        "a_lock_left_to_a_core_is_taken" => model(mode, number, seed, left),
+        "two_of_a_core_have_its_lock" => model(mode, number, seed, left_to_two),
         "what_is_published_is_withdrawn" => model(mode, number, seed, published),
         "a_shared_lock_is_taken" => model(mode, number, seed, shared),
         "inodes_are_made_on_two_cores" => model(mode, number, seed, inodes),
@@ -217,6 +219,110 @@ fn noted_before() {
         word.give();
     }
     other.join().expect("a thread that ends");
+}
+
+/// A lock, where it is noted, and what it protects: two numbers that are equal.
+struct Guarded {
+    published: Published<()>,
+    word: Word,
+    numbers: [AtomicU32; 2],
+}
+
+impl Guarded {
+    /// A lock that is left to this thread's core.
+    fn left() -> Arc<Guarded> {
+        use anchorite_fs::mem::Arc as Counted;
+
+        let numbers = [AtomicU32::new(0), AtomicU32::new(0)];
+        let (published, word) = (Published::new(), Word::new());
+        let guarded = Arc::new(Guarded { published, word, numbers });
+        let Guarded { published, word, .. } = &*guarded;
+        published.publish(&Counted::try_new(()).expect("memory"), word.address());
+        for _ in 0..3 {
+            let used = published.borrow().expect("it is published");
+            let taken = word.take_noted(used.noted()).expect("nobody else has it");
+            word.give_noted(taken);
+        }
+        guarded
+    }
+
+    fn change(&self) {
+        let [one, other] = self.numbers.each_ref().map(|number| number.load(Ordering::Relaxed));
+        assert_eq!(one, other, "changed by another meanwhile");
+        self.numbers[0].store(one + 1, Ordering::Relaxed);
+        self.numbers[1].store(one + 1, Ordering::Relaxed);
+    }
+
+    fn look(&self) {
+        let [one, other] = self.numbers.each_ref().map(|number| number.load(Ordering::Relaxed));
+        assert_eq!(one, other, "changed while it is shared");
+    }
+
+    /// Changes the numbers if that needs no waiting; how often it did.
+    fn change_noted(&self) -> u32 {
+        let used = self.published.borrow().expect("it is published");
+        let Some(taken) = self.word.take_noted(used.noted()) else { return 0 };
+        self.change();
+        self.word.give_noted(taken);
+        1
+    }
+
+    fn look_noted(&self) {
+        let used = self.published.borrow().expect("it is published");
+        let Some(share) = self.word.share_noted(used.noted()) else { return };
+        self.look();
+        self.word.leave_noted(share);
+    }
+
+    fn assert_changed(&self, times: u32) {
+        self.word.take();
+        assert_eq!(self.numbers[0].load(Ordering::Relaxed), times);
+        self.word.give();
+    }
+}
+
+/// A lock is left to a core, from which it is taken and shared, while another takes and shares it.
+fn left() {
+    be_on(1);
+    let guarded = Guarded::left();
+    let theirs = guarded.clone();
+    let other = thread::spawn(move || {
+        be_on(1);
+        let changed = theirs.change_noted();
+        theirs.look_noted();
+        changed
+    });
+    be_on(0);
+    guarded.word.take();
+    guarded.change();
+    guarded.word.give();
+    let share = guarded.word.share();
+    guarded.look();
+    guarded.word.leave(share);
+    let changed = other.join().expect("a thread that ends");
+    guarded.assert_changed(changed + 1);
+}
+
+/// A lock is left to a core that two threads are on, or seem to be, while a third shares it.
+fn left_to_two() {
+    be_on(1);
+    let guarded = Guarded::left();
+    let theirs = guarded.clone();
+    let other = thread::spawn(move || {
+        be_on(1);
+        theirs.change_noted()
+    });
+    let shares = guarded.clone();
+    let third = thread::spawn(move || {
+        be_on(0);
+        let share = shares.word.share();
+        shares.look();
+        shares.word.leave(share);
+    });
+    let mine = guarded.change_noted();
+    let changed = other.join().expect("a thread that ends");
+    third.join().expect("a thread that ends");
+    guarded.assert_changed(changed + mine);
 }
 
 /// Two cores make inodes and free them: their numbers differ, and they are counted.

@@ -210,77 +210,33 @@ impl System {
         Ok(done)
     }
 
-    /// Reads into what `sink` gives, which is asked once the descriptor is known to be
+    /// Reads into what `sink` gives. If that fails, so it is told once the descriptor is known to be
     /// readable.
+    #[inline(always)] // what is known of `at` decides
     pub(crate) fn read_into<'a>(
         &self,
         fd: i32,
         at: At,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
-        if self.notified().is_some() {
-            return self.read_and_tell(fd, at, sink);
+        match at {
+            At::Position(position) if !alone() => self.pread_beside_others(fd, position, sink()),
+            _ => self.read_at_once(&*self.file_to_read(fd, at)?, at, sink),
         }
-        if !alone() {
-            return self.read_beside_others(fd, at, sink);
-        }
-        self.read_counted(self.file_to_read(fd, at)?, at, sink)
     }
 
-    /// [`read_into`](System::read_into) by a counted reference to the open file.
-    #[inline]
-    fn read_counted<'a>(
-        &self,
-        file: Arc<OpenFile>,
-        at: At,
-        sink: impl FnOnce() -> Result<Sink<'a>>,
-    ) -> Result<usize> {
-        let mut sink = sink()?;
-        sink.truncate(TRANSFER_MAX);
-        match &file.object {
-            Object::Pipe(end) => return self.read_pipe(&file, end, &mut sink),
-            Object::Proc(made_up) => self.refresh(&file, made_up, at)?,
-            // Nothing is held: it may wait.
-            Object::Inotify(instance) => return instance.read(file.waits(), &mut sink),
-            _ => {}
-        }
-        self.as_caller(|caller| file.read(self, caller, at, &mut sink))
-    }
-
-    /// [`read_into`](System::read_into) while somebody is told of it.
-    #[cold]
-    fn read_and_tell<'a>(
-        &self,
-        fd: i32,
-        at: At,
-        sink: impl FnOnce() -> Result<Sink<'a>>,
-    ) -> Result<usize> {
-        let file = self.file_to_read(fd, at)?;
-        let done = self.read_counted(file.clone(), at, sink)?;
-        // A pipe tells itself: it may have waited.
-        if done > 0
-            && !matches!(file.object, Object::Pipe(_))
-            && let Some(notified) = self.notified()
-        {
-            notified.transferred(&file, libc::IN_ACCESS);
-        }
-        Ok(done)
-    }
-
-    /// [`read_into`](System::read_into) with as few atomics as can be. Out of line: who is alone
-    /// is to have short code.
+    /// `pread` with one atomic, where that can be. Out of line: who is alone is to have short code.
     #[inline(never)]
-    fn read_beside_others<'a>(
+    fn pread_beside_others(
         &self,
         fd: i32,
-        at: At,
-        sink: impl FnOnce() -> Result<Sink<'a>>,
+        position: u64,
+        mut sink: Result<Sink<'_>>,
     ) -> Result<usize> {
-        let mut sink = Asked::Not(sink);
-        if let At::Position(position) = at {
+        if self.notified().is_none() {
             if let Some(file) = self.descriptors.borrow(fd) {
                 file.check_readable()?;
-                let sink = sink.get()?;
+                let sink = sink.as_mut().map_err(|errno| *errno)?;
                 sink.truncate(TRANSFER_MAX);
                 let noted = file.noted();
                 let done =
@@ -293,25 +249,136 @@ impl System {
                 self.descriptors.count_use(fd);
             }
         }
-        self.read_counted(self.file_to_read(fd, at)?, at, || sink.into_sink())
+        let at = At::Position(position);
+        self.read_counted(&*self.file_to_read(fd, at)?, at, sink)
     }
 
-    /// Writes what `source` gives, which is asked once the descriptor is known to be
+    /// Reads from what is known to be readable, at a position that it can have.
+    #[inline(never)]
+    pub(crate) fn read_counted(
+        &self,
+        file: &OpenFile,
+        at: At,
+        sink: Result<Sink<'_>>,
+    ) -> Result<usize> {
+        self.read_at_once(file, at, || sink)
+    }
+
+    #[inline(always)]
+    fn read_at_once<'a>(
+        &self,
+        file: &OpenFile,
+        at: At,
+        sink: impl FnOnce() -> Result<Sink<'a>>,
+    ) -> Result<usize> {
+        let mut sink = sink()?;
+        sink.truncate(TRANSFER_MAX);
+        if let Some(notified) = self.notified() {
+            return self.read_and_tell(notified, file, at, &mut sink);
+        }
+        self.read_quietly(file, at, &mut sink)
+    }
+
+    #[inline(always)]
+    fn read_quietly(&self, file: &OpenFile, at: At, sink: &mut Sink<'_>) -> Result<usize> {
+        match &file.object {
+            Object::Pipe(end) => return self.read_pipe(file, end, sink),
+            Object::Proc(made_up) => self.refresh(file, made_up, at)?,
+            // Nothing is held: it may wait.
+            Object::Inotify(instance) => return instance.read(file.waits(), sink),
+            _ => {}
+        }
+        self.as_caller(|caller| file.read(self, caller, at, sink))
+    }
+
+    /// Reads while somebody is told of it.
+    #[cold]
+    fn read_and_tell(
+        &self,
+        notified: &dyn Notified,
+        file: &OpenFile,
+        at: At,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize> {
+        let done = self.read_quietly(file, at, sink)?;
+        // A pipe tells itself: it may have waited.
+        if done > 0 && !matches!(file.object, Object::Pipe(_)) {
+            notified.transferred(file, libc::IN_ACCESS);
+        }
+        Ok(done)
+    }
+
+    /// Writes what `source` gives. If that fails, so it is told once the descriptor is known to be
     /// writable.
+    #[inline(always)] // what is known of `at` decides
     pub(crate) fn write_from<'a>(
         &self,
         fd: i32,
         (at, append): (At, Append),
         source: impl FnOnce() -> Result<Source<'a>>,
     ) -> Result<usize> {
-        let file = self.file_to_write(fd, at)?;
+        match at {
+            At::Position(position) if !alone() => {
+                self.pwrite_beside_others(fd, (position, append), source())
+            }
+            _ => self.write_at_once(&*self.file_to_write(fd, at)?, (at, append), source),
+        }
+    }
+
+    /// `pwrite` with one atomic or two, where that can be. Out of line: who is alone is to have
+    /// short code.
+    #[inline(never)]
+    fn pwrite_beside_others(
+        &self,
+        fd: i32,
+        (position, append): (u64, Append),
+        mut source: Result<Source<'_>>,
+    ) -> Result<usize> {
+        if self.notified().is_none() {
+            if let Some(file) = self.descriptors.borrow(fd) {
+                file.check_writable()?;
+                let source = source.as_mut().map_err(|errno| *errno)?;
+                source.truncate(TRANSFER_MAX);
+                let (noted, place) = (file.noted(), (position, append));
+                let done =
+                    self.as_anybody(|caller| file.overwrite_noted(noted, caller, place, source))?;
+                if let Some(done) = done {
+                    return Ok(done);
+                }
+                // Whatever is to be waited for may wait for the note. Once more, without it.
+            } else {
+                self.descriptors.count_use(fd);
+            }
+        }
+        let at = At::Position(position);
+        self.write_counted(&*self.file_to_write(fd, at)?, (at, append), source)
+    }
+
+    /// Writes to what is known to be writable, at a position that it can have.
+    #[inline(never)]
+    pub(crate) fn write_counted(
+        &self,
+        file: &OpenFile,
+        place: (At, Append),
+        source: Result<Source<'_>>,
+    ) -> Result<usize> {
+        self.write_at_once(file, place, || source)
+    }
+
+    #[inline(always)]
+    fn write_at_once<'a>(
+        &self,
+        file: &OpenFile,
+        (at, append): (At, Append),
+        source: impl FnOnce() -> Result<Source<'a>>,
+    ) -> Result<usize> {
         let mut source = source()?;
         source.truncate(TRANSFER_MAX);
         if let Object::Pipe(end) = &file.object {
-            return self.write_pipe(&file, end, &mut source);
+            return self.write_pipe(file, end, &mut source);
         }
         if let Some(notified) = self.notified() {
-            return self.write_and_tell(notified, &file, (at, append), &mut source);
+            return self.write_and_tell(notified, file, (at, append), &mut source);
         }
         self.as_caller(|caller| file.write(self, caller, (at, append), &mut source))
     }
@@ -333,32 +400,6 @@ impl System {
             notified.modified(file, mode_before);
         }
         Ok(done)
-    }
-}
-
-/// Where a call puts what it reads, which is asked for once.
-enum Asked<'a, F> {
-    Not(F),
-    Is(Sink<'a>),
-    /// It was refused.
-    Failed,
-}
-
-impl<'a, F: FnOnce() -> Result<Sink<'a>>> Asked<'a, F> {
-    fn get(&mut self) -> Result<&mut Sink<'a>> {
-        *self = Asked::Is(core::mem::replace(self, Asked::Failed).into_sink()?);
-        match self {
-            Asked::Is(sink) => Ok(sink),
-            _ => Err(Errno::EFAULT),
-        }
-    }
-
-    fn into_sink(self) -> Result<Sink<'a>> {
-        match self {
-            Asked::Not(ask) => ask(),
-            Asked::Is(sink) => Ok(sink),
-            Asked::Failed => Err(Errno::EFAULT),
-        }
     }
 }
 

@@ -93,7 +93,7 @@ impl System {
             return Err(Errno::EOPNOTSUPP);
         }
         append_by_flags(flags)?;
-        let done = self.read_into(fd, at, || Ok(sink))?;
+        let done = self.read_counted(&file, at, Ok(sink))?;
         if done == 0 {
             self.tell_empty_read(&file);
         }
@@ -119,7 +119,7 @@ impl System {
         }
         file.check_transfer(at, source.remaining())?;
         let append = append_by_flags(flags)?;
-        self.write_from(fd, (at, append), || Ok(source))
+        self.write_counted(&file, (at, append), Ok(source))
     }
 
     /// Copies a program's array of `struct iovec` and checks what it names.
