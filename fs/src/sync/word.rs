@@ -153,10 +153,10 @@ impl Word {
         let (taken, lost) = (Ordering::Acquire, Ordering::Relaxed);
         self.0.compare_exchange(word, TAKEN, taken, lost).ok()?;
         let here = line_of(noted);
-        let next = match word & LAST == here {
-            true if word & PROOF >= ENOUGH_TAKEN && here != 0 => LEFT | here,
-            true => word + USE,
-            false => here,
+        let next = match word & PROOF {
+            _ if here == 0 || word & LAST != here => here,
+            ENOUGH_TAKEN.. => LEFT | here,
+            _ => word + USE,
         };
         Some(TakenNoted(Some(next)))
     }

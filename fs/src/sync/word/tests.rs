@@ -145,6 +145,20 @@ fn a_lock_taken_from_one_core_is_left_to_it() {
 }
 
 #[test]
+fn a_lock_is_left_to_no_core_that_may_have_two_threads_in_it() {
+    be_on(7);
+    let (word, published) = &*taken_noted(0);
+    let first = published.borrow().unwrap();
+    for _ in 0..2 * PROOF / USE {
+        let used = published.borrow().unwrap();
+        let taken = word.take_noted(used.noted()).unwrap();
+        word.give_noted(taken);
+        assert_eq!(word.0.load(Ordering::Relaxed), 0, "nothing is proved");
+    }
+    drop(first);
+}
+
+#[test]
 fn a_lock_that_was_left_is_had_by_others_again() {
     be_on(5);
     let (word, _) = &*taken_noted(20);
