@@ -37,6 +37,18 @@ fn random_bytes_are_the_platforms() {
     }
 }
 
+/// One call copies no more than Linux lets one, from wherever in a page it begins.
+#[test]
+fn no_more_is_sent_than_one_call_may() {
+    let sys = Whole(system(ROOMY));
+    let null = open_device(&sys, b"null", NULL, O_WRONLY);
+    let file = sys.open(b"file", libc::O_CREAT | O_RDWR, 0o600).unwrap();
+    sys.ftruncate(file, 1 << 33).unwrap();
+    let mut position = 4009;
+    assert_eq!(sys.sendfile(null, file, Some(&mut position), 1 << 40), Ok(0x7fff_f000));
+    assert_eq!(position, 4009 + 0x7fff_f000);
+}
+
 /// Both names lead to the console: what is read is its input, what is written its output; there
 /// are no positions.
 #[test]

@@ -139,7 +139,7 @@ impl System {
     ///
     /// # Errors
     /// EBADF for the input; ESPIPE for a position in a pipe; EINVAL for a position below zero, or a range that ends where no
-    /// offset is; EBADF for the output; EINVAL for such a range of it, for O_APPEND on it, or for an
+    /// offset is; EBADF for the output; EINVAL for such a range of it, for O_APPEND on what is no pipe, or for an
     /// input that is neither a regular file nor a device that has bytes; EPIPE and EAGAIN of a pipe; those of reading and writing.
     pub fn sendfile(
         &self,
@@ -163,7 +163,8 @@ impl System {
         let to = self.file(output)?;
         to.check_writable()?;
         to.check_transfer(At::Offset, len.min(COPY_MAX))?;
-        if to.flags() & libc::O_APPEND != 0 {
+        // A pipe is written to at its end in any case.
+        if to.flags() & libc::O_APPEND != 0 && !matches!(to.object, Object::Pipe(_)) {
             return Err(Errno::EINVAL);
         }
         match (&from.object, &to.object) {
@@ -245,10 +246,11 @@ impl System {
         len: usize,
     ) -> Result<usize> {
         let notified = self.notified().map(|notified| (notified, to.mode()));
+        let len = len.min(COPY_MAX);
         let mut piece = [0; PIECE];
         let mut done = 0;
         self.as_caller(|caller| {
-            while done < len.min(COPY_MAX) {
+            while done < len {
                 let start = first + done as u64;
                 // Up to the end of a page: in a pipe there is no more of it in a piece.
                 let room = (PIECE - start as usize % PIECE).min(len - done);

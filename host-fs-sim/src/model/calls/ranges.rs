@@ -163,10 +163,10 @@ fn sendfile(model: &mut Model, output: i32, input: i32, position: Option<i64>, l
     let to = model.descriptors.file(output)?.clone();
     to.check_writable()?;
     check_area(to.offset, len)?;
-    if to.flags & libc::O_APPEND != 0 {
+    let to_pipe = pipes::is_pipe(model, to.object);
+    if to.flags & libc::O_APPEND != 0 && to_pipe.is_none() {
         return Err(Errno::EINVAL);
     }
-    let to_pipe = pipes::is_pipe(model, to.object);
     match (from_pipe, to_pipe) {
         (_, Some(pipe)) => pipes::room(model, pipe, to.flags)?,
         (Some(_), None) => return Err(Errno::EINVAL),
