@@ -17,6 +17,7 @@ mod check;
 mod index;
 
 use alloc::vec::Vec;
+use core::mem::{ManuallyDrop, forget};
 
 use crate::inode::{FileType, Inode, InodeNo, InodeRef};
 use crate::name::Name;
@@ -57,10 +58,29 @@ impl Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
 
-/// An entry that is all allocated, so that adding it cannot fail.
-pub(crate) struct Prepared {
-    name: Name,
+/// A new entry with all that it takes, so that adding it cannot fail: a gap at the end of the log,
+/// which goes again if nothing is added.
+pub(crate) struct Prepared<'a> {
+    directory: &'a mut Directory,
     hash: u32,
+}
+
+impl Prepared<'_> {
+    /// Adds the entry; returns its cookie.
+    #[inline]
+    pub(crate) fn insert(self, child: InodeRef) -> u64 {
+        let mut prepared = ManuallyDrop::new(self);
+        let hash = prepared.hash;
+        prepared.directory.fill_last_gap(hash, child)
+    }
+}
+
+impl Drop for Prepared<'_> {
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        self.directory.drop_last_gaps();
+    }
 }
 
 /// One entry of a listing.
@@ -140,12 +160,11 @@ impl Directory {
         Some((entry.name.as_bytes(), entry.child.as_ref().filter(|_| entry.cookie == cookie)?))
     }
 
-    /// Allocates all that adding an entry named `name` takes.
+    /// Allocates all that adding an entry named `name` takes. The name must not be there.
     ///
     /// # Errors
     /// ENAMETOOLONG, ENOMEM; ENOSPC for the four thousand millionth entry.
-    pub(crate) fn prepare(&mut self, hash: u32, name: &[u8]) -> Result<Prepared> {
-        let name = Name::new(name)?;
+    pub(crate) fn prepare(&mut self, hash: u32, name: &[u8]) -> Result<Prepared<'_>> {
         if self.is_indexed() {
             self.index.reserve()?;
         } else if self.log_len() >= FEW {
@@ -156,6 +175,8 @@ impl Directory {
             return Err(Errno::ENOSPC);
         }
         let first_chunk = self.chunks.is_empty();
+        let cookie = self.next_cookie;
+        let gap = || Entry { cookie, child: None, hash, name: Name::NONE };
         match self.chunks.last_mut() {
             // The first chunk grows by doubling: most directories are small.
             Some(last) if last.len() < CHUNK => {
@@ -163,6 +184,7 @@ impl Directory {
                     let more = last.capacity().max(4).min(CHUNK - last.len());
                     last.try_reserve_exact(more).map_err(|_| Errno::ENOMEM)?;
                 }
+                last.resize_with(last.len() + 1, gap); // in place, as a push would not be
             }
             _ => {
                 let mut chunk = Vec::new();
@@ -170,21 +192,25 @@ impl Directory {
                     .try_reserve_exact(if first_chunk { 4 } else { CHUNK })
                     .map_err(|_| Errno::ENOMEM)?;
                 self.chunks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                chunk.push(gap());
                 self.chunks.push(chunk);
             }
         }
-        Ok(Prepared { name, hash })
+        let prepared = Prepared { directory: self, hash };
+        prepared.directory.last_entry().name.set(name)?;
+        Ok(prepared)
     }
 
-    /// Adds an entry that was prepared on this directory, with no change in between;
-    /// returns its cookie. The name must not be there.
-    pub(crate) fn insert(&mut self, prepared: Prepared, child: InodeRef) -> u64 {
-        let Prepared { name, hash } = prepared;
-        let at = self.log_len() as u32;
+    fn last_entry(&mut self) -> &mut Entry {
+        self.chunks.last_mut().and_then(|chunk| chunk.last_mut()).expect("`prepare` added one")
+    }
+
+    /// Lets the gap at the end of the log be the entry of `child`; returns its cookie.
+    fn fill_last_gap(&mut self, hash: u32, child: InodeRef) -> u64 {
+        let at = self.log_len() as u32 - 1;
         let cookie = self.next_cookie;
-        let last = self.chunks.last_mut().expect("`prepare` made room");
         let hint = address(&child);
-        last.push(Entry { cookie, child: Some(child), hash, name });
+        forget(self.last_entry().child.replace(child)); // a gap had none
         if self.is_indexed() {
             self.index.insert(hash, at, hint);
         }
@@ -309,7 +335,10 @@ impl Directory {
     /// before is full: no chunk is made and freed in turn.
     fn drop_last_gaps(&mut self) {
         while let Some(last) = self.chunks.last_mut() {
-            while last.pop_if(|entry| entry.is_gap()).is_some() {}
+            // Not `pop`, which would move it.
+            while last.last().is_some_and(Entry::is_gap) {
+                last.truncate(last.len() - 1);
+            }
             match self.chunks.as_slice() {
                 [.., before, last]
                     if last.is_empty() && before.last().is_some_and(Entry::is_gap) =>

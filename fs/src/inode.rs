@@ -15,8 +15,8 @@ use crate::covered::NameRef;
 use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed, Slot};
 use crate::home::Home;
-use crate::mem::{Arc, prefetch_line};
-use crate::namespace::Owner;
+use crate::mem::{Arc, Room, prefetch_line, try_box, try_bytes};
+use crate::namespace::{New, Owner};
 use crate::permission::check;
 use crate::ramdisk::Superblock;
 use crate::sync::{AtomicBool, AtomicU16, Class, Noted, Ordering, RwLock, RwLockWriteGuard};
@@ -60,28 +60,31 @@ pub enum FileType {
 }
 
 /// What `stat(2)` tells of a file.
+///
+/// What stands side by side there does not here: or the compiler copies two numbers by one load,
+/// right after they were stored one by one, and no processor forwards that from its store buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// The file system.
-    pub device: u64,
+    /// Bytes in the file; of a symbolic link, in its target.
+    pub size: u64,
     /// The inode's number.
     pub ino: InodeNo,
+    /// The device that a device node stands for.
+    pub rdev: u64,
+    /// Allocated room in units of 512 bytes.
+    pub blocks: u64,
+    /// The file system.
+    pub device: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Number of names; a directory's: 2 and one for each subdirectory.
+    pub nlink: u32,
+    /// Group.
+    pub gid: u32,
     /// The type.
     pub file_type: FileType,
     /// Permissions with the set-ID and sticky bits: twelve bits.
     pub mode: u32,
-    /// Number of names; a directory's: 2 and one for each subdirectory.
-    pub nlink: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// The device that a device node stands for.
-    pub rdev: u64,
-    /// Bytes in the file; of a symbolic link, in its target.
-    pub size: u64,
-    /// Allocated room in units of 512 bytes.
-    pub blocks: u64,
     /// Last access.
     pub atime: Timestamp,
     /// Last change of the content.
@@ -281,23 +284,46 @@ impl State {
 }
 
 impl Inode {
-    /// Makes an inode. The quota is charged for it.
+    /// Makes an inode; a directory's parent is none for a root. The quota is charged for it.
     ///
     /// # Errors
     /// ENOSPC, ENOMEM.
-    pub(crate) fn allocate(
+    pub(crate) fn make(
         superblock: &Arc<Superblock>,
-        file_type: FileType,
-        meta: Meta,
-        body: Body,
+        parent: Option<&InodeRef>,
+        new: New<'_>,
+        now: Timestamp,
+        owner: Owner,
+        mode: u32,
     ) -> Result<InodeRef> {
-        let number = InodeNo(superblock.charge_inode()?);
-        if let Body::Symlink(target) = &body {
-            let charged = superblock.charge(target_pages(target));
-            charged.inspect_err(|_| superblock.uncharge_inode())?;
+        // Built in place, and as an empty file to begin with: what is moved by wide loads right
+        // after it was stored in pieces waits until it is in the cache.
+        let mut made = Inode::allocate(superblock, new.file_type(), Meta::new(now, owner, mode))?;
+        let state = Arc::get_mut(&mut made).map(|inode| inode.state.get_mut());
+        let State { meta, body, .. } = state.expect("a new inode has one reference");
+        match new {
+            New::Regular => {}
+            New::Directory => {
+                *body = Body::Directory(try_box(Directory::new(parent.cloned()))?);
+                meta.nlink = 2;
+            }
+            New::Symlink(target) => {
+                let target = try_bytes(target)?;
+                superblock.charge(target_pages(&target))?;
+                *body = Body::Symlink(target);
+            }
+            New::Node(_, rdev) => *body = Body::Node(rdev),
         }
+        Ok(made)
+    }
+
+    #[inline(always)]
+    fn allocate(superblock: &Arc<Superblock>, file_type: FileType, meta: Meta) -> Result<InodeRef> {
+        let room = Room::try_new()?;
+        let number = InodeNo(superblock.charge_inode()?);
+        let body = Body::File(FileData::EMPTY);
         // From here on the quota is given back by the inode's drop.
-        Arc::try_new(Inode {
+        Ok(room.fill(Inode {
             superblock: Home::of(superblock),
             number,
             file_type,
@@ -305,7 +331,7 @@ impl Inode {
             linkable: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             state: RwLock::new(Class::Inode, State { meta, body, xattrs: Xattrs::default() }),
-        })
+        }))
     }
 
     /// Locks an entry of a directory that the caller holds, or a file that is to become one.

@@ -119,6 +119,16 @@ impl<T> Arc<T> {
         Ok(Room::try_new()?.fill(value))
     }
 
+    /// The value, if this is the only reference.
+    pub fn get_mut(this: &mut Arc<T>) -> Option<&mut T> {
+        if Arc::count(this) != 1 {
+            return None;
+        }
+        this.be_last();
+        // SAFETY: nobody else has a reference, and nobody gets one while this is borrowed.
+        Some(unsafe { &mut (*this.counted.as_ptr()).value })
+    }
+
     /// Whether both are references to the same value.
     pub fn ptr_eq(a: &Arc<T>, b: &Arc<T>) -> bool {
         a.counted == b.counted
@@ -317,6 +327,16 @@ mod tests {
         assert_eq!(drops.load(Ordering::Relaxed), 0);
         drop(value);
         assert_eq!(drops.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_only_reference_gives_the_value_to_change() {
+        let mut first = Arc::try_new(1).unwrap();
+        let second = first.clone();
+        assert!(Arc::get_mut(&mut first).is_none());
+        drop(second);
+        *Arc::get_mut(&mut first).unwrap() += 1;
+        assert_eq!(*first, 2);
     }
 
     #[test]

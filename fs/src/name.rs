@@ -19,21 +19,37 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// No name, in an entry that is to get one.
+    pub(crate) const NONE: Name = Name { len: 0, bytes: [0; INLINE] };
+
+    /// Becomes `name`, having been none. In place: a name that is moved right after it was
+    /// written byte by byte waits until it is in the cache.
+    ///
     /// # Errors
-    /// ENAMETOOLONG, ENOMEM.
-    pub(crate) fn new(name: &[u8]) -> Result<Name> {
+    /// ENAMETOOLONG, ENOMEM; then it is still none.
+    #[inline]
+    pub(crate) fn set(&mut self, name: &[u8]) -> Result<()> {
+        debug_assert!(self.len == 0, "a name is set once");
         let len = u8::try_from(name.len()).map_err(|_| Errno::ENAMETOOLONG)?;
-        let mut bytes = [0; INLINE];
         if name.len() <= INLINE {
-            bytes[..name.len()].copy_from_slice(name);
+            self.bytes[..name.len()].copy_from_slice(name);
         } else {
             let mut copy = Vec::new();
             copy.try_reserve_exact(name.len()).map_err(|_| Errno::ENOMEM)?;
             copy.extend_from_slice(name);
             let block: *mut u8 = Box::into_raw(copy.into_boxed_slice()).cast();
-            bytes[..8].copy_from_slice(&block.expose_provenance().to_ne_bytes());
+            self.bytes[..8].copy_from_slice(&block.expose_provenance().to_ne_bytes());
         }
-        Ok(Name { len, bytes })
+        self.len = len;
+        Ok(())
+    }
+
+    /// # Errors
+    /// Those of [`set`](Name::set).
+    #[cfg(test)]
+    pub(crate) fn new(name: &[u8]) -> Result<Name> {
+        let mut new = Name::NONE;
+        new.set(name).map(|()| new)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

@@ -5,12 +5,9 @@
 //! then what `may_create` and `may_delete` ask). All that can fail for want of memory
 //! is done before the first change, so an error leaves the tree as it was.
 
-use alloc::boxed::Box;
-
-use crate::data::FileData;
-use crate::directory::{Directory, Slot};
+use crate::directory::Slot;
 use crate::inode::{Body, Inode, InodeRef, Meta, State};
-use crate::mem::{Arc, try_box, try_bytes};
+use crate::mem::Arc;
 use crate::sync::{Class, RwLockWriteGuard};
 use crate::{Access, Caller, Credentials, Errno, FileType, NAME_MAX, Result, planted};
 
@@ -28,6 +25,16 @@ pub enum New<'a> {
 }
 
 impl New<'_> {
+    /// The type of what is made.
+    pub(crate) fn file_type(&self) -> FileType {
+        match self {
+            New::Regular => FileType::Regular,
+            New::Directory => FileType::Directory,
+            New::Symlink(_) => FileType::Symlink,
+            New::Node(file_type, _) => *file_type,
+        }
+    }
+
     /// Whether it is for root alone: a device, but for a whiteout (`mknod(2)`, EPERM).
     fn is_privileged(&self) -> bool {
         match self {
@@ -155,7 +162,7 @@ impl Inode {
         };
         let prepared = directory.prepare(hash, name)?;
         let child = make(this, meta, caller, owner, new, mode)?;
-        let cookie = directory.insert(prepared, child.clone());
+        let cookie = prepared.insert(child.clone());
         if new == New::Directory {
             meta.nlink += 1;
             // Nobody else knows the child yet: no lock is waited for.
@@ -254,7 +261,7 @@ impl Inode {
             meta.touch_status(caller.now());
             target.set_linkable(false);
         }
-        directory.insert(prepared, target.clone());
+        prepared.insert(target.clone());
         meta.touch(caller.now());
         Ok(())
     }
@@ -376,7 +383,7 @@ pub fn rename(
     if !Arc::ptr_eq(superblock, &new_dir.superblock) {
         return Err(Errno::EXDEV);
     }
-    let _removed = if Arc::ptr_eq(old_dir, new_dir) {
+    let renamed = if Arc::ptr_eq(old_dir, new_dir) {
         let mut parents = Parents { old: old_dir.state.write(), new: None };
         rename_locked(
             caller,
@@ -403,8 +410,9 @@ pub fn rename(
             Parents { old, new: Some(lock_second(old_dir, new_dir)) }
         };
         rename_locked(caller, &mut parents, (old_dir, old), (new_dir, new), (mode, left), &traps)
-    }?;
-    Ok(())
+    };
+    // Dropped here, after the locks, and where it is.
+    renamed.as_ref().map_or_else(|errno| Err(*errno), |_| Ok(()))
 }
 
 /// Locks the second directory of a rename; the caller holds the first.
@@ -557,7 +565,7 @@ fn rename_locked(
         }
         _ => {
             let prepared = parents.new_dir().directory_mut()?.prepare(new_hash, new.bytes)?;
-            let cookie = parents.new_dir().directory_mut()?.insert(prepared, source.clone());
+            let cookie = prepared.insert(source.clone());
             let unlinked = leave(parents, old_slot, whiteout)?;
             adopt(&source, new_dir, cookie, caller);
             count_moved_one(parents, &source);
@@ -773,23 +781,12 @@ fn make(
     new: New<'_>,
     mode: u32,
 ) -> Result<InodeRef> {
-    let (file_type, body) = match new {
-        New::Regular => (FileType::Regular, Body::File(FileData::EMPTY)),
-        New::Directory => {
-            let directory: Box<Directory> = try_box(Directory::new(Some(parent.clone())))?;
-            (FileType::Directory, Body::Directory(directory))
-        }
-        New::Symlink(target) => (FileType::Symlink, Body::Symlink(try_bytes(target)?)),
-        New::Node(file_type, rdev) => (file_type, Body::Node(rdev)),
-    };
+    let file_type = new.file_type();
     // What a directory gives or takes goes by the mode that was asked for: Linux since 6.0.
     let (gid, mode) = inherit(parent_meta, caller, owner.gid, file_type, mode & 0o7777);
     let mode = if file_type == FileType::Symlink { mode } else { mode & !caller.umask };
-    let mut meta = Meta::new(caller.now(), Owner { gid, ..owner }, mode);
-    if file_type == FileType::Directory {
-        meta.nlink = 2;
-    }
-    Inode::allocate(&parent.superblock, file_type, meta, body)
+    let owner = Owner { gid, ..owner };
+    Inode::make(&parent.superblock, Some(parent), new, caller.now(), owner, mode)
 }
 
 /// Group and mode of a new file: in a set-group-ID directory it gets that directory's

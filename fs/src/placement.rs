@@ -6,13 +6,13 @@
 //! if it were placed once. An error leaves everything as it was.
 
 use crate::data::{Content, FileData};
-use crate::directory::{Directory, Slot};
-use crate::inode::{Body, Inode, InodeRef, Meta, State};
-use crate::mem::{Arc, try_box, try_bytes};
+use crate::directory::Slot;
+use crate::inode::{Body, Inode, InodeRef, State};
+use crate::mem::Arc;
 use crate::namespace::{Created, drop_link, kill_empty_directory};
 use crate::sync::RwLockWriteGuard;
 use crate::xattr::Xattrs;
-use crate::{Caller, Errno, FileType, NAME_MAX, Owner, Result, Timestamp};
+use crate::{Caller, Errno, FileType, NAME_MAX, New, Owner, Result, Timestamp};
 
 /// A file as an archive describes it.
 #[derive(Clone, Copy, Debug)]
@@ -181,20 +181,14 @@ impl Placement<'_> {
     /// The inode, without a name yet.
     fn make(&self, parent: &InodeRef, caller: &Caller<'_>) -> Result<InodeRef> {
         let now = caller.now();
-        let (file_type, body) = match self.what {
-            What::Regular(_) => (FileType::Regular, Body::File(FileData::EMPTY)),
-            What::Directory => {
-                let directory = try_box(Directory::new(Some(parent.clone())))?;
-                (FileType::Directory, Body::Directory(directory))
-            }
-            What::Symlink(target) => (FileType::Symlink, Body::Symlink(try_bytes(target)?)),
-            What::Node(file_type, rdev) => (file_type, Body::Node(rdev)),
+        let new = match self.what {
+            What::Regular(_) => New::Regular,
+            What::Directory => New::Directory,
+            What::Symlink(target) => New::Symlink(target),
+            What::Node(file_type, rdev) => New::Node(file_type, rdev),
         };
-        let mut meta = Meta::new(now, self.owner, self.mode);
-        if file_type == FileType::Directory {
-            meta.nlink = 2;
-        }
-        let inode = Inode::allocate(&parent.superblock, file_type, meta, body)?;
+        let superblock = &parent.superblock;
+        let inode = Inode::make(superblock, Some(parent), new, now, self.owner, self.mode)?;
         let xattrs = Xattrs::of(&parent.superblock, self.xattrs)?;
         {
             let mut state = inode.write_child();
@@ -257,7 +251,7 @@ impl Found {
             }
             None => {
                 let prepared = directory.prepare(self.hash, name)?;
-                (directory.insert(prepared, new.clone()), None)
+                (prepared.insert(new.clone()), None)
             }
         };
         if new.is_directory() {

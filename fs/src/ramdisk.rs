@@ -7,14 +7,14 @@ use foldhash::fast::FixedState;
 
 use crate::covered::CoveredNames;
 use crate::home::{Home, Homes};
-use crate::inode::{Body, Inode, InodeRef, Meta};
+use crate::inode::{Inode, InodeRef};
 use crate::loan::{Lender, Loan, Loans};
-use crate::mem::{self, Arc};
-use crate::namespace::Owner;
+use crate::mem::Arc;
+use crate::namespace::{New, Owner};
 use crate::quota::Quota;
 use crate::sync::{Class, Counter, Mutex, Once, Ranges, alone};
 use crate::watch::Watcher;
-use crate::{Caller, Errno, FileType, PAGE_BYTES, Result};
+use crate::{Caller, Errno, PAGE_BYTES, Result};
 
 /// How large a ramdisk may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,10 +231,8 @@ impl Ramdisk {
             numbers: Ranges::new(),
             watcher: Once::new(),
         })?;
-        let mut meta = Meta::new(caller.now(), Owner::of(caller.credentials), mode);
-        meta.nlink = 2;
-        let body = Body::Directory(mem::try_box(crate::directory::Directory::new(None))?);
-        let root = Inode::allocate(&superblock, FileType::Directory, meta, body)
+        let owner = Owner::of(caller.credentials);
+        let root = Inode::make(&superblock, None, New::Directory, caller.now(), owner, mode)
             .inspect_err(|_| Home::end(&superblock))?;
         Ok(Ramdisk { superblock, root })
     }

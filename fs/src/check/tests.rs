@@ -95,7 +95,7 @@ fn add_name(directory: &InodeRef, name: &[u8], child: &InodeRef) {
     let mut state = directory.state.write();
     let directory = state.directory_mut().unwrap();
     let prepared = directory.prepare(hash, name).unwrap();
-    directory.insert(prepared, child.clone());
+    prepared.insert(child.clone());
 }
 
 /// Takes a name away, whatever it names.
@@ -354,8 +354,9 @@ fn content_is_of_the_inodes_type() {
         (FileType::BlockDevice, directory()),
     ] {
         let owner = Owner { uid: 0, gid: 0 };
-        let meta = Meta::new(Timestamp::default(), owner, 0);
-        let wrong = Inode::allocate(superblock, file_type, meta, body).unwrap();
+        let (new, now) = (New::Node(file_type, 0), Timestamp::default());
+        let wrong = Inode::make(superblock, None, new, now, owner, 0).unwrap();
+        wrong.state.write().body = body;
         let ino = number(&wrong);
         add_name(sample.root(), b"wrong", &wrong);
         let is_directory = u32::from(file_type == FileType::Directory);

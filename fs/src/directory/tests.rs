@@ -8,7 +8,7 @@ use alloc::string::String;
 
 use super::*;
 use crate::ramdisk::{Limits, Ramdisk};
-use crate::{Caller, Credentials, Inode, New, Timestamp};
+use crate::{Caller, Credentials, Inode, NAME_MAX, New, Timestamp};
 
 /// A small generator of numbers; xorshift.
 struct Random(u64);
@@ -102,7 +102,7 @@ fn random_changes_agree_with_a_map_and_listings_see_what_stays_once() {
                     ramdisk.root().unlink(&caller, b"x").unwrap();
                     model.insert(name.clone(), file.number().0);
                     let prepared = directory.prepare(hash(&name), name.as_bytes()).unwrap();
-                    let cookie = directory.insert(prepared, file);
+                    let cookie = prepared.insert(file);
                     let (found, _) = directory.at_cookie(cookie).unwrap();
                     assert_eq!(found, name.as_bytes());
                 }
@@ -133,4 +133,35 @@ fn random_changes_agree_with_a_map_and_listings_see_what_stays_once() {
         drop(directory);
         assert_eq!(ramdisk.usage().inodes, 1, "the root alone");
     }
+}
+
+/// What is prepared and not added leaves the log as it was, whatever is done to it by that: a first
+/// chunk, a table, another chunk.
+#[test]
+fn an_entry_that_is_not_added_leaves_no_gap() {
+    let credentials = Credentials::default();
+    let caller = Caller::new(&credentials, Timestamp::default());
+    let limits = Limits { size_bytes: 1 << 20, inodes: 2 };
+    let ramdisk = Ramdisk::new(&caller, 0o755, limits, 1, 0).unwrap();
+    let file = Inode::create(ramdisk.root(), &caller, b"x", New::Regular, 0).unwrap();
+    let full = Inode::create(ramdisk.root(), &caller, b"y", New::Regular, 0);
+    assert_eq!(full.err(), Some(Errno::ENOSPC));
+    let long = format!("{:0200}", 0);
+    let mut directory = Directory::new(None);
+    for number in 0..2 * CHUNK {
+        let before = (directory.len(), directory.next_cookie, directory.log_len());
+        for name in ["unused", &long] {
+            drop(directory.prepare(7, name.as_bytes()).unwrap());
+            assert_eq!((directory.len(), directory.next_cookie, directory.log_len()), before);
+            assert!(directory.find(|| 7, name.as_bytes()).is_none());
+        }
+        let too_long = [b'n'; NAME_MAX + 1];
+        assert_eq!(directory.prepare(7, &too_long).err(), Some(Errno::ENAMETOOLONG));
+        assert_eq!((directory.len(), directory.next_cookie, directory.log_len()), before);
+        let name = format!("{number}");
+        directory.prepare(number as u32, name.as_bytes()).unwrap().insert(file.clone());
+        let found = directory.find(|| number as u32, name.as_bytes()).unwrap();
+        assert_eq!(directory.child(found).number(), file.number());
+    }
+    assert!(ramdisk.check(crate::check::Held::Unknown).unwrap().problems.is_empty());
 }

@@ -86,7 +86,7 @@ fn a_name_is_there_once() {
         |sample| {
             change(sample, |d| {
                 let prepared = d.prepare(hash, b"hard").unwrap();
-                let cookie = d.insert(prepared, sample.small.clone());
+                let cookie = prepared.insert(sample.small.clone());
                 second = Some(cookie);
             })
         },
@@ -109,7 +109,7 @@ fn names_are_such_as_paths_have() {
             |sample| {
                 change(sample, |d| {
                     let prepared = d.prepare(hash, name).unwrap();
-                    d.insert(prepared, sample.small.clone());
+                    prepared.insert(sample.small.clone());
                 });
                 sample.small.state.write().meta.nlink += 1;
             },
