@@ -143,27 +143,32 @@ pub(crate) fn put_dirent(layout: Dirent, listed: &Listed<'_>, sink: &mut Sink<'_
         return false;
     }
     if len <= SHORT {
-        sink.put(&record::<SHORT>(layout, listed, len)[..len]);
+        put_record(layout, listed, len, &mut [0; SHORT], sink);
     } else {
-        sink.put(&record::<LONG>(layout, listed, len)[..len]);
+        put_record(layout, listed, len, &mut [0; LONG], sink);
     }
     true
 }
 
-/// A record of `len` bytes, and zeros.
+/// Puts a record of `len` bytes, which is made of zeros.
 #[inline]
-fn record<const ROOM: usize>(layout: Dirent, listed: &Listed<'_>, len: usize) -> [u8; ROOM] {
+fn put_record<const ROOM: usize>(
+    layout: Dirent,
+    listed: &Listed<'_>,
+    len: usize,
+    record: &mut [u8; ROOM],
+    sink: &mut Sink<'_>,
+) {
     let (type_at, name_at) = match layout {
         Dirent::Dirent64 => (HEAD, HEAD + 1),
         Dirent::Dirent => (len - 1, HEAD),
     };
-    let mut record = [0; ROOM];
     record[..8].copy_from_slice(&listed.ino.0.to_ne_bytes());
     record[8..16].copy_from_slice(&listed.next.to_ne_bytes());
     record[16..HEAD].copy_from_slice(&(len as u16).to_ne_bytes());
     record[type_at] = (listed.file_type as u32 >> 12) as u8; // DT_* are S_IF* without the mode
     record[name_at..][..listed.name.len()].copy_from_slice(listed.name);
-    record
+    sink.put(&record[..len]);
 }
 
 /// Major and minor number of a device, as glibc's `makedev(3)` packs them.

@@ -452,7 +452,7 @@ mod tests {
     use crate::device::Device;
 
     fn file() -> Arc<OpenFile> {
-        Arc::try_new(OpenFile::new(Object::Device(Device::Null), None, 0)).unwrap()
+        Arc::try_new(OpenFile::with_flags(Object::Device(Device::Null), None, 0)).unwrap()
     }
 
     #[test]

@@ -155,8 +155,9 @@ impl System {
 
     /// The directory of a ramdisk that a path names.
     fn ramdisk_directory_at(&self, caller: &Caller<'_>, path: &[u8]) -> Result<InodeRef> {
-        let walk = self.walk(caller, libc::AT_FDCWD, Path::new(path)?)?;
-        match walk.finish(LastLink::Follow)?.node {
+        let path = Path::new(path)?;
+        let place = self.walk(caller, libc::AT_FDCWD, path)?.finish(LastLink::Follow)?;
+        match place.node {
             Node::Ramdisk(inode) if inode.is_directory() => Ok(inode),
             Node::Ramdisk(_) => Err(Errno::ENOTDIR),
             Node::Host(_) | Node::Proc(_) => Err(Errno::EXDEV),

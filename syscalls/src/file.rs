@@ -88,6 +88,15 @@ const ALWAYS_ACCESS_TIME: u32 = 1 << 29;
 /// Both.
 const OF_MOUNT: u32 = KEEP_ACCESS_TIME | ALWAYS_ACCESS_TIME;
 
+/// What the mount says.
+fn of_mount(access_time: AccessTime) -> u32 {
+    match access_time {
+        AccessTime::Update => 0,
+        AccessTime::Always => ALWAYS_ACCESS_TIME,
+        AccessTime::Keep => KEEP_ACCESS_TIME,
+    }
+}
+
 /// Whether a write goes to the end of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Append {
@@ -100,15 +109,24 @@ pub(crate) enum Append {
 }
 
 impl OpenFile {
-    pub(crate) fn new(object: Object, place: Option<Place>, flags: i32) -> OpenFile {
+    /// Of a file that was opened with these flags; its mount says what reading does to its access
+    /// time.
+    #[inline]
+    pub(crate) fn new(
+        object: Object,
+        place: Option<Place>,
+        flags: i32,
+        access_time: AccessTime,
+    ) -> OpenFile {
         let kept = flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOCTTY | libc::O_TRUNC);
         let kept = kept & !libc::O_CLOEXEC;
         // A descriptor that only names a file has no size to be large for.
         let kept = if kept & libc::O_PATH == 0 { kept | O_LARGEFILE } else { kept };
-        OpenFile::with_flags(object, place, kept)
+        OpenFile::with_flags(object, place, kept | of_mount(access_time) as i32)
     }
 
-    /// As [`new`](OpenFile::new), with just these flags.
+    /// As [`new`](OpenFile::new), with just these flags, and an access time as usual.
+    #[inline]
     pub(crate) fn with_flags(object: Object, place: Option<Place>, flags: i32) -> OpenFile {
         OpenFile {
             object,
@@ -123,20 +141,10 @@ impl OpenFile {
         (self.flags.load(Ordering::Relaxed) & !OF_MOUNT) as i32
     }
 
-    /// Another object in this one's place, with the same flags.
-    pub(crate) fn become_object(self, object: Object) -> OpenFile {
-        OpenFile { object, ..self }
-    }
-
     /// Notes what the file's mount says about access times.
     pub(crate) fn set_access_time(&self, access_time: AccessTime) {
-        let told = match access_time {
-            AccessTime::Update => 0,
-            AccessTime::Always => ALWAYS_ACCESS_TIME,
-            AccessTime::Keep => KEEP_ACCESS_TIME,
-        };
         let kept = self.flags.load(Ordering::Relaxed) & !OF_MOUNT;
-        self.flags.store(kept | told, Ordering::Relaxed);
+        self.flags.store(kept | of_mount(access_time), Ordering::Relaxed);
     }
 
     /// Where in the tree the file is.

@@ -22,7 +22,7 @@ use anchorite_fs::{
 
 use crate::file::{At, Object};
 use crate::host::{HostFd, HostFiles};
-use crate::node::{Files, OpenedOrLink};
+use crate::node::Files;
 use crate::user::PATH_MAX;
 use crate::walk::LastLink;
 use crate::{Errno, Result};
@@ -46,6 +46,22 @@ struct HostPath {
 }
 
 impl HostNode {
+    /// Opens the file that `name` names in this directory, made if there is none: O_CREAT.
+    ///
+    /// # Errors
+    /// ENAMETOOLONG, ENOMEM; the host's.
+    pub(crate) fn open_or_make(
+        &self,
+        caller: &Caller<'_>,
+        name: EntryName<'_>,
+        flags: i32,
+        mode: u32,
+    ) -> Result<(HostNode, Object)> {
+        let child = self.child(caller, name)?;
+        let object = child.opened(flags, mode & !caller.umask)?;
+        Ok((child, object))
+    }
+
     /// The root of a mount: the host's directory `path`, absolute, without a slash at
     /// its end.
     ///
@@ -133,18 +149,6 @@ impl Files for HostNode {
 
     fn open(&self, _: &Caller<'_>, flags: i32) -> Result<Object> {
         self.opened(flags, 0)
-    }
-
-    fn open_or_create(
-        &self,
-        caller: &Caller<'_>,
-        name: EntryName<'_>,
-        flags: i32,
-        mode: u32,
-    ) -> Result<OpenedOrLink<HostNode>> {
-        let child = self.child(caller, name)?;
-        let object = child.opened(flags, mode & !caller.umask)?;
-        Ok(OpenedOrLink::Opened(child, object))
     }
 
     fn create(&self, caller: &Caller<'_>, name: &[u8], new: New<'_>, mode: u32) -> Result<()> {

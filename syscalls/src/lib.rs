@@ -103,6 +103,17 @@ pub mod thread;
 mod user;
 mod walk;
 
+/// What a result has, where it is. `?` would move it: what was stored in pieces a moment before, and
+/// is then loaded wide to be moved, is not forwarded by any processor's store buffer, and takes a
+/// wait of some 15 cycles.
+///
+/// # Errors
+/// The result's.
+#[inline(always)]
+pub(crate) fn in_place<T>(result: &mut Result<T>) -> Result<&mut T> {
+    result.as_mut().map_err(|errno| *errno)
+}
+
 pub use anchorite_archive as archive;
 pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
 pub use anchorite_fs::{Errno, Lender, Limits, Result, Usage, check};

@@ -56,18 +56,6 @@ pub(crate) trait Files: Sized {
     /// EACCES; the host's.
     fn open(&self, caller: &Caller<'_>, flags: i32) -> Result<Object>;
 
-    /// Opens the file that `name` names in this directory with O_CREAT.
-    ///
-    /// # Errors
-    /// Those of creating and of opening.
-    fn open_or_create(
-        &self,
-        caller: &Caller<'_>,
-        name: EntryName<'_>,
-        flags: i32,
-        mode: u32,
-    ) -> Result<OpenedOrLink<Self>>;
-
     /// Makes a file in this directory: `mkdir(2)`, `symlink(2)`, `mknod(2)`.
     ///
     /// # Errors
@@ -103,17 +91,6 @@ pub(crate) trait Files: Sized {
     /// # Errors
     /// Those of the call; ENOSYS for what the host cannot do.
     fn truncate(&self, caller: &Caller<'_>, size: u64) -> Result<()>;
-}
-
-/// What [`Files::open_or_create`] found.
-pub(crate) enum OpenedOrLink<N> {
-    /// The file, open.
-    Opened(N, Object),
-    /// A symbolic link, which the walk is to follow.
-    Link(N),
-    /// A file that is to be opened by who knows mounts: something is mounted over it, or it is a
-    /// device.
-    Found(N),
 }
 
 /// A file of any mounted file system.
@@ -167,33 +144,6 @@ impl Files for Node {
 
     fn open(&self, caller: &Caller<'_>, flags: i32) -> Result<Object> {
         each!(self, node => node.open(caller, flags))
-    }
-
-    fn open_or_create(
-        &self,
-        caller: &Caller<'_>,
-        name: EntryName<'_>,
-        flags: i32,
-        mode: u32,
-    ) -> Result<OpenedOrLink<Node>> {
-        use OpenedOrLink::{Found, Link, Opened};
-        Ok(match self {
-            Node::Ramdisk(node) => match node.open_or_create(caller, name, flags, mode)? {
-                Opened(node, object) => Opened(Node::Ramdisk(node), object),
-                Link(node) => Link(Node::Ramdisk(node)),
-                Found(node) => Found(Node::Ramdisk(node)),
-            },
-            Node::Host(node) => match node.open_or_create(caller, name, flags, mode)? {
-                Opened(node, object) => Opened(Node::Host(node), object),
-                Link(node) => Link(Node::Host(node)),
-                Found(node) => Found(Node::Host(node)),
-            },
-            Node::Proc(node) => match node.open_or_create(caller, name, flags, mode)? {
-                Opened(node, object) => Opened(Node::Proc(node), object),
-                Link(node) => Link(Node::Proc(node)),
-                Found(node) => Found(Node::Proc(node)),
-            },
-        })
     }
 
     fn create(&self, caller: &Caller<'_>, name: &[u8], new: New<'_>, mode: u32) -> Result<()> {

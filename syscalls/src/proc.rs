@@ -19,7 +19,7 @@ use anchorite_fs::{
 };
 
 use crate::file::Object;
-use crate::node::{Files, OpenedOrLink};
+use crate::node::Files;
 use crate::ramdisk::wanted_access;
 use crate::system::System;
 use crate::walk::LastLink;
@@ -420,17 +420,6 @@ impl Files for ProcNode {
         }
         let text = Mutex::new(Class::Last, None);
         Ok(Object::Proc(ProcFile { node: *self, text }))
-    }
-
-    /// Nothing is made here: the caller opens what there is.
-    fn open_or_create(
-        &self,
-        caller: &Caller<'_>,
-        name: EntryName<'_>,
-        _: i32,
-        _: u32,
-    ) -> Result<OpenedOrLink<ProcNode>> {
-        Err(self.refuse(caller, name.bytes))
     }
 
     #[cold]

@@ -6,7 +6,7 @@ use anchorite_fs::{
 
 use crate::device::Device;
 use crate::file::Object;
-use crate::node::{Files, OpenedOrLink};
+use crate::node::Files;
 use crate::walk::LastLink;
 use crate::{Errno, Result};
 
@@ -32,65 +32,10 @@ impl Files for InodeRef {
     }
 
     fn open(&self, caller: &Caller<'_>, flags: i32) -> Result<Object> {
-        let wanted = wanted_access(flags);
-        match Inode::file_type(self) {
-            FileType::Symlink => return Err(Errno::ELOOP),
-            FileType::Directory if wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
-            _ => {}
-        }
-        if !wanted.is_empty() {
-            Inode::check(self, caller, wanted)?;
-        }
-        let who = caller.credentials;
-        let owns = || who.is_root() || who.uid == Inode::attributes(self).uid;
-        if flags & libc::O_NOATIME != 0 && !owns() {
-            return Err(Errno::EPERM);
-        }
-        if flags & libc::O_DIRECT != 0 && self.is_directory() {
-            return Err(Errno::EINVAL);
-        }
-        match Inode::file_type(self) {
-            FileType::Regular if flags & libc::O_TRUNC != 0 => Inode::truncate(self, caller, 0)?,
-            FileType::Regular | FileType::Directory | FileType::Fifo => {}
-            FileType::CharDevice => {
-                let device = Device::by_number(Inode::attributes(self).rdev)?;
-                let direct = flags & libc::O_DIRECT != 0;
-                return if direct { Err(Errno::EINVAL) } else { Ok(Object::Device(device)) };
-            }
-            // There is nobody behind a socket, and no driver of a block device.
-            _ => return Err(Errno::ENXIO),
-        }
-        Ok(Object::Inode(self.clone()))
-    }
-
-    fn open_or_create(
-        &self,
-        caller: &Caller<'_>,
-        name: EntryName<'_>,
-        flags: i32,
-        mode: u32,
-    ) -> Result<OpenedOrLink<InodeRef>> {
-        let exclusive = flags & libc::O_EXCL != 0;
-        let (inode, created) = if exclusive {
-            (Inode::create(self, caller, name.bytes, New::Regular, mode)?, Created::Yes)
-        } else {
-            Inode::find_or_create(self, caller, name.bytes, mode)?
-        };
-        if created == Created::Yes {
-            // The mode of a file does not bind the open that makes it.
-            let object = Object::Inode(inode.clone());
-            return Ok(OpenedOrLink::Opened(inode, object));
-        }
-        match Inode::file_type(&inode) {
-            FileType::Symlink => Ok(OpenedOrLink::Link(inode)),
-            FileType::Directory => Err(Errno::EISDIR),
-            FileType::CharDevice | FileType::BlockDevice => Ok(OpenedOrLink::Found(inode)),
-            _ if inode.is_mount_point() => Ok(OpenedOrLink::Found(inode)),
-            _ => {
-                let object = inode.open(caller, flags)?;
-                Ok(OpenedOrLink::Opened(inode, object))
-            }
-        }
+        Ok(match check_to_open(self, caller, flags)? {
+            None => Object::Inode(self.clone()),
+            Some(device) => Object::Device(device),
+        })
     }
 
     fn create(&self, caller: &Caller<'_>, name: &[u8], new: New<'_>, mode: u32) -> Result<()> {
@@ -122,6 +67,65 @@ impl Files for InodeRef {
         Inode::check(self, caller, Access::WRITE)?;
         Inode::truncate(self, caller, size)
     }
+}
+
+/// Opens a file, as far as it is to be asked and emptied; which device it is, if it is one.
+///
+/// # Errors
+/// Those of [`Files::open`].
+pub(crate) fn check_to_open(
+    file: &InodeRef,
+    caller: &Caller<'_>,
+    flags: i32,
+) -> Result<Option<Device>> {
+    let wanted = wanted_access(flags);
+    match Inode::file_type(file) {
+        FileType::Symlink => return Err(Errno::ELOOP),
+        FileType::Directory if wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
+        _ => {}
+    }
+    if !wanted.is_empty() {
+        Inode::check(file, caller, wanted)?;
+    }
+    let who = caller.credentials;
+    let owns = || who.is_root() || who.uid == Inode::attributes(file).uid;
+    if flags & libc::O_NOATIME != 0 && !owns() {
+        return Err(Errno::EPERM);
+    }
+    if flags & libc::O_DIRECT != 0 && file.is_directory() {
+        return Err(Errno::EINVAL);
+    }
+    match Inode::file_type(file) {
+        FileType::Regular if flags & libc::O_TRUNC != 0 => Inode::truncate(file, caller, 0)?,
+        FileType::Regular | FileType::Directory | FileType::Fifo => {}
+        FileType::CharDevice => {
+            let device = Device::by_number(Inode::attributes(file).rdev)?;
+            let direct = flags & libc::O_DIRECT != 0;
+            return if direct { Err(Errno::EINVAL) } else { Ok(Some(device)) };
+        }
+        // There is nobody behind a socket, and no driver of a block device.
+        _ => return Err(Errno::ENXIO),
+    }
+    Ok(None)
+}
+
+/// The file that `name` names in a directory, made if there is none; and whether it was.
+///
+/// # Errors
+/// Those of [`Inode::create`]; EEXIST only if it is to be made in any case.
+#[inline]
+pub(crate) fn find_or_make(
+    directory: &InodeRef,
+    caller: &Caller<'_>,
+    name: &[u8],
+    is_exclusive: bool,
+    mode: u32,
+) -> Result<(InodeRef, Created)> {
+    if is_exclusive {
+        let made = Inode::create(directory, caller, name, New::Regular, mode)?;
+        return Ok((made, Created::Yes));
+    }
+    Inode::find_or_create(directory, caller, name, mode)
 }
 
 /// The access that open flags ask for. The fourth access mode, which Linux has for

@@ -11,7 +11,8 @@ use anchorite_fs::sync::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
 };
 use anchorite_fs::{
-    Caller, Clock, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk, Timestamp, Usage,
+    AccessTime, Caller, Clock, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk,
+    Timestamp, Usage,
 };
 
 use crate::abi;
@@ -31,7 +32,7 @@ use crate::pipe::Pipes;
 use crate::platform::Stream;
 use crate::user::UserMemory;
 use crate::walk::{At, Last, LastLink, Path, Place, Walk, plainly};
-use crate::{Errno, HostFiles, Platform, Result};
+use crate::{Errno, HostFiles, Platform, Result, in_place};
 
 /// `st_dev` of the ramdisk at `/`.
 const ROOT_DEVICE: u64 = 1;
@@ -111,7 +112,7 @@ impl System {
             (Stream::Stderr, libc::O_WRONLY),
         ] {
             let console = Object::Device(Device::Console(stream));
-            let file = Arc::try_new(OpenFile::new(console, None, flags))?;
+            let file = Arc::try_new(OpenFile::new(console, None, flags, AccessTime::Update))?;
             let fd = descriptors.reserve(usize::MAX)?;
             descriptors.install(fd, file, OnExec::Keep);
         }
@@ -225,7 +226,7 @@ impl System {
         }
         let path = trim_slashes(path);
         if path.is_empty() {
-            return Ok(self.root().into_place());
+            return Ok(self.root().clone());
         }
         self.make_directories(caller, path)?;
         self.walk_from_root(caller, path)?.finish(LastLink::Follow)
@@ -524,7 +525,7 @@ impl System {
     ///
     /// # Errors
     /// EBADF; ENOTDIR if the descriptor is no directory's.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn walk<'a>(
         &'a self,
         caller: &'a Caller<'a>,
@@ -538,7 +539,8 @@ impl System {
     ///
     /// # Errors
     /// EBADF; ENOTDIR if the descriptor is no directory's.
-    pub(crate) fn start(&self, at: i32, path: Path<'_>) -> Result<At<'_>> {
+    #[inline(always)]
+    fn start(&self, at: i32, path: Path<'_>) -> Result<At<'_>> {
         if path.is_absolute() {
             return Ok(self.root());
         }
@@ -554,9 +556,18 @@ impl System {
                 Node::Host(_) | Node::Proc(_) => At::Place(place.clone()),
             });
         }
-        let file = self.file_or_path(at)?;
+        self.open_directory(at).map(At::Place)
+    }
+
+    /// The directory that `fd` is a descriptor of.
+    ///
+    /// # Errors
+    /// EBADF, ENOTDIR.
+    #[inline(never)]
+    fn open_directory(&self, fd: i32) -> Result<Place> {
+        let file = self.file_or_path(fd)?;
         match &file.place {
-            Some(place) if !place.node.is_not_directory() => Ok(At::Place(place.clone())),
+            Some(place) if !place.node.is_not_directory() => Ok(place.clone()),
             _ => Err(Errno::ENOTDIR),
         }
     }
@@ -580,11 +591,25 @@ impl System {
                 at => self.file_or_path(at)?.place(),
             };
         }
-        let path = Path::new(path)?;
-        let from = self.start(at, path)?;
-        match plainly(caller, &from, path, last_link)? {
-            Some(place) => Ok(place),
-            None => Walk::new(self, caller, from, path).finish(last_link),
+        self.place_of(caller, at, Path::new(path)?, last_link)
+    }
+
+    /// The file that `path` names, a relative one from `at`.
+    ///
+    /// # Errors
+    /// EBADF and ENOTDIR for `at`; those of the path.
+    pub(crate) fn place_of(
+        &self,
+        caller: &Caller<'_>,
+        at: i32,
+        path: Path<'_>,
+        last_link: LastLink,
+    ) -> Result<Place> {
+        let mut from = self.start(at, path);
+        let start = in_place(&mut from)?;
+        match plainly(caller, &start.node, path, last_link)? {
+            Some(file) => Ok(Place { mount: start.mount.clone(), node: Node::Ramdisk(file) }),
+            None => Walk::new(self, caller, from?, path).finish(last_link),
         }
     }
 

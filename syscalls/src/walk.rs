@@ -56,17 +56,6 @@ pub(crate) enum At<'a> {
     Place(Place),
 }
 
-impl At<'_> {
-    /// The place, by a reference of its own.
-    pub(crate) fn into_place(self) -> Place {
-        match self {
-            At::Place(place) => place,
-            At::Root(place) => place.clone(),
-            At::WorkingDirectory(place) => place.clone(),
-        }
-    }
-}
-
 impl Deref for At<'_> {
     type Target = Place;
 
@@ -221,16 +210,24 @@ impl<'a> Walk<'a> {
         next == self.rest.bytes().len()
     }
 
+    /// The last component, after [`reach_parent`](Walk::reach_parent), if it is a name.
+    #[inline(always)]
+    pub(crate) fn last_name(&self) -> Option<EntryName<'_>> {
+        let rest = self.rest.bytes();
+        let bytes = &rest[..self.name_len];
+        match bytes {
+            b"" | b"." | b".." => None,
+            _ => Some(EntryName { bytes, directory_only: rest.len() > self.name_len }),
+        }
+    }
+
     /// The last component, after [`reach_parent`](Walk::reach_parent).
     pub(crate) fn last(&self) -> Last<'_> {
-        let rest = self.rest.bytes();
-        match &rest[..self.name_len] {
-            b"" => Last::Root,
-            b"." => Last::Dot,
-            b".." => Last::DotDot,
-            name => {
-                Last::Name(EntryName { bytes: name, directory_only: rest.len() > self.name_len })
-            }
+        match (self.last_name(), self.name_len) {
+            (Some(name), _) => Last::Name(name),
+            (None, 0) => Last::Root,
+            (None, 1) => Last::Dot,
+            (None, _) => Last::DotDot,
         }
     }
 
@@ -239,11 +236,10 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// Those of [`reach_parent`](Walk::reach_parent); ENOTDIR if a slash follows what is no
     /// directory.
-    #[inline]
-    pub(crate) fn finish(mut self, last_link: LastLink) -> Result<Place> {
+    pub(crate) fn finish(&mut self, last_link: LastLink) -> Result<Place> {
         match self.reach_end(last_link)? {
             Some(place) => Ok(place),
-            None => Ok(self.place.into_place()),
+            None => Ok(self.place.clone()),
         }
     }
 
@@ -253,9 +249,9 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// Those of [`finish`](Walk::finish).
     #[cold]
-    pub(crate) fn finish_at_spot(mut self, last_link: LastLink) -> Result<Option<Spot>> {
+    pub(crate) fn finish_at_spot(&mut self, last_link: LastLink) -> Result<Option<Spot>> {
         let Some(place) = self.reach_end(last_link)? else {
-            return Ok(Some(Spot::new(self.place.into_place())));
+            return Ok(Some(Spot::new(self.place.clone())));
         };
         let is_file = place.node.is_not_directory();
         Ok(match self.last() {
@@ -355,8 +351,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Lets the walk be where it is by a reference of its own, for another one to begin.
-    pub(crate) fn stay(self) -> Walk<'a> {
-        Walk { place: At::Place(self.place.into_place()), ..self }
+    pub(crate) fn stay(&mut self) {
+        if !matches!(self.place, At::Place(_)) {
+            self.place = At::Place(self.place.clone());
+        }
     }
 
     /// Puts the target of `link` in the place of the component that the walk is at, or goes there
@@ -542,14 +540,14 @@ fn along<'a>(
 ///
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
-#[inline]
+#[inline(never)]
 pub(crate) fn plainly(
     caller: &Caller<'_>,
-    from: &Place,
+    from: &Node,
     Path(path): Path<'_>,
     last_link: LastLink,
-) -> Result<Option<Place>> {
-    let Node::Ramdisk(directory) = &from.node else { return Ok(None) };
+) -> Result<Option<InodeRef>> {
+    let Node::Ramdisk(directory) = from else { return Ok(None) };
     let (reached, ahead) = along(caller, directory, path)?;
     if ahead.name_len < ahead.rest.len() || matches!(ahead.rest, b"" | b"." | b"..") {
         return Ok(None);
@@ -560,7 +558,7 @@ pub(crate) fn plainly(
     if file.is_mount_point() || is_followed {
         return Ok(None);
     }
-    Ok(Some(Place { mount: from.mount.clone(), node: Node::Ramdisk(file) }))
+    Ok(Some(file))
 }
 
 /// How many slashes a path begins with.

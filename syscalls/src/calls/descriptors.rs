@@ -2,20 +2,21 @@
 //! dup3; fcntl.
 
 use anchorite_fs::mem::{Arc, Room};
-use anchorite_fs::{Caller, EntryName, FileType, Linkable};
+use anchorite_fs::{Caller, Created, EntryName, FileType, Linkable};
 
 use crate::calls::locks::is_about_locks;
 use crate::calls::metadata::is_special;
 use crate::calls::names::is_closed;
 use crate::descriptors::OnExec;
 use crate::file::{Object, OpenFile};
+use crate::mounts::MountRef;
 use crate::mounts::options::MountFlags;
-use crate::node::{Files, Node, OpenedOrLink};
+use crate::node::{Files, Node};
 use crate::notify::Given;
-use crate::ramdisk::wanted_access;
+use crate::ramdisk::{check_to_open, find_or_make, wanted_access};
 use crate::system::System;
 use crate::walk::{Last, LastLink, Path, Place, Walk};
-use crate::{Errno, Result};
+use crate::{Errno, Result, in_place};
 
 /// The bit of O_TMPFILE that is not O_DIRECTORY.
 const TMPFILE: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
@@ -83,18 +84,22 @@ impl System {
         flags: i32,
         mode: u32,
     ) -> Result<Arc<OpenFile>> {
-        let opened = self.as_caller(|caller| {
+        let file = self.as_caller(|caller| {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
-            let walk = self.walk(caller, at, path)?;
-            let file = self.open_file(caller, walk, flags, mode & 0o7777)?;
-            // A fifo may have to wait, which it does when nothing is held any more.
-            Ok(if file.is_fifo() { Err((room, file)) } else { Ok(room.fill(file)) })
-        });
-        opened.and_then(|opened| match opened {
-            Ok(file) => Ok(file),
-            Err((room, fifo)) => Ok(room.fill(self.with_pipe(fifo)?)),
-        })
+            if flags & (libc::O_CREAT | TMPFILE) == 0 {
+                let place = self.place_of(caller, at, path, last_link(flags));
+                return self.open_place(caller, room, place, flags);
+            }
+            let mut walk = self.walk(caller, at, path);
+            let walk = in_place(&mut walk)?;
+            match flags & TMPFILE {
+                0 => self.open_or_make(caller, room, walk, flags, mode),
+                _ => self.open_unnamed(caller, room, walk, flags, mode),
+            }
+        })?;
+        // A fifo may have to wait, which it does when nothing is held any more.
+        if file.is_fifo() { self.with_pipe(file) } else { Ok(file) }
     }
 
     /// `creat(2)`: opens for writing, makes the file or empties it.
@@ -113,7 +118,11 @@ impl System {
     pub fn close(&self, fd: i32) -> Result<()> {
         let file = self.descriptors.remove(fd)?;
         self.end_use(&file);
-        Arc::into_inner(file).map_or(Ok(()), OpenFile::close)
+        match &file.object {
+            Object::Host(_) => Arc::into_inner(file).map_or(Ok(()), OpenFile::close),
+            // Dropped where it is.
+            _ => Ok(()),
+        }
     }
 
     /// `close_range(2)`: closes each descriptor from `first` to `last`; with
@@ -260,21 +269,89 @@ impl System {
         self.descriptors.duplicate(fd, least, on_exec, self.limits.descriptors())
     }
 
+    /// Opens a file that exists.
+    ///
+    /// # Errors
+    /// That of `place`; those of [`open`](System::open) after the walk.
+    fn open_place(
+        &self,
+        caller: &Caller<'_>,
+        room: Room<OpenFile>,
+        place: Result<Place>,
+        flags: i32,
+    ) -> Result<Arc<OpenFile>> {
+        let (mount, inode) = match place {
+            Ok(Place { mount, node: Node::Ramdisk(inode) }) if flags & libc::O_PATH == 0 => {
+                (mount, inode)
+            }
+            Ok(place) => return self.open_other_place(caller, room, place, flags),
+            Err(errno) => return Err(errno),
+        };
+        if flags & libc::O_DIRECTORY != 0 && !inode.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        if self.restricts_opens(&mount) {
+            let place = Place { mount: mount.clone(), node: Node::Ramdisk(inode.clone()) };
+            self.check_restricted_open(caller, &place, flags)?;
+        }
+        let object = match check_to_open(&inode, caller, flags)? {
+            None => Object::Inode(inode.clone()),
+            Some(device) => Object::Device(device),
+        };
+        Ok(self.describe(room, Place { mount, node: Node::Ramdisk(inode) }, object, flags))
+    }
+
+    /// [`open_place`](System::open_place) of what is in no ramdisk, or is only named.
+    #[cold]
+    fn open_other_place(
+        &self,
+        caller: &Caller<'_>,
+        room: Room<OpenFile>,
+        place: Place,
+        flags: i32,
+    ) -> Result<Arc<OpenFile>> {
+        if flags & libc::O_DIRECTORY != 0 && place.node.is_not_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        let object = match flags & libc::O_PATH {
+            0 => {
+                if self.restricts_opens(&place.mount) {
+                    self.check_restricted_open(caller, &place, flags)?;
+                }
+                place.node.open(caller, flags)?
+            }
+            _ => Object::Path,
+        };
+        Ok(self.describe(room, place, object, flags))
+    }
+
+    /// The description of a file that was opened.
+    #[inline(always)]
+    fn describe(
+        &self,
+        room: Room<OpenFile>,
+        place: Place,
+        object: Object,
+        flags: i32,
+    ) -> Arc<OpenFile> {
+        let access_time = self.mount_of(&place.mount).access_time(&place.node);
+        room.fill(OpenFile::new(object, Some(place), flags, access_time))
+    }
+
+    /// Whether a mount does not let all files be opened: [`check_restricted_open`](System::check_restricted_open)
+    /// then says which.
+    #[inline]
+    fn restricts_opens(&self, mount: &MountRef) -> bool {
+        let mount = self.mount_of(mount);
+        let restricts = MountFlags::READ_ONLY | MountFlags::NO_DEVICES;
+        mount.flags().intersects(restricts) || mount.file_system.is_read_only()
+    }
+
     /// Whether the place's mount lets a file be opened so.
     ///
     /// # Errors
     /// EACCES for a device; EROFS to write to what is in its file system, after EACCES where
     /// the mount alone says so; but to empty a file is EROFS in any case.
-    #[inline]
-    fn check_open(&self, caller: &Caller<'_>, place: &Place, flags: i32) -> Result<()> {
-        let mount = self.mount_of(&place.mount);
-        let restricts = MountFlags::READ_ONLY | MountFlags::NO_DEVICES;
-        if !mount.flags().intersects(restricts) && !mount.file_system.is_read_only() {
-            return Ok(());
-        }
-        self.check_restricted_open(caller, place, flags)
-    }
-
     #[cold]
     fn check_restricted_open(&self, caller: &Caller<'_>, place: &Place, flags: i32) -> Result<()> {
         let mount = self.mount_of(&place.mount);
@@ -298,105 +375,100 @@ impl System {
         if writes || empties { Err(Errno::EROFS) } else { Ok(()) }
     }
 
-    fn open_file(
+    /// Makes a file without a name, and opens it: O_TMPFILE.
+    #[cold]
+    fn open_unnamed(
         &self,
         caller: &Caller<'_>,
-        mut walk: Walk<'_>,
+        room: Room<OpenFile>,
+        walk: &mut Walk<'_>,
         flags: i32,
         mode: u32,
-    ) -> Result<OpenFile> {
-        let create = flags & libc::O_CREAT != 0;
-        let follow = flags & libc::O_NOFOLLOW == 0;
-        let file = |place: Place, object: Object| {
-            let access_time = self.mount_of(&place.mount).access_time(&place.node);
-            let file = OpenFile::new(object, Some(place), flags);
-            file.set_access_time(access_time);
-            file
-        };
-        let open = |place: Place| match flags & libc::O_PATH {
-            0 => {
-                self.check_open(caller, &place, flags)?;
-                place.node.open(caller, flags).map(|object| file(place, object))
-            }
-            _ => Ok(file(place, Object::Path)),
-        };
-        if flags & TMPFILE != 0 {
-            let last_link = if follow { LastLink::Follow } else { LastLink::Stay };
-            let directory = walk.finish(last_link)?;
-            if !directory.node.is_not_directory() {
-                self.check_writable(&directory)?;
-            }
-            let Place { mount, node } = directory;
-            let linkable = match flags & libc::O_EXCL {
-                0 => Linkable::Yes,
-                _ => Linkable::No,
-            };
-            let node = node.create_unnamed(caller, mode, linkable)?;
-            let Node::Ramdisk(inode) = &node else { return Err(Errno::EOPNOTSUPP) };
-            let object = Object::Inode(inode.clone());
-            return Ok(file(Place { mount, node }, object));
+    ) -> Result<Arc<OpenFile>> {
+        let directory = walk.finish(last_link(flags))?;
+        if !directory.node.is_not_directory() {
+            self.check_writable(&directory)?;
         }
+        let linkable = match flags & libc::O_EXCL {
+            0 => Linkable::Yes,
+            _ => Linkable::No,
+        };
+        let node = directory.node.create_unnamed(caller, mode, linkable)?;
+        let Node::Ramdisk(inode) = &node else { return Err(Errno::EOPNOTSUPP) };
+        let object = Object::Inode(inode.clone());
+        Ok(self.describe(room, Place { mount: directory.mount, node }, object, flags))
+    }
+
+    /// Opens the file that the walk leads to, or makes it: O_CREAT.
+    fn open_or_make(
+        &self,
+        caller: &Caller<'_>,
+        room: Room<OpenFile>,
+        walk: &mut Walk<'_>,
+        flags: i32,
+        mode: u32,
+    ) -> Result<Arc<OpenFile>> {
+        let is_exclusive = flags & libc::O_EXCL != 0;
         loop {
             walk.reach_parent()?;
-            let name = match walk.last() {
-                Last::Name(name) => name,
-                Last::DotDot if !create => return open(self.parent(&walk.place)?),
-                // A link of proc led here.
-                Last::Root if walk.place.node.is_not_directory() => {
-                    return match flags & libc::O_DIRECTORY {
-                        0 => open(walk.place.into_place()),
-                        _ => Err(Errno::ENOTDIR),
-                    };
-                }
-                _ if !create => return open(walk.place.into_place()),
-                _ if flags & libc::O_EXCL != 0 => return Err(Errno::EEXIST),
-                _ => return Err(Errno::EISDIR),
+            let Some(name) = walk.last_name() else {
+                return match walk.last() {
+                    // A link of proc led here.
+                    Last::Root if walk.place.node.is_not_directory() => {
+                        self.open_place(caller, room, Ok(walk.place.clone()), flags)
+                    }
+                    _ if is_exclusive => Err(Errno::EEXIST),
+                    _ => Err(Errno::EISDIR),
+                };
             };
-            if create && name.directory_only {
+            if name.directory_only {
                 walk.check_search_permission()?;
                 return Err(Errno::EISDIR);
             }
-            if create && !walk.place.node.is_made_up() {
-                let mount = walk.place.mount.clone();
-                let opened = match self.check_writable(&walk.place) {
-                    Ok(()) => walk.place.node.open_or_create(caller, name, flags, mode)?,
-                    Err(errno) => find_to_open(caller, &walk.place.node, name, flags, errno)?,
-                };
-                match opened {
-                    OpenedOrLink::Opened(node, object) => {
-                        return Ok(file(Place { mount, node }, object));
+            let node = match (&walk.place.node, self.check_writable(&walk.place)) {
+                (Node::Proc(directory), _) => {
+                    let found = directory.find(self, caller, name)?;
+                    if is_exclusive {
+                        return Err(Errno::EEXIST);
                     }
-                    OpenedOrLink::Link(link) if follow => walk.follow(&link)?,
-                    OpenedOrLink::Link(_) => return Err(Errno::ELOOP),
-                    OpenedOrLink::Found(node) => {
-                        let place = walk.cross(name.bytes, Place { mount, node });
-                        let is_directory = place.node.file_type() == Some(FileType::Directory);
-                        return if is_directory { Err(Errno::EISDIR) } else { open(place) };
-                    }
+                    Node::Proc(found)
                 }
+                (directory, Err(errno)) => find_to_open(caller, directory, name, flags, errno)?,
+                (Node::Ramdisk(directory), Ok(())) => {
+                    let made = find_or_make(directory, caller, name.bytes, is_exclusive, mode);
+                    let (inode, created) = made?;
+                    if created == Created::Yes {
+                        let mount = walk.place.mount.clone();
+                        // The mode of a file does not bind the open that makes it.
+                        let object = Object::Inode(inode.clone());
+                        let place = Place { mount, node: Node::Ramdisk(inode) };
+                        return Ok(self.describe(room, place, object, flags));
+                    }
+                    Node::Ramdisk(inode)
+                }
+                (Node::Host(directory), Ok(())) => {
+                    let (node, object) = directory.open_or_make(caller, name, flags, mode)?;
+                    let place = Place { mount: walk.place.mount.clone(), node: Node::Host(node) };
+                    return Ok(self.describe(room, place, object, flags));
+                }
+            };
+            if node.is_symlink() {
+                if flags & libc::O_NOFOLLOW != 0 {
+                    return Err(Errno::ELOOP);
+                }
+                walk.follow(&node)?;
                 continue;
             }
-            let child = walk.child(name)?;
-            if create && flags & libc::O_EXCL != 0 {
-                return Err(Errno::EEXIST);
-            }
-            if child.node.is_symlink() && (follow || name.directory_only) {
-                walk.follow(&child.node)?;
-                continue;
-            }
-            let directory_only = name.directory_only || flags & libc::O_DIRECTORY != 0;
-            if directory_only && child.node.is_not_directory() {
-                return Err(Errno::ENOTDIR);
-            }
-            if create && !child.node.is_not_directory() {
+            let place = walk.cross(name.bytes, Place { mount: walk.place.mount.clone(), node });
+            if place.node.file_type() == Some(FileType::Directory) {
                 return Err(Errno::EISDIR);
             }
-            return open(child);
+            return self.open_place(caller, room, Ok(place), flags);
         }
     }
 }
 
-/// What [`Files::open_or_create`] finds in a read-only mount, where it must not make anything.
+/// What O_CREAT finds in a read-only mount, where it must not make anything.
 ///
 /// # Errors
 /// `errno` if there is nothing; those of the look-up; EEXIST.
@@ -407,7 +479,7 @@ fn find_to_open(
     name: EntryName<'_>,
     flags: i32,
     errno: Errno,
-) -> Result<OpenedOrLink<Node>> {
+) -> Result<Node> {
     let found = directory.child(caller, name).map_err(|told| match told {
         Errno::ENOENT if !is_closed(directory) => errno,
         told => told,
@@ -415,7 +487,12 @@ fn find_to_open(
     if flags & libc::O_EXCL != 0 {
         return Err(Errno::EEXIST);
     }
-    Ok(if found.is_symlink() { OpenedOrLink::Link(found) } else { OpenedOrLink::Found(found) })
+    Ok(found)
+}
+
+/// Whether a link in last place is followed, by the flags of `open(2)`.
+fn last_link(flags: i32) -> LastLink {
+    if flags & libc::O_NOFOLLOW == 0 { LastLink::Follow } else { LastLink::Stay }
 }
 
 pub(crate) fn on_exec(flags: i32) -> OnExec {

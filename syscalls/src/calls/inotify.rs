@@ -88,8 +88,8 @@ impl System {
         let follow = mask & libc::IN_DONT_FOLLOW == 0;
         let last_link = if follow { LastLink::Follow } else { LastLink::Stay };
         let inode = self.as_caller(|caller| {
-            let walk = self.walk(caller, libc::AT_FDCWD, Path::new(path.as_ref())?)?;
-            let place = walk.finish(last_link)?;
+            let path = Path::new(path.as_ref())?;
+            let place = self.walk(caller, libc::AT_FDCWD, path)?.finish(last_link)?;
             if mask & libc::IN_ONLYDIR != 0 && place.node.is_not_directory() {
                 return Err(Errno::ENOTDIR);
             }

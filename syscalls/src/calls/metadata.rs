@@ -9,7 +9,7 @@ use crate::node::Files;
 use crate::notify::{Given, events_of};
 use crate::system::System;
 use crate::walk::{LastLink, Place};
-use crate::{Errno, Result, abi};
+use crate::{Errno, Result, abi, in_place};
 
 /// Flags of `fstatat(2)`: AT_STATX_SYNC_TYPE and AT_NO_AUTOMOUNT change nothing here.
 const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW
@@ -218,8 +218,8 @@ impl System {
         }
         let last_link = last_link(flags);
         self.as_caller(|caller| {
-            let place = self.place_at(caller, at, path, last_link, flags)?;
-            place.node.attributes(last_link)
+            let mut place = self.place_at(caller, at, path, last_link, flags);
+            in_place(&mut place)?.node.attributes(last_link)
         })
     }
 

@@ -216,7 +216,7 @@ impl System {
     #[cold]
     fn spot_at(&self, caller: &Caller<'_>, path: &[u8]) -> Result<Spot> {
         loop {
-            let walk = self.walk(caller, libc::AT_FDCWD, Path::new(path)?)?;
+            let mut walk = self.walk(caller, libc::AT_FDCWD, Path::new(path)?)?;
             if let Some(spot) = walk.finish_at_spot(LastLink::Follow)? {
                 return Ok(spot);
             }
@@ -276,8 +276,8 @@ impl System {
         flags: Option<MountFlags>,
     ) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
-        let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
-        let from = from.finish(LastLink::Follow)?;
+        let source = Path::new(source)?;
+        let from = self.walk(caller, libc::AT_FDCWD, source)?.finish(LastLink::Follow)?;
         if !at.place.mount.is_attached() {
             return Err(Errno::ENOENT);
         }
@@ -332,8 +332,8 @@ impl System {
     #[cold]
     fn move_mount(&self, caller: &Caller<'_>, source: Option<&[u8]>, at: &Spot) -> Result<()> {
         let source = source.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
-        let from = self.walk(caller, libc::AT_FDCWD, Path::new(source)?)?;
-        let from = from.finish(LastLink::Follow)?;
+        let source = Path::new(source)?;
+        let from = self.walk(caller, libc::AT_FDCWD, source)?.finish(LastLink::Follow)?;
         let MountRef::Further(mount) = &from.mount else { return Err(Errno::EINVAL) };
         if !is_mounted(&from) || !from.mount.is_attached() {
             return Err(Errno::EINVAL);

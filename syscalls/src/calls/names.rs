@@ -8,7 +8,7 @@ use crate::node::{Files, Node};
 use crate::system::System;
 use crate::user::PATH_MAX;
 use crate::walk::{Last, LastLink, Path, Walk};
-use crate::{Errno, Result};
+use crate::{Errno, Result, in_place};
 
 impl System {
     /// `mkdir(2)`: makes a directory with permissions `mode`, masked.
@@ -141,11 +141,12 @@ impl System {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
             let target = self.place_at(caller, old_at, old, last_link, flags)?;
-            let walk = self.walk_to_parent(caller, new_at, new)?;
-            let name = new_name(&walk, Slash::OnlyIfDirectory)?;
-            self.check_creatable(&walk, name)?;
+            let mut walk = self.walk_to_parent(caller, new_at, new);
+            let walk = in_place(&mut walk)?;
+            let name = new_name(walk, Slash::OnlyIfDirectory)?;
+            self.check_creatable(walk)?;
             if !walk.place.mount.is(&target.mount) {
-                return Err(would_create(&walk, name, Errno::EXDEV));
+                return Err(would_create(walk, Errno::EXDEV));
             }
             let node = &walk.place.node;
             match &notified {
@@ -186,7 +187,9 @@ impl System {
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
         self.as_caller(|caller| {
-            let place = self.place_at(caller, at, path, LastLink::Stay, libc::AT_EMPTY_PATH)?;
+            let flags = libc::AT_EMPTY_PATH;
+            let mut place = self.place_at(caller, at, path, LastLink::Stay, flags);
+            let place = in_place(&mut place)?;
             if path.is_empty() && !place.node.is_symlink() {
                 return Err(Errno::ENOENT);
             }
@@ -241,16 +244,19 @@ impl System {
         };
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let old = self.walk_to_parent(caller, old_at, old)?.stay();
+            let mut old = self.walk_to_parent(caller, old_at, old);
+            let old = in_place(&mut old)?;
+            old.stay();
             // The rename checks it again; what is wrong with the new path comes after.
             old.check_name_searchable()?;
-            let new = self.walk_to_parent(caller, new_at, new)?;
+            let mut new = self.walk_to_parent(caller, new_at, new);
+            let new = in_place(&mut new)?;
             new.check_name_searchable()?;
             if !old.place.mount.is(&new.place.mount) {
                 return Err(Errno::EXDEV);
             }
-            let Last::Name(old_name) = old.last() else { return Err(Errno::EBUSY) };
-            let Last::Name(new_name) = new.last() else {
+            let Some(old_name) = old.last_name() else { return Err(Errno::EBUSY) };
+            let Some(new_name) = new.last_name() else {
                 let exists = mode == RenameMode::NoReplace;
                 return Err(if exists { Errno::EEXIST } else { Errno::EBUSY });
             };
@@ -298,9 +304,10 @@ impl System {
     fn unlink_from(&self, at: i32, path: &[u8]) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let walk = self.walk_to_parent(caller, at, path)?;
-            let Last::Name(name) = walk.last() else { return Err(Errno::EISDIR) };
-            self.check_removable(&walk)?;
+            let mut walk = self.walk_to_parent(caller, at, path);
+            let walk = in_place(&mut walk)?;
+            let Some(name) = walk.last_name() else { return Err(Errno::EISDIR) };
+            self.check_removable(walk)?;
             if name.directory_only {
                 let child = walk.child(name)?.node;
                 return match child.attributes(LastLink::Stay)?.file_type {
@@ -318,18 +325,19 @@ impl System {
     fn rmdir_from(&self, at: i32, path: &[u8]) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let walk = self.walk_to_parent(caller, at, path)?;
-            match walk.last() {
-                Last::Name(name) => {
-                    self.check_removable(&walk)?;
-                    match &notified {
-                        None => walk.place.node.rmdir(caller, name.bytes),
-                        Some(told) => told.notified.rmdir(caller, &walk.place.node, name.bytes),
-                    }
-                }
-                Last::DotDot => Err(Errno::ENOTEMPTY),
-                Last::Dot => Err(Errno::EINVAL),
-                Last::Root => Err(Errno::EBUSY),
+            let mut walk = self.walk_to_parent(caller, at, path);
+            let walk = in_place(&mut walk)?;
+            let Some(name) = walk.last_name() else {
+                return Err(match walk.last() {
+                    Last::DotDot => Errno::ENOTEMPTY,
+                    Last::Dot => Errno::EINVAL,
+                    Last::Name(_) | Last::Root => Errno::EBUSY,
+                });
+            };
+            self.check_removable(walk)?;
+            match &notified {
+                None => walk.place.node.rmdir(caller, name.bytes),
+                Some(told) => told.notified.rmdir(caller, &walk.place.node, name.bytes),
             }
         })
     }
@@ -337,10 +345,11 @@ impl System {
     fn create(&self, at: i32, path: &[u8], new: New<'_>, mode: u32) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let walk = self.walk_to_parent(caller, at, path)?;
+            let mut walk = self.walk_to_parent(caller, at, path);
+            let walk = in_place(&mut walk)?;
             let slash = if new == New::Directory { Slash::Allowed } else { Slash::OnlyIfDirectory };
-            let name = new_name(&walk, slash)?;
-            self.check_creatable(&walk, name)?;
+            let name = new_name(walk, slash)?;
+            self.check_creatable(walk)?;
             let node = &walk.place.node;
             match &notified {
                 None => node.create(caller, name.bytes, new, mode),
@@ -352,9 +361,9 @@ impl System {
     /// # Errors
     /// EROFS in a read-only mount; but what is wrong with the name comes first.
     #[inline]
-    fn check_creatable(&self, walk: &Walk<'_>, name: EntryName<'_>) -> Result<()> {
+    fn check_creatable(&self, walk: &Walk<'_>) -> Result<()> {
         let told = self.check_writable(&walk.place);
-        told.map_err(|errno| would_create(walk, name, errno))
+        told.map_err(|errno| would_create(walk, errno))
     }
 
     /// # Errors
@@ -371,9 +380,13 @@ impl System {
         at: i32,
         path: &'a [u8],
     ) -> Result<Walk<'a>> {
-        let mut walk = self.walk(caller, at, Path::new(path)?)?;
-        walk.reach_parent()?;
-        Ok(walk)
+        let mut walk = self.walk(caller, at, Path::new(path)?);
+        if let Ok(started) = &mut walk
+            && let Err(errno) = started.reach_parent()
+        {
+            walk = Err(errno);
+        }
+        walk
     }
 }
 
@@ -405,15 +418,13 @@ enum Slash {
 /// # Errors
 /// EEXIST for `.`, `..` and `/`; for a slash that is not allowed EEXIST if the name is
 /// taken, else ENOENT.
+#[inline]
 fn new_name<'a>(walk: &'a Walk<'_>, slash: Slash) -> Result<EntryName<'a>> {
-    let Last::Name(name) = walk.last() else { return Err(Errno::EEXIST) };
-    if name.directory_only && slash == Slash::OnlyIfDirectory {
-        return match look(walk, name) {
-            Ok(()) => Err(Errno::EEXIST),
-            Err(errno) => Err(errno),
-        };
+    let name = walk.last_name().ok_or(Errno::EEXIST)?;
+    match name.directory_only && slash == Slash::OnlyIfDirectory {
+        true => Err(would_create(walk, Errno::ENOENT)),
+        false => Ok(name),
     }
-    Ok(name)
 }
 
 /// Whether it is a directory of a ramdisk that was removed.
@@ -426,10 +437,10 @@ pub(crate) fn is_closed(node: &Node) -> bool {
     is_removed(node) || node.is_made_up()
 }
 
-/// What a call says that would make something with this name, but for `errno`.
+/// What a call says that would make something with the last name, but for `errno`.
 #[cold]
-fn would_create(walk: &Walk<'_>, name: EntryName<'_>, errno: Errno) -> Errno {
-    match look(walk, name) {
+fn would_create(walk: &Walk<'_>, errno: Errno) -> Errno {
+    match walk.last_name().map_or(Err(errno), |name| look(walk, name)) {
         Ok(()) => Errno::EEXIST,
         Err(Errno::ENOENT) if !is_closed(&walk.place.node) => errno,
         Err(told) => told,

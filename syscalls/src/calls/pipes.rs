@@ -59,7 +59,7 @@ impl System {
     /// EINVAL for the access mode that is neither reading nor writing; ENXIO to write with
     /// O_NONBLOCK and without readers; EINVAL for O_DIRECT; ENOMEM.
     #[cold]
-    pub(crate) fn with_pipe(&self, file: OpenFile) -> Result<OpenFile> {
+    pub(crate) fn with_pipe(&self, mut file: Arc<OpenFile>) -> Result<Arc<OpenFile>> {
         let Object::Inode(inode) = &file.object else { return Ok(file) };
         let inode = inode.clone();
         let access = match file.flags() & libc::O_ACCMODE {
@@ -72,7 +72,9 @@ impl System {
         if file.flags() & libc::O_DIRECT != 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(file.become_object(Object::Pipe(end)))
+        let opened = Arc::get_mut(&mut file).expect("what was just opened has one reference");
+        opened.object = Object::Pipe(end);
+        Ok(file)
     }
 
     /// `fcntl(2)` with F_GETPIPE_SZ or F_SETPIPE_SZ.

@@ -62,7 +62,7 @@ impl System {
     /// # Errors
     /// ENOENT for what was removed; ENAMETOOLONG.
     pub(crate) fn path_of(&self, mut place: Place, path: &mut BackwardPath) -> Result<Reached> {
-        let root = self.root().into_place();
+        let root = self.root().clone();
         loop {
             if place.is(&root) {
                 return Ok(Reached::Root);

@@ -166,7 +166,7 @@ pub(super) fn find(system: &System, caller: &Caller<'_>, given: Given<'_>) -> Op
         let name = match walk.last() {
             Last::Name(name) => name,
             Last::DotDot => break system.parent(&walk.place).ok()?,
-            Last::Dot | Last::Root => break walk.place.into_place(),
+            Last::Dot | Last::Root => break walk.place.clone(),
         };
         let child = match walk.child(name) {
             Ok(child) => child,

@@ -38,7 +38,7 @@ impl ProcNode {
                 file.place()?
             }
             Entry::Jump(Target::WorkingDirectory) => system.working_directory(),
-            Entry::Jump(Target::Root) => system.root().into_place(),
+            Entry::Jump(Target::Root) => system.root().clone(),
             Entry::Jump(Target::Program) => return Err(Errno::ENOENT),
             _ => return Ok(None),
         }))
