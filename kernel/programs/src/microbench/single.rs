@@ -98,8 +98,9 @@ fn data<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
         }
     }
     bench.repeat(rows::FSTAT, || {
-        let stat = calls.fstat(black_box(fd)).to_do("look at an open file")?;
-        all(black_box(&stat).st_size as usize, DATA_BYTES)
+        let stat = calls.fstat(black_box(fd));
+        let stat = stat.as_ref().map_err(|&errno| errno).to_do("look at an open file")?;
+        all(black_box(stat).st_size as usize, DATA_BYTES)
     })?;
     calls.close(fd).to_do("close a file")?;
     calls.unlink(DATA).to_do("remove a file")
@@ -109,8 +110,9 @@ fn data<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
 fn names<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     let calls = bench.calls;
     bench.repeat(rows::STAT, || {
-        let stat = calls.stat(black_box(FILE)).to_do("look at a file")?;
-        all(black_box(&stat).st_mode as usize, (libc::S_IFREG | 0o644) as usize)
+        let stat = calls.stat(black_box(FILE));
+        let stat = stat.as_ref().map_err(|&errno| errno).to_do("look at a file")?;
+        all(black_box(stat).st_mode as usize, (libc::S_IFREG | 0o644) as usize)
     })?;
     bench.repeat(rows::STAT_MISSING, || match calls.stat(black_box(c"a/b/c/missing")) {
         Err(Errno::ENOENT) => Ok(()),
