@@ -385,7 +385,7 @@ impl FileData {
             self.grow_buffer(PAGE_BYTES)?;
         }
         let last = (end - 1) / PAGE;
-        while self.height == 0 || !self.reaches(last) {
+        while !self.reaches(last) {
             let node = new_node()?;
             // SAFETY: just made, this file's alone.
             unsafe { (*node).slots[0] = self.root };
@@ -401,8 +401,9 @@ impl FileData {
     }
 
     /// Whether the tree's height covers the page with number `index`.
+    #[inline]
     fn reaches(&self, index: u64) -> bool {
-        self.height >= height_for(index)
+        self.height > 0 && index >> (u32::from(self.height) * SLOT_BITS) == 0
     }
 
     /// Zeroes what follows the file's end in its last page, up to `offset`.

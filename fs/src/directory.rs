@@ -128,12 +128,29 @@ impl Directory {
     /// Where the entry with this name is. Its hash is asked for where there is a table.
     #[inline]
     pub(crate) fn find(&self, hash: impl FnOnce() -> u32, name: &[u8]) -> Option<Slot> {
-        if !self.is_indexed() {
-            let log = self.chunks.first()?;
-            let at = log.iter().position(|entry| !entry.is_gap() && entry.name.is(name))?;
-            return Some(Slot(at as u32));
+        if self.is_indexed() {
+            return self.find_in_index(hash(), name);
         }
-        let hash = hash();
+        self.find_among_few(name).map(|(at, _)| Slot(at as u32))
+    }
+
+    /// What the entry with this name names. Its hash is asked for where there is a table.
+    #[inline]
+    pub(crate) fn find_child(&self, hash: impl FnOnce() -> u32, name: &[u8]) -> Option<&InodeRef> {
+        if self.is_indexed() {
+            return self.find_in_index(hash(), name).map(|slot| self.child(slot));
+        }
+        self.find_among_few(name)?.1.child.as_ref()
+    }
+
+    #[inline]
+    fn find_among_few(&self, name: &[u8]) -> Option<(usize, &Entry)> {
+        let mut log = self.chunks.first()?.iter().enumerate();
+        log.find(|(_, entry)| !entry.is_gap() && entry.name.is(name))
+    }
+
+    #[inline]
+    fn find_in_index(&self, hash: u32, name: &[u8]) -> Option<Slot> {
         let is_it = |at| {
             let entry = self.entry(Slot(at));
             entry.hash == hash && entry.name.is(name)

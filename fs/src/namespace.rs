@@ -109,8 +109,8 @@ impl Inode {
         let state = self.state.read();
         let directory = state.directory()?;
         state.check(caller, Access::EXECUTE)?;
-        match directory.find(|| self.superblock.hash(name), name) {
-            Some(slot) => Ok(directory.child(slot).clone()),
+        match directory.find_child(|| self.superblock.hash(name), name) {
+            Some(child) => Ok(child.clone()),
             // A removed directory is not asked what it thinks of a name.
             None if name.len() > NAME_MAX && state.meta.nlink > 0 => Err(Errno::ENAMETOOLONG),
             None => Err(Errno::ENOENT),
@@ -277,15 +277,15 @@ impl Inode {
             let (_, found) = find(self, &state, caller, name)?;
             let slot = found.ok_or(Errno::ENOENT)?;
             let directory = state.directory()?;
-            let child = directory.child(slot).clone();
-            may_delete(&state, caller, &child, Victim::NotDirectory)?;
+            let child = directory.child(slot);
+            may_delete(&state, caller, child, Victim::NotDirectory)?;
             if child.is_kept(self, directory, slot) {
                 return Err(Errno::EBUSY);
             }
-            drop_link(&child, caller);
+            drop_link(child, caller);
             let removed = state.directory_mut()?.remove(slot);
             state.meta.touch(caller.now());
-            (removed, child) // dropped after the lock: the last reference frees the data
+            removed // dropped after the lock: the last reference frees the data
         };
         Ok(())
     }
@@ -301,16 +301,16 @@ impl Inode {
             let mut state = self.state.write();
             let (_, found) = find(self, &state, caller, name)?;
             let slot = found.ok_or(Errno::ENOENT)?;
-            let child = state.directory()?.child(slot).clone();
-            may_delete(&state, caller, &child, Victim::Directory)?;
+            let child = state.directory()?.child(slot);
+            may_delete(&state, caller, child, Victim::Directory)?;
             if child.is_mount_point() {
                 return Err(Errno::EBUSY);
             }
-            kill_empty_directory(&child, caller)?;
+            kill_empty_directory(child, caller)?;
             let removed = state.directory_mut()?.remove(slot);
             state.meta.nlink -= 1;
             state.meta.touch(caller.now());
-            (removed, child) // dropped after the lock
+            removed // dropped after the lock
         };
         Ok(())
     }

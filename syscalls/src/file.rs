@@ -352,6 +352,14 @@ impl OpenFile {
                 *offset += done as u64;
                 Ok(done)
             }
+            (_, at) => self.read_special(system, at, sink),
+        }
+    }
+
+    /// [`read`](OpenFile::read) of what is no inode alone. Apart, as some take a page of stack.
+    #[inline(never)]
+    fn read_special(&self, system: &System, at: At, sink: &mut Sink<'_>) -> Result<usize> {
+        match (&self.object, at) {
             (Object::Host(file), at) => file.read(at, sink),
             (Object::Pipe(end), At::Offset) => end.read(Waits::No, sink),
             (Object::Inotify(instance), At::Offset) => instance.read(Waits::No, sink),
@@ -367,7 +375,7 @@ impl OpenFile {
                 Ok(done)
             }
             (Object::Pipe(_) | Object::Inotify(_), At::Position(_)) => Err(Errno::ESPIPE),
-            (Object::Path, _) => Err(Errno::EBADF),
+            (Object::Path | Object::Inode(_), _) => Err(Errno::EBADF),
         }
     }
 
@@ -421,6 +429,14 @@ impl OpenFile {
                 }
                 Ok(done)
             }
+            (_, at) => self.write_special(system, at, source),
+        }
+    }
+
+    /// [`write`](OpenFile::write) of what is no inode alone. Apart, as some take a page of stack.
+    #[inline(never)]
+    fn write_special(&self, system: &System, at: At, source: &mut Source<'_>) -> Result<usize> {
+        match (&self.object, at) {
             (Object::Host(file), at) => file.write(at, source),
             (Object::Pipe(end), At::Offset) => end.write(Waits::No, Form::Pages, source),
             (Object::Device(device), at) => {
@@ -429,7 +445,7 @@ impl OpenFile {
             }
             (Object::Proc(file), _) => Err(file.refuse()),
             (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
-            (Object::Path | Object::Inotify(_), _) => Err(Errno::EBADF),
+            (Object::Path | Object::Inotify(_) | Object::Inode(_), _) => Err(Errno::EBADF),
         }
     }
 
