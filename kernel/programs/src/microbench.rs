@@ -107,6 +107,7 @@ fn measure(calls: &impl Calls, args: &[&[u8]]) -> Result<(), Failure> {
     append::append(&mut bench)?;
     many::one_directory(&mut bench)?;
     many::small_files(&mut bench)?;
+    memory::in_no_cache(&mut bench)?;
     single::machine(&mut bench)?;
     single::files(&mut bench)?;
     hourglass::hourglass(&mut bench)?;

@@ -2,8 +2,9 @@
 
 use anchorite_programs::microbench::rows::{
     APART_CREATE_ALL, APART_CREATE_ONE, APART_READ_ALL, APART_READ_ONE, APART_WRITE_ALL,
-    APART_WRITE_ONE, APPEND_FIRST, APPEND_LAST, ATOMIC, HANDOVER, MEMCPY, PREAD_64K, PWRITE_64K,
-    TOGETHER_CREATE_ALL, TOGETHER_CREATE_ONE, TOGETHER_READ_ALL, TOGETHER_READ_ONE,
+    APART_WRITE_ONE, APPEND, APPEND_FIRST, APPEND_LAST, ATOMIC, HANDOVER, LINE, MANY_STAT, MEMCPY,
+    MEMCPY_4K, MEMCPY_FAR, PREAD_4K, PREAD_64K, PWRITE_64K, TOGETHER_CREATE_ALL,
+    TOGETHER_CREATE_ONE, TOGETHER_READ_ALL, TOGETHER_READ_ONE,
 };
 
 /// Cores that work at once where one is compared with several.
@@ -82,37 +83,56 @@ pub const RECKONED: [Reckoned; 8] = [
     Reckoned { name: TOGETHER_READ, dividend: TOGETHER_READ_ONE, divisor: TOGETHER_READ_ALL },
 ];
 
-/// The most that two cores can reach beside one on this machine, as long as an operation's own
-/// work takes what it takes on one: what they share comes to it. How it is derived is in
-/// `fs/DESIGN.md`, "Several cores".
+/// The most that a row can reach on this machine: what it cannot do without, by rows that measure
+/// that.
 pub struct Limit {
     /// The row.
     pub name: &'static str,
-    /// What one core takes.
-    pub one: &'static str,
-    /// Lines that each operation has to fetch from another core, at least, one after the other …
-    handovers: f64,
-    /// … and atomics on lines that it has.
-    atomics: f64,
+    /// Of a row of two cores beside one: what one takes. Each of two takes as long for its own work,
+    /// and what they share comes to it. How that is derived is in `fs/DESIGN.md`, "Several cores".
+    /// Of others, which are compared with Linux, none.
+    pub one: Option<&'static str>,
+    /// What cannot be done without, and how often.
+    pub parts: &'static [(&'static str, f64)],
 }
 
 impl Limit {
-    /// The rows that it is reckoned of, but for [`one`](Limit::one).
-    pub const PARTS: [&str; 2] = [ATOMIC, HANDOVER];
+    /// The limit, by the row's median natively and by medians of rows on the ramdisk; none where one
+    /// of them is not known.
+    pub fn times(&self, native: Option<f64>, median: impl Fn(&str) -> Option<f64>) -> Option<f64> {
+        let mut least = 0.0;
+        for (part, count) in self.parts {
+            least += count * median(part)?;
+        }
+        match self.one {
+            None => ratio(Some(least), native),
+            Some(one) => {
+                let one = median(one).filter(|ns| *ns > 0.0)?;
+                Some(f64::from(CORES) * one / (one + least))
+            }
+        }
+    }
 
-    /// The limit, by the medians of rows; none where one of them is not known.
-    pub fn times(&self, median: impl Fn(&str) -> Option<f64>) -> Option<f64> {
-        let one = median(self.one).filter(|ns| *ns > 0.0)?;
-        let shared = self.atomics * median(ATOMIC)? + self.handovers * median(HANDOVER)?;
-        Some(f64::from(CORES) * one / (one + shared))
+    /// Whether it is reckoned of this row.
+    pub fn is_of(&self, row: &str) -> bool {
+        self.one == Some(row) || self.parts.iter().any(|(part, _)| *part == row)
     }
 }
 
-/// The rows that have such a limit. What `open` takes, it fetches: the numbers that are free;
-/// `close` adds to them as one who has them still, at best.
-pub const LIMITS: [Limit; 2] = [
-    Limit { name: APART_CREATE, one: APART_CREATE_ONE, atomics: 1.0, handovers: 1.0 },
-    Limit { name: TOGETHER_CREATE, one: TOGETHER_CREATE_ONE, atomics: 1.0, handovers: 1.0 },
+/// What `open` takes, it fetches: the numbers that are free; `close` adds to them as one who has
+/// them still, at best.
+const SHARED: &[(&str, f64)] = &[(ATOMIC, 1.0), (HANDOVER, 1.0)];
+
+/// The rows that have such a limit. A file among many is found by two lines: that which a name's hash
+/// leads to tells where the entry and the inode are.
+pub const LIMITS: [Limit; 7] = [
+    Limit { name: PWRITE_64K, one: None, parts: &[(MEMCPY, 1.0)] },
+    Limit { name: PREAD_4K, one: None, parts: &[(MEMCPY_4K, 1.0)] },
+    Limit { name: PREAD_64K, one: None, parts: &[(MEMCPY, 1.0)] },
+    Limit { name: MANY_STAT, one: None, parts: &[(LINE, 2.0)] },
+    Limit { name: APPEND, one: None, parts: &[(MEMCPY_FAR, 1.0)] },
+    Limit { name: APART_CREATE, one: Some(APART_CREATE_ONE), parts: SHARED },
+    Limit { name: TOGETHER_CREATE, one: Some(TOGETHER_CREATE_ONE), parts: SHARED },
 ];
 
 /// Rows of HermitCore's own table, which has them in cycles.
@@ -181,26 +201,45 @@ mod tests {
         }
         assert!(IN_CYCLES.into_iter().all(is_measured));
         for limit in LIMITS {
-            let reckoned = RECKONED.iter().find(|row| row.name == limit.name).unwrap();
-            assert_eq!(reckoned.dividend, limit.one);
-            assert!(matches!(goal(limit.name), Some(Goal::AtLeast(_))), "{}", limit.name);
+            let reckoned = RECKONED.iter().find(|row| row.name == limit.name);
+            assert_eq!(reckoned.map(|row| row.dividend), limit.one, "{}", limit.name);
+            assert!(limit.parts.iter().all(|(part, _)| is_measured(part)), "{}", limit.name);
+            match goal(limit.name) {
+                Some(Goal::AtLeast(_)) => assert!(limit.one.is_some(), "{}", limit.name),
+                Some(Goal::TimesNative(_)) => assert!(limit.one.is_none(), "{}", limit.name),
+                goal => panic!("{}: {goal:?}", limit.name),
+            }
         }
-        assert!(Limit::PARTS.into_iter().all(is_measured));
     }
 
     #[test]
     fn two_cores_reach_twice_as_much_but_for_what_they_share() {
-        let limit = Limit { name: "", one: "one", atomics: 2.0, handovers: 1.0 };
+        let parts = &[(ATOMIC, 2.0), (HANDOVER, 1.0)];
+        let limit = Limit { name: "", one: Some("one"), parts };
         let median = |name: &str| match name {
             "one" => Some(50.0),
             ATOMIC => Some(5.0),
             HANDOVER => Some(40.0),
             _ => None,
         };
-        assert_eq!(limit.times(median), Some(1.0));
+        assert_eq!(limit.times(None, median), Some(1.0));
         let known = |name: &str| median(name).filter(|_| name != HANDOVER);
-        assert_eq!(limit.times(known), None);
-        assert_eq!(Limit { one: "none", ..limit }.times(median), None);
+        assert_eq!(limit.times(None, known), None);
+        assert_eq!(Limit { one: Some("none"), ..limit }.times(None, median), None);
+    }
+
+    #[test]
+    fn a_call_takes_as_long_as_what_it_cannot_do_without() {
+        let limit = Limit { name: "", one: None, parts: &[(MEMCPY, 1.0), (LINE, 2.0)] };
+        let median = |name: &str| match name {
+            MEMCPY => Some(100.0),
+            LINE => Some(50.0),
+            _ => None,
+        };
+        assert_eq!(limit.times(Some(500.0), median), Some(2.5));
+        assert_eq!(limit.times(None, median), None);
+        assert_eq!(limit.times(Some(500.0), |_| None), None);
+        assert!(limit.is_of(MEMCPY) && limit.is_of(LINE) && !limit.is_of(ATOMIC));
     }
 
     #[test]

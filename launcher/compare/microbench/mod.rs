@@ -234,9 +234,7 @@ fn chosen(filters: &[String]) -> Result<Vec<Row>> {
             let is_part = |reckoned: &&goals::Reckoned| {
                 [reckoned.dividend, reckoned.divisor].contains(&row.name)
             };
-            let is_limit = |limit: &&goals::Limit| {
-                goals::Limit::PARTS.contains(&row.name) || limit.one == row.name
-            };
+            let is_limit = |limit: &&goals::Limit| limit.is_of(row.name);
             is_wanted(row.name)
                 || goals::RECKONED.iter().filter(is_part).any(|row| is_wanted(row.name))
                 || goals::LIMITS.iter().filter(is_limit).any(|limit| is_wanted(limit.name))

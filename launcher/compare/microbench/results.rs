@@ -99,7 +99,9 @@ impl Told {
     pub fn rows(&self, names: &[&str]) -> Vec<Compared> {
         let mut rows = Vec::new();
         for row in ROWS.iter().filter(|row| names.contains(&row.name)) {
-            rows.push(Compared::new(row.name, row.unit, |way| self.samples(way, row.name).values));
+            let values = |way| self.samples(way, row.name).values;
+            let limit = self.limit(row.name);
+            rows.push(Compared { limit, ..Compared::new(row.name, row.unit, values) });
             for reckoned in RECKONED {
                 // Below the later of the two that it is reckoned of.
                 let parts = [reckoned.dividend, reckoned.divisor];
@@ -131,10 +133,11 @@ impl Told {
     /// The most that a row can reach on the ramdisk here, where that is known.
     fn limit(&self, name: &str) -> Option<f64> {
         let limit = LIMITS.iter().find(|limit| limit.name == name)?;
-        limit.times(|row| {
-            let values = self.samples(Way::Ramdisk, row).values;
+        let median = |way, row: &str| {
+            let values = self.samples(way, row).values;
             if values.is_empty() { None } else { Some(median(&values)) }
-        })
+        };
+        limit.times(median(Way::Native, name), |row| median(Way::Ramdisk, row))
     }
 
     /// Each sample of a row over the median of another.

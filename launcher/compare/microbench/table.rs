@@ -52,8 +52,8 @@ pub fn render(style: Style, document: &Document) -> String {
     if !beyond.is_empty() {
         let names: Vec<_> = beyond.iter().map(|row| row.name.as_str()).collect();
         lines.push(format!(
-            "Of those, above what an atomic and a line handed over leave to be reached in this run \
-             (limit): {}.",
+            "Of those, above what can be reached by copies, memory, atomics and lines handed over as \
+             they were measured in this run (limit): {}.",
             names.join("; ")
         ));
     }

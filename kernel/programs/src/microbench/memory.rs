@@ -1,6 +1,7 @@
 //! HermitCore's rows about memory: a block of it, and the first write to a page. Nothing is
 //! given back before all their samples are taken: a block or page that was used before is
-//! another thing, and has a row of its own.
+//! another thing, and has a row of its own. And what memory that is in no cache takes, which
+//! bounds calls that cannot do without it.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,12 +10,15 @@ use core::hint::black_box;
 use anchorite_syscalls::Errno;
 
 use super::bench::{Bench, Samples};
+use super::many::Random;
 use super::{Calls, rows};
 use crate::io::{Failure, ToDo};
 
 const PAGE_BYTES: usize = 4096;
 /// Blocks in a sample.
 const BLOCKS: usize = 2000;
+/// Lines of memory that an empty file takes, in a chain as long as many files are.
+const LINES_OF_FILE: usize = 4;
 /// Pages in a sample: 8 MiB, which no allocator takes from its small change.
 const PAGES: usize = 2048;
 
@@ -72,6 +76,63 @@ pub fn first_write<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
         kept.push(black_box(block));
     }
     bench.tell(rows::FIRST_WRITE, &samples)
+}
+
+/// Copies to as many pages as are appended to a file, and reads lines by the order of a chain.
+///
+/// # Errors
+/// There is no memory; the console's.
+pub fn in_no_cache<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
+    if bench.wants(rows::MEMCPY_FAR) {
+        copy_to_pages(bench)?;
+    }
+    if bench.wants(rows::LINE) {
+        follow_chain(bench)?;
+    }
+    Ok(())
+}
+
+fn copy_to_pages<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
+    let pages = bench.options.append_bytes / PAGE_BYTES as u64;
+    let mut block = reserved(pages as usize * PAGE_BYTES)?;
+    block.resize(pages as usize * PAGE_BYTES, 0u8); // used, once
+    let from = [1u8; PAGE_BYTES];
+    let elapsed = bench.clocked(|| {
+        for page in block.chunks_exact_mut(PAGE_BYTES) {
+            black_box(page).copy_from_slice(black_box(&from));
+        }
+        Ok(())
+    })?;
+    black_box(block);
+    bench.tell(rows::MEMCPY_FAR, &Samples::of(elapsed, pages))
+}
+
+/// A line of memory, with the number of another one.
+#[repr(align(64))]
+struct Line(usize);
+
+fn follow_chain<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
+    let count = bench.options.files as usize * LINES_OF_FILE;
+    let mut chain: Vec<Line> = reserved(count)?;
+    chain.extend((0..count).map(Line));
+    // Sattolo's shuffle: one cycle through all of them.
+    let mut random = Random::new();
+    for at in (1..count).rev() {
+        let other = random.below(at as u64) as usize;
+        let swapped = chain[at].0;
+        chain[at].0 = chain[other].0;
+        chain[other].0 = swapped;
+    }
+    let steps = bench.options.files.into();
+    let mut at = 0;
+    let elapsed = bench.clocked(|| {
+        for _ in 0..steps {
+            at = chain[at].0;
+        }
+        black_box(at);
+        Ok(())
+    })?;
+    bench.tell(rows::LINE, &Samples::of(elapsed, steps))
 }
 
 /// An empty vector with room for `count`.

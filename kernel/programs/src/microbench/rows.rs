@@ -29,6 +29,8 @@ pub enum Group {
     Malloc,
     /// Pages of memory that were never touched.
     FirstWrite,
+    /// Memory that was used before, and is in no cache.
+    Memory,
     /// Gaps in time.
     Hourglass,
     /// Threads, and the same work on one core and on several.
@@ -37,7 +39,7 @@ pub enum Group {
 
 impl Group {
     /// All of them.
-    pub const ALL: [Group; 9] = [
+    pub const ALL: [Group; 10] = [
         Group::Machine,
         Group::Files,
         Group::OneDirectory,
@@ -45,6 +47,7 @@ impl Group {
         Group::Append,
         Group::Malloc,
         Group::FirstWrite,
+        Group::Memory,
         Group::Hourglass,
         Group::Cores,
     ];
@@ -59,6 +62,7 @@ impl Group {
             Group::Append => "a growing file",
             Group::Malloc => "blocks of memory",
             Group::FirstWrite => "new pages",
+            Group::Memory => "memory in no cache",
             Group::Hourglass => "gaps in time",
             Group::Cores => "work on several cores",
         }
@@ -77,6 +81,8 @@ const fn row(group: Group, unit: &'static str, name: &'static str) -> Row {
 /// The call that does nothing but return a number.
 pub const GETPID: &str = "getpid";
 pub(super) const SCHED_YIELD: &str = "sched_yield";
+/// By `memcpy(3)`, from and to the same place again and again.
+pub const MEMCPY_4K: &str = "memcpy 4 KiB";
 /// 64 KiB, by `memcpy(3)`.
 pub const MEMCPY: &str = "memcpy 64 KiB";
 pub(super) const LSEEK: &str = "lseek";
@@ -101,12 +107,14 @@ pub(super) const RENAMES: &str = "two renames";
 pub(super) const READLINK: &str = "readlink";
 pub(super) const MANY_CREATE: &str = "create among many";
 pub(super) const MANY_CREATE_NEW: &str = "create among many, new memory";
-pub(super) const MANY_STAT: &str = "stat in random order";
+/// Of one file among many.
+pub const MANY_STAT: &str = "stat in random order";
 pub(super) const MANY_LIST: &str = "getdents64, an entry";
 pub(super) const MANY_UNLINK: &str = "unlink among many";
 pub(super) const EMPTY_BYTES: &str = "memory of an empty file";
 pub(super) const SMALL_BYTES: &str = "memory of a 100-byte file";
-pub(super) const APPEND: &str = "append 4 KiB";
+/// The mean of all appends.
+pub const APPEND: &str = "append 4 KiB";
 pub(super) const APPEND_NEW: &str = "append 4 KiB, new memory";
 /// The mean of the first tenth of all appends.
 pub const APPEND_FIRST: &str = "append 4 KiB, first tenth";
@@ -116,6 +124,11 @@ pub(super) const MALLOC: &str = "malloc 4 KiB";
 /// Each block is freed before the next is allocated.
 pub(super) const MALLOC_FREE: &str = "malloc+free 4 KiB";
 pub(super) const FIRST_WRITE: &str = "first write to a page";
+/// By `memcpy(3)`, from the same place, to the pages of as much memory as is appended to a file, one
+/// after the other.
+pub const MEMCPY_FAR: &str = "memcpy 4 KiB, to another page each";
+/// To read a word of one, which tells of the next: 256 bytes of lines for each of many files.
+pub const LINE: &str = "line of memory in random order";
 /// The name of the line that has the gaps' histogram.
 pub const HOURGLASS: &str = "hourglass";
 pub(super) const LEAST_GAP: &str = "hourglass, least gap";
@@ -193,6 +206,7 @@ pub const STEPS: &[Row] = &[
 pub const ROWS: &[Row] = &[
     row(Group::Machine, "ns", GETPID),
     row(Group::Machine, "ns", SCHED_YIELD),
+    row(Group::Machine, "ns", MEMCPY_4K),
     row(Group::Machine, "ns", MEMCPY),
     row(Group::Files, "ns", LSEEK),
     row(Group::Files, "ns", PWRITE_1),
@@ -224,6 +238,8 @@ pub const ROWS: &[Row] = &[
     row(Group::Malloc, "ns", MALLOC),
     row(Group::Malloc, "ns", MALLOC_FREE),
     row(Group::FirstWrite, "ns", FIRST_WRITE),
+    row(Group::Memory, "ns", MEMCPY_FAR),
+    row(Group::Memory, "ns", LINE),
     row(Group::Hourglass, "cycles", LEAST_GAP),
     row(Group::Hourglass, "cycles", MEAN_GAP),
     row(Group::Hourglass, "cycles", LONGEST_GAP),
