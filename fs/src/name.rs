@@ -89,7 +89,7 @@ impl Drop for Name {
     fn drop(&mut self) {
         if let Some(block) = self.block() {
             let slice = core::ptr::slice_from_raw_parts_mut(block, self.len.into());
-            // SAFETY: `new` made the block as a boxed slice of this length.
+            // SAFETY: `set` made the block as a boxed slice of this length.
             drop(unsafe { Box::from_raw(slice) });
         }
     }

@@ -122,7 +122,9 @@ impl OpenFile {
         let kept = kept & !libc::O_CLOEXEC;
         // A descriptor that only names a file has no size to be large for.
         let kept = if kept & libc::O_PATH == 0 { kept | O_LARGEFILE } else { kept };
-        OpenFile::with_flags(object, place, kept | of_mount(access_time) as i32)
+        // Bits that mean nothing in `open(2)` are not the mount's.
+        let kept = kept & !(OF_MOUNT as i32) | of_mount(access_time) as i32;
+        OpenFile::with_flags(object, place, kept)
     }
 
     /// As [`new`](OpenFile::new), with just these flags, and an access time as usual.

@@ -493,3 +493,37 @@ fn mounts_make_the_parents_that_are_missing() {
         assert_eq!(names(dir).escape_ascii().to_string(), inside.escape_ascii().to_string());
     }
 }
+
+/// The host was asked to open it, and what it said was told: EROFS, EINVAL, or a descriptor.
+#[test]
+fn what_the_host_covers_is_a_directory_without_asking() {
+    let (system, host) = mounted();
+    for (flags, errno) in [
+        (libc::O_CREAT, Errno::EISDIR),
+        (libc::O_CREAT | libc::O_WRONLY, Errno::EISDIR),
+        (libc::O_CREAT | libc::O_ACCMODE, Errno::EISDIR),
+        (libc::O_CREAT | libc::O_EXCL, Errno::EEXIST),
+    ] {
+        for path in [&b"/mnt"[..], b"mnt"] {
+            assert_eq!(system.open(path, flags, 0o644), Err(errno), "{flags:#o}");
+        }
+    }
+    assert!(host.asked().is_empty());
+}
+
+/// O_CREAT without writing made a file on a host that is only to be read.
+#[test]
+fn nothing_is_made_on_a_host_that_is_only_read() {
+    let (system, host) = (system(ROOMY), Host::new());
+    std::fs::write(host.directory.join("there"), "x").unwrap();
+    system.mount_host_read_only(b"/mnt", host.clone()).unwrap();
+    for (flags, there) in [
+        (libc::O_CREAT, None),
+        (libc::O_CREAT | libc::O_EXCL, Some(Errno::EEXIST)),
+        (libc::O_CREAT | libc::O_WRONLY, Some(Errno::EROFS)),
+    ] {
+        assert_eq!(system.open(b"/mnt/new", flags, 0o644), Err(Errno::EROFS), "{flags:#o}");
+        assert_eq!(system.open(b"/mnt/there", flags, 0o644).err(), there, "{flags:#o}");
+    }
+    assert!(!host.directory.join("new").exists());
+}

@@ -223,3 +223,25 @@ fn what_is_removed_is_not_mounted_on() {
     }
     assert_whole(&system);
 }
+
+/// An open file keeps what its mount says about access times in bits of its flags that mean
+/// nothing in `open(2)`.
+#[test]
+fn flags_that_mean_nothing_leave_access_times_as_usual() {
+    let system = system(ROOMY);
+    let fd = system.open(b"/f", libc::O_CREAT | libc::O_WRONLY, 0o644).unwrap();
+    system.write(fd, b"x").unwrap();
+    let (past, future) = (1, i64::from(i32::MAX));
+    for flags in [0, 1 << 29, 1 << 30, 3 << 29] {
+        let fd = system.open(b"/f", libc::O_RDONLY | flags, 0).unwrap();
+        for (atime, is_changed) in [(past, true), (future, false)] {
+            let time = |tv_sec| libc::timespec { tv_sec, tv_nsec: 0 };
+            let times = Some([time(atime), time(past)]);
+            system.utimensat(libc::AT_FDCWD, b"/f", times, 0).unwrap();
+            assert_eq!(system.pread(fd, &mut [0; 1], 0), Ok(1));
+            let now = system.stat(b"/f").unwrap().st_atime;
+            assert_eq!(now != atime, is_changed, "{flags:#x}: {now}");
+        }
+        assert_eq!(system.fcntl(fd, libc::F_GETFL, 0).unwrap() & 3 << 29, 0);
+    }
+}

@@ -91,6 +91,7 @@ impl System {
                 let place = self.place_of(caller, at, path, last_link(flags));
                 return self.open_place(caller, room, place, flags);
             }
+            let mode = mode & 0o7777;
             let mut walk = self.walk(caller, at, path);
             let walk = in_place(&mut walk)?;
             match flags & TMPFILE {
@@ -318,7 +319,8 @@ impl System {
                 if self.restricts_opens(&place.mount) {
                     self.check_restricted_open(caller, &place, flags)?;
                 }
-                place.node.open(caller, flags)?
+                // It is there, or is not to be made.
+                place.node.open(caller, flags & !libc::O_CREAT)?
             }
             _ => Object::Path,
         };
@@ -459,10 +461,11 @@ impl System {
                 walk.follow(&node)?;
                 continue;
             }
-            let place = walk.cross(name.bytes, Place { mount: walk.place.mount.clone(), node });
-            if place.node.file_type() == Some(FileType::Directory) {
+            // What covers a directory is one, too.
+            if node.file_type() == Some(FileType::Directory) {
                 return Err(Errno::EISDIR);
             }
+            let place = walk.cross(name.bytes, Place { mount: walk.place.mount.clone(), node });
             return self.open_place(caller, room, Ok(place), flags);
         }
     }
@@ -480,7 +483,14 @@ fn find_to_open(
     flags: i32,
     errno: Errno,
 ) -> Result<Node> {
-    let found = directory.child(caller, name).map_err(|told| match told {
+    let found = directory.child(caller, name).and_then(|found| match &found {
+        // Named without looking.
+        Node::Host(file) if file.attributes(LastLink::Stay) == Err(Errno::ENOENT) => {
+            Err(Errno::ENOENT)
+        }
+        _ => Ok(found),
+    });
+    let found = found.map_err(|told| match told {
         Errno::ENOENT if !is_closed(directory) => errno,
         told => told,
     })?;

@@ -81,7 +81,7 @@ pub fn first_write<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
 /// Copies to as many pages as are appended to a file, and reads lines by the order of a chain.
 ///
 /// # Errors
-/// There is no memory; the console's.
+/// The console's.
 pub fn in_no_cache<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     if bench.wants(rows::MEMCPY_FAR) {
         copy_to_pages(bench)?;
@@ -94,7 +94,10 @@ pub fn in_no_cache<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
 
 fn copy_to_pages<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     let pages = bench.options.append_bytes / PAGE_BYTES as u64;
-    let mut block = reserved(pages as usize * PAGE_BYTES)?;
+    let mut block = match reserved(pages as usize * PAGE_BYTES) {
+        Ok(block) => block,
+        Err(_) => return bench.tell_absent(rows::MEMCPY_FAR, Errno::ENOMEM.message()),
+    };
     block.resize(pages as usize * PAGE_BYTES, 0u8); // used, once
     let from = [1u8; PAGE_BYTES];
     let elapsed = bench.clocked(|| {
@@ -113,7 +116,10 @@ struct Line(usize);
 
 fn follow_chain<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     let count = bench.options.files as usize * LINES_OF_FILE;
-    let mut chain: Vec<Line> = reserved(count)?;
+    let mut chain: Vec<Line> = match reserved(count) {
+        Ok(chain) => chain,
+        Err(_) => return bench.tell_absent(rows::LINE, Errno::ENOMEM.message()),
+    };
     chain.extend((0..count).map(Line));
     // Sattolo's shuffle: one cycle through all of them.
     let mut random = Random::new();
