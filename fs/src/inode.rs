@@ -62,7 +62,7 @@ pub enum FileType {
 /// What `stat(2)` tells of a file.
 ///
 /// What stands side by side there does not here: or the compiler copies two numbers by one load,
-/// right after they were stored one by one, and no processor forwards that from its store buffer.
+/// right after they were stored one by one, which is not forwarded from the store buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// Bytes in the file; of a symbolic link, in its target.

@@ -103,17 +103,6 @@ pub mod thread;
 mod user;
 mod walk;
 
-/// What a result has, where it is. `?` would move it: what was stored in pieces a moment before, and
-/// is then loaded wide to be moved, is not forwarded by any processor's store buffer, and takes a
-/// wait of some 15 cycles.
-///
-/// # Errors
-/// The result's.
-#[inline(always)]
-pub(crate) fn in_place<T>(result: &mut Result<T>) -> Result<&mut T> {
-    result.as_mut().map_err(|errno| *errno)
-}
-
 pub use anchorite_archive as archive;
 pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
 pub use anchorite_fs::{Errno, Lender, Limits, Result, Usage, check};
@@ -124,3 +113,14 @@ pub use platform::{Memory, Platform, Stream};
 pub use preload::{OnDamage, PreloadError, Preloaded};
 pub use system::System;
 pub use user::PATH_MAX;
+
+/// What a result has, where it is. `?` would move it: what was stored in pieces a moment before, and
+/// is then loaded wide to be moved, is not forwarded from the store buffer of an x86-64 processor: it
+/// waits some 15 cycles.
+///
+/// # Errors
+/// The result's.
+#[inline(always)]
+pub(crate) fn in_place<T>(result: &mut Result<T>) -> Result<&mut T> {
+    result.as_mut().map_err(|errno| *errno)
+}
