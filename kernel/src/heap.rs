@@ -40,6 +40,15 @@ pub unsafe fn claim(range: Range<usize>) {
     unsafe { HEAP.lock().claim(range) };
 }
 
+/// Adds a range of memory to the heap that is not touched until there is no other.
+///
+/// # Safety
+/// That of [`claim`].
+pub unsafe fn claim_later(range: Range<usize>) {
+    // SAFETY: by this function's contract.
+    unsafe { HEAP.lock().claim_later(range) };
+}
+
 /// Tells the heap how many cores have a cache of it.
 pub fn set_cores(cores: usize) {
     HEAP.lock().set_caches(cores);

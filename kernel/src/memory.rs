@@ -12,7 +12,9 @@
 //! 331 ns; freeing and allocating one size: 6 ns, where `talc` takes 13). The rest
 //! goes back to `talc`, and everything does before an allocation may fail.
 //!
-//! Free memory is never written except for the allocator's own links.
+//! Free memory is never written except for the allocator's own links. `talc` has one at the end of
+//! each range that it is given, so what was not touched yet is given to it when there is no other
+//! ([`Heap::claim_later`]).
 //!
 //! A heap is for one core at a time; [`crate::cache`] is what each core keeps of it.
 
@@ -41,6 +43,8 @@ pub(crate) const ALIGN_MIN: usize = 32;
 const CACHED_SHARE: usize = 64;
 /// Least and most bytes of a cache's stack.
 const CACHED_BYTES: Range<usize> = 1 << 10..64 << 10;
+/// Ranges that can be kept for later.
+const LATER: usize = 4;
 /// Blocks above this size are handed out ahead of their need only if they were used
 /// before: to touch memory for the first time is its user's affair.
 const SMALL_BYTES: usize = 1024;
@@ -51,6 +55,10 @@ pub struct Heap {
     recent: [Recent; STACKS],
     claimed_bytes: usize,
     used_bytes: usize,
+    /// Ranges that `talc` is given when it has no room, the first one first; the others are empty.
+    later: [Range<usize>; LATER],
+    /// The end of the range that `talc` was given last.
+    end: usize,
     /// Caches that blocks are given to, but for the first: a heap without memory is all zeros
     /// then, and takes no room in an image.
     more_caches: usize,
@@ -78,6 +86,8 @@ impl Heap {
             recent: [empty; STACKS],
             claimed_bytes: 0,
             used_bytes: 0,
+            later: [const { 0..0 }; LATER],
+            end: 0,
             more_caches: 0,
         }
     }
@@ -100,11 +110,57 @@ impl Heap {
     /// # Safety
     /// The range is mapped, writable, and the heap's alone from now on.
     pub unsafe fn claim(&mut self, range: Range<usize>) {
-        let len = range.len();
         // SAFETY: by this function's contract.
-        if unsafe { self.talc.claim(range.start as *mut u8, len) }.is_some() {
-            self.claimed_bytes += len;
+        if unsafe { self.give(&range) } {
+            self.claimed_bytes += range.len();
         }
+    }
+
+    /// Adds a range of memory that is not touched until all that was added before is used.
+    ///
+    /// # Safety
+    /// That of [`Heap::claim`].
+    pub unsafe fn claim_later(&mut self, range: Range<usize>) {
+        let Some(free) = self.later.iter_mut().find(|later| Range::is_empty(later)) else {
+            // SAFETY: by this function's contract.
+            return unsafe { self.claim(range) };
+        };
+        self.claimed_bytes += range.len();
+        *free = range;
+    }
+
+    /// Gives a range to `talc`, unless it is too small.
+    ///
+    /// # Safety
+    /// That of [`Heap::claim`].
+    unsafe fn give(&mut self, range: &Range<usize>) -> bool {
+        let Range { start, end } = *range;
+        let former = NonNull::new(start as *mut u8).filter(|_| start == self.end && start < end);
+        // SAFETY: by this function's contract; what was given before ended here, and `talc` grows
+        // and shrinks nothing by itself.
+        let given = unsafe {
+            match former {
+                Some(former) => Some(self.talc.extend(former, end as *mut u8)),
+                None => self.talc.claim(start as *mut u8, range.len()),
+            }
+        };
+        self.end = given.map_or(self.end, |end| end.as_ptr() as usize);
+        given.is_some()
+    }
+
+    /// Gives `talc` the first of the ranges that were kept for later; whether there was one.
+    #[cold]
+    fn give_more(&mut self) -> bool {
+        let range = core::mem::replace(&mut self.later[0], 0..0);
+        if range.is_empty() {
+            return false;
+        }
+        self.later.rotate_left(1);
+        // SAFETY: by the contract of `claim_later`.
+        if !unsafe { self.give(&range) } {
+            self.claimed_bytes -= range.len();
+        }
+        true
     }
 
     /// Bytes that were claimed.
@@ -168,16 +224,16 @@ impl Heap {
         if let Some(block) = self.recent[index(layout)].pop(layout) {
             return Some(block);
         }
-        // SAFETY: `layout` has a size.
-        if let Some(block) = unsafe { self.talc.allocate(layout) } {
-            fetch_ahead(block, layout);
-            return Some(block);
+        loop {
+            // SAFETY: `layout` has a size.
+            if let Some(block) = unsafe { self.talc.allocate(layout) } {
+                fetch_ahead(block, layout);
+                return Some(block);
+            }
+            if !self.give_more() && self.flush() == 0 {
+                return None;
+            }
         }
-        if self.flush() == 0 {
-            return None;
-        }
-        // SAFETY: `layout` has a size.
-        unsafe { self.talc.allocate(layout) }
     }
 
     /// Frees.
@@ -373,6 +429,41 @@ mod tests {
             let block = heap.allocate(all).unwrap();
             heap.deallocate(block.as_ptr(), all);
         }
+    }
+
+    #[test]
+    fn what_is_for_later_is_not_touched_before_it_is_needed() {
+        const PART: usize = 1 << 20;
+        let untouched = 0xaaaa_aaaa_aaaa_aaaa_u64;
+        let mut arena = Vec::with_capacity(8 * PART / 8);
+        arena.resize(8 * PART / 8, untouched);
+        let start = arena.as_mut_ptr() as usize;
+        let part = |at: usize| start + at * PART..start + (at + 1) * PART;
+        let mut heap = Heap::new();
+        // SAFETY: the arena outlives the heap; sizes are not 0; each block is freed once.
+        unsafe {
+            heap.claim(part(0));
+            for at in [1, 2, 4, 5, 7] {
+                heap.claim_later(part(at));
+            }
+            // The last one found no place to wait in.
+            assert_eq!(heap.claimed_bytes(), 6 * PART);
+            let small = layout(32 << 10, 8);
+            for _ in 0..PART / small.size() * 3 / 2 {
+                heap.allocate(small).unwrap();
+            }
+            assert!(arena[PART / 8..7 * PART / 8].iter().all(|word| *word == untouched));
+            // Neighbours become one.
+            let large = layout(2 * PART - 64, 8);
+            let block = heap.allocate(large).unwrap().as_ptr() as usize;
+            assert!((start + PART..start + 3 * PART).contains(&block));
+            assert!(arena[3 * PART / 8..7 * PART / 8].iter().all(|word| *word == untouched));
+            let block = heap.allocate(large).unwrap().as_ptr() as usize;
+            assert!((start + 4 * PART..start + 6 * PART).contains(&block));
+            assert!(heap.allocate(large).is_none());
+            assert!(arena[3 * PART / 8..4 * PART / 8].iter().all(|word| *word == untouched));
+        }
+        assert_eq!(heap.claimed_bytes(), 6 * PART);
     }
 
     #[test]

@@ -21,6 +21,10 @@ const PAGE_BYTES: u64 = 4096;
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
+/// Accessed, and dirty, from the start: nobody asks which pages were. Where KVM is page-table
+/// virtualised, it maps neighbours of a page that is touched along with it only if they have
+/// these, and lets who writes first read first.
+const USED: u64 = 1 << 5 | 1 << 6;
 const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
@@ -42,9 +46,9 @@ impl Access {
     fn flags(self) -> u64 {
         match self {
             Self::None => 0,
-            Self::Read => PRESENT | USER | NO_EXECUTE,
-            Self::ReadExecute => PRESENT | USER,
-            Self::ReadWrite => PRESENT | USER | WRITABLE | NO_EXECUTE,
+            Self::Read => PRESENT | USED | USER | NO_EXECUTE,
+            Self::ReadExecute => PRESENT | USED | USER,
+            Self::ReadWrite => PRESENT | USED | USER | WRITABLE | NO_EXECUTE,
         }
     }
 }

@@ -45,7 +45,7 @@ pub extern "C" fn start() -> ! {
         for range in reclaimable {
             // SAFETY: mapped memory that nothing uses any more: what was in it is
             // copied, and every core has its own tables.
-            unsafe { heap::claim(range.clone()) };
+            unsafe { heap::claim_later(range.clone()) };
             user_memory.push(range);
         }
     }
