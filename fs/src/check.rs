@@ -286,6 +286,13 @@ pub enum Problem {
         /// Base-2 logarithm of its bytes.
         capacity_log2: u8,
     },
+    /// A file's tree covers a number of pages that no tree of its height does.
+    Reach {
+        /// The file.
+        ino: InodeNo,
+        /// Base-2 logarithm of the pages.
+        reach_log2: u8,
+    },
     /// A file's tree has nodes that lead to no page: the quota does not count them.
     EmptyNodes {
         /// The file.
@@ -771,6 +778,9 @@ impl fmt::Display for Problem {
             Height { ino, height } => write!(f, "{ino}: the tree of pages is {height} levels high"),
             Buffer { ino, capacity_log2 } => {
                 write!(f, "{ino}: the buffer has 2 to the power of {capacity_log2} bytes")
+            }
+            Reach { ino, reach_log2 } => {
+                write!(f, "{ino}: the tree covers 2 to the power of {reach_log2} pages")
             }
             EmptyNodes { ino, nodes } => {
                 write!(f, "{ino}: {nodes} nodes of the tree of pages lead to none")

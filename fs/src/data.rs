@@ -1,7 +1,7 @@
 //! [`FileData`]: the content of a regular file.
 //!
 //! A file of up to one page is a single buffer that doubles as it grows, from 64
-//! bytes; a larger one is a radix tree of pages, 64 slots to a node, whose height
+//! bytes; a larger one is a radix tree of pages, 64 slots to a node ([`tree`]), whose height
 //! follows the file's size. Pages never move, so a file that grows is not copied
 //! again; what was never written is a null slot, so a file may be sparse up to
 //! [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
@@ -21,22 +21,25 @@
 mod check;
 mod lent;
 mod ranges;
+mod tree;
 
 use alloc::alloc::{Layout, alloc, dealloc, realloc};
 use core::cmp::{max, min};
 use core::ops::Range;
 use core::ptr;
 
+use crate::mem::prefetch_line;
 use crate::ramdisk::Superblock;
 use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, planted};
 
 pub use lent::{Content, Piece};
 use lent::{bytes_of, is_lent, own_page};
 pub use ranges::Region;
+use tree::{
+    Branch, FEW_SLOT_BITS, Lowest, Node, Pages, SLOT_BITS, free_node, new_node, slot_of, tree_for,
+};
 
 const PAGE: u64 = PAGE_BYTES as u64;
-const SLOTS: usize = 64;
-const SLOT_BITS: u32 = SLOTS.trailing_zeros();
 const SMALLEST_BUFFER: usize = 64;
 /// The height of content that is lent whole.
 const LENT_WHOLE: u8 = u8::MAX;
@@ -44,22 +47,17 @@ const LENT_WHOLE: u8 = u8::MAX;
 /// one of the file's own.
 const LENT: usize = 1;
 
-/// A node of the tree: pages in the lowest level, nodes above.
-struct Node {
-    slots: [*mut u8; SLOTS],
-}
-
 /// A file's bytes.
 pub(crate) struct FileData {
     size: u64,
-    /// Null; or, by `height`, a buffer of `capacity` bytes, a [`Node`], or lent bytes.
+    /// Null; or, by `height`, a buffer, a [`Node`], or lent bytes.
     root: *mut u8,
     /// Pages that the quota was charged for.
     pages: u32,
     /// Levels of nodes; 0 for a single buffer; or [`LENT_WHOLE`].
     height: u8,
-    /// Base-2 logarithm of the buffer's bytes, where `height` is 0 and `root` is not null.
-    capacity_log2: u8,
+    /// Base-2 logarithm of the buffer's bytes, or of how many pages the tree covers.
+    reach_log2: u8,
 }
 
 // SAFETY: the pointers are this file's own; the lock around it hands them on whole.
@@ -69,7 +67,7 @@ unsafe impl Sync for FileData {}
 
 impl FileData {
     pub(crate) const EMPTY: FileData =
-        FileData { size: 0, root: ptr::null_mut(), pages: 0, height: 0, capacity_log2: 0 };
+        FileData { size: 0, root: ptr::null_mut(), pages: 0, height: 0, reach_log2: 0 };
 
     /// The file's length in bytes.
     pub(crate) fn size(&self) -> u64 {
@@ -79,6 +77,12 @@ impl FileData {
     /// Allocated pages.
     pub(crate) fn pages(&self) -> u64 {
         self.pages.into()
+    }
+
+    /// Starts to fetch what leads to the bytes, or the first of them.
+    #[inline(always)]
+    pub(crate) fn fetch(&self) {
+        prefetch_line(self.root.addr());
     }
 
     /// Copies bytes from `offset` on to `sink`, until it is full or the file ends;
@@ -233,7 +237,7 @@ impl FileData {
             self.free_pages(superblock, 0, u64::MAX);
         } else if !self.root.is_null() {
             // SAFETY: a buffer of this capacity is what the root is.
-            unsafe { dealloc(self.root, buffer_layout(1 << self.capacity_log2)) };
+            unsafe { dealloc(self.root, buffer_layout(1 << self.reach_log2)) };
             superblock.uncharge(1);
             (self.root, self.pages) = (ptr::null_mut(), 0);
         }
@@ -250,28 +254,28 @@ impl FileData {
     /// As [`page`](FileData::page), with [`LENT`] still in the address of a lent one.
     fn slot(&self, index: u64, lowest: &mut Lowest) -> (*mut u8, usize) {
         if self.height == 0 {
-            let held = if self.root.is_null() || index > 0 { 0 } else { 1 << self.capacity_log2 };
+            let held = if self.root.is_null() || index > 0 { 0 } else { 1 << self.reach_log2 };
             return (self.root, held);
         }
         let node = lowest.find(index, || {
             if !self.reaches(index) {
-                return ptr::null_mut();
+                return (ptr::null_mut(), 0);
             }
-            let mut node = self.root.cast::<Node>();
+            let mut node: Node = self.root.cast();
             for level in (1..self.height).rev() {
                 // SAFETY: above the lowest level, a slot that is not null is a node.
-                node = unsafe { (*node).slots[slot(index, level)] }.cast();
+                node = unsafe { *slot_of(node, index, level) }.cast();
                 if node.is_null() {
                     break;
                 }
             }
-            node
+            (node, self.lowest_slot_bits())
         });
         if node.is_null() {
             return (ptr::null_mut(), 0);
         }
-        // SAFETY: `find` gave a node of the lowest level.
-        let page = unsafe { (*node).slots[slot(index, 0)] };
+        // SAFETY: `find` gave the node of the lowest level that leads to it.
+        let page = unsafe { *slot_of(node, index, 0) };
         (page, if page.is_null() { 0 } else { PAGE_BYTES })
     }
 
@@ -291,10 +295,10 @@ impl FileData {
         let mut node = lowest.get(index);
         if node.is_null() {
             node = self.lowest_node(index)?;
-            lowest.set(index, node);
+            lowest.set(index, node, self.lowest_slot_bits());
         }
-        // SAFETY: the loop ended at a node of the lowest level.
-        let page = unsafe { &mut (*node).slots[slot(index, 0)] };
+        // SAFETY: the node of the lowest level that leads to it.
+        let page = unsafe { &mut *slot_of(node, index, 0) };
         if page.is_null() {
             let new = superblock.charged(|| allocate(page_layout()))?;
             let end = start + len;
@@ -320,13 +324,13 @@ impl FileData {
     ///
     /// # Errors
     /// ENOMEM: then nodes that lead nowhere may be left.
-    fn lowest_node(&mut self, index: u64) -> Result<*mut Node> {
-        let mut node = self.root.cast::<Node>();
+    fn lowest_node(&mut self, index: u64) -> Result<Node> {
+        let mut node: Node = self.root.cast();
         for level in (1..self.height).rev() {
             // SAFETY: above the lowest level, slots are nodes or null.
-            let child = unsafe { &mut (*node).slots[slot(index, level)] };
+            let child = unsafe { &mut *slot_of(node, index, level) };
             if child.is_null() {
-                *child = new_node()?.cast();
+                *child = new_node(SLOT_BITS)?.cast();
             }
             node = child.cast();
         }
@@ -348,7 +352,7 @@ impl FileData {
             // SAFETY: the buffer has `wanted` bytes.
             unsafe { new.write_bytes(0, max(in_file, start)) };
             self.root = new;
-            self.capacity_log2 = wanted.trailing_zeros() as u8;
+            self.reach_log2 = wanted.trailing_zeros() as u8;
         } else {
             self.grow_buffer(wanted)?;
         }
@@ -357,7 +361,7 @@ impl FileData {
 
     /// Makes the single buffer, which is there, at least `wanted` bytes large.
     fn grow_buffer(&mut self, wanted: usize) -> Result<()> {
-        let capacity = 1usize << self.capacity_log2;
+        let capacity = 1usize << self.reach_log2;
         if wanted <= capacity {
             return Ok(());
         }
@@ -372,11 +376,16 @@ impl FileData {
             unsafe { new.add(capacity).write_bytes(0, in_file - capacity) };
         }
         self.root = new;
-        self.capacity_log2 = wanted.trailing_zeros() as u8;
+        self.reach_log2 = wanted.trailing_zeros() as u8;
         Ok(())
     }
 
-    /// Makes the tree high enough for a file of `end` bytes.
+    /// How many slots a node of the lowest level has, as a base-2 logarithm.
+    fn lowest_slot_bits(&self) -> u32 {
+        if self.height == 1 { self.root_slot_bits() } else { SLOT_BITS }
+    }
+
+    /// Makes the tree high and wide enough for a file of `end` bytes.
     fn make_height_for(&mut self, end: u64) -> Result<()> {
         if self.height == 0 && end <= PAGE {
             return Ok(());
@@ -386,24 +395,56 @@ impl FileData {
         }
         let last = (end - 1) / PAGE;
         while !self.reaches(last) {
-            let node = new_node()?;
-            // SAFETY: just made, this file's alone.
-            unsafe { (*node).slots[0] = self.root };
             if self.root.is_null() {
                 // Nodes between this one and nothing would lead nowhere.
-                self.height = height_for(last);
+                let (height, slot_bits) = tree_for(last);
+                self.set_root(new_node(slot_bits)?, slot_bits, height);
+            } else if self.height > 0 && self.root_slot_bits() < SLOT_BITS {
+                self.widen_root()?;
             } else {
-                self.height += 1;
+                let node = new_node(FEW_SLOT_BITS)?;
+                // SAFETY: just made, this file's alone.
+                unsafe { *node = self.root };
+                self.set_root(node, FEW_SLOT_BITS, self.height + 1);
             }
-            self.root = node.cast();
         }
         Ok(())
     }
 
-    /// Whether the tree's height covers the page with number `index`.
+    /// Gives the root of a tree, which has few slots, all that a node has.
+    fn widen_root(&mut self) -> Result<()> {
+        let (few, all): (Node, Node) = (self.root.cast(), new_node(SLOT_BITS)?);
+        let slot_bits = self.root_slot_bits();
+        // SAFETY: both are nodes with as many slots; the old one is named here alone.
+        unsafe {
+            all.copy_from_nonoverlapping(few, 1 << slot_bits);
+            free_node(few, slot_bits);
+        }
+        self.set_root(all, SLOT_BITS, self.height);
+        Ok(())
+    }
+
+    fn set_root(&mut self, node: Node, slot_bits: u32, height: u8) {
+        let below = u32::from(height - 1) * SLOT_BITS;
+        (self.root, self.height, self.reach_log2) =
+            (node.cast(), height, (below + slot_bits) as u8);
+    }
+
+    /// Base-2 logarithm of the slots of a tree's root.
+    fn root_slot_bits(&self) -> u32 {
+        u32::from(self.reach_log2).wrapping_sub(u32::from(self.height - 1) * SLOT_BITS)
+    }
+
+    /// Whether the tree covers the page with number `index`.
     #[inline]
     fn reaches(&self, index: u64) -> bool {
-        self.height > 0 && index >> (u32::from(self.height) * SLOT_BITS) == 0
+        self.height > 0 && index >> self.reach_log2 == 0
+    }
+
+    /// The tree, of which there is one.
+    fn tree(&self) -> Branch {
+        // SAFETY: the root of a tree of this height.
+        unsafe { Branch::whole(self.root, self.root_slot_bits(), self.height) }
     }
 
     /// Zeroes what follows the file's end in its last page, up to `offset`.
@@ -439,14 +480,12 @@ impl FileData {
     /// Prunes the whole tree, of which there is one; returns how many pages were freed.
     fn prune(&mut self, range: Range<u64>, pages: Pages<'_>) -> u32 {
         let mut freed = 0;
-        let root = self.root.cast::<Node>();
-        // SAFETY: the root of a tree is a node of level `height - 1`.
-        let empty = unsafe { prune(root, self.height - 1, 0, &range, pages, &mut freed) };
+        // SAFETY: this file's tree, which is borrowed.
+        let empty = unsafe { self.tree().prune(&range, pages, &mut freed) };
         if empty {
-            // SAFETY: an empty node, made by `new_node`, which nothing else names.
-            unsafe { dealloc(self.root, Layout::new::<Node>()) };
-            self.root = ptr::null_mut();
-            self.height = 0;
+            // SAFETY: an empty node with as many slots, which nothing else names.
+            unsafe { free_node(self.root.cast(), self.root_slot_bits()) };
+            (self.root, self.height, self.reach_log2) = (ptr::null_mut(), 0, 0);
         }
         freed
     }
@@ -456,111 +495,6 @@ impl Drop for FileData {
     fn drop(&mut self) {
         debug_assert!(self.root.is_null(), "freed through its superblock before");
     }
-}
-
-/// The node of the lowest level that was used last, so that a transfer walks the
-/// tree once for 64 pages.
-struct Lowest {
-    node: *mut Node,
-    group: u64,
-}
-
-impl Lowest {
-    fn none() -> Lowest {
-        Lowest { node: ptr::null_mut(), group: u64::MAX }
-    }
-
-    fn get(&self, index: u64) -> *mut Node {
-        if index >> SLOT_BITS == self.group { self.node } else { ptr::null_mut() }
-    }
-
-    fn set(&mut self, index: u64, node: *mut Node) {
-        *self = Lowest { node, group: index >> SLOT_BITS };
-    }
-
-    fn find(&mut self, index: u64, walk: impl FnOnce() -> *mut Node) -> *mut Node {
-        if index >> SLOT_BITS != self.group {
-            self.set(index, walk());
-        }
-        self.node
-    }
-}
-
-/// Which slot of a node at `level` leads to the page with number `index`.
-fn slot(index: u64, level: u8) -> usize {
-    (index >> (u32::from(level) * SLOT_BITS)) as usize % SLOTS
-}
-
-/// Levels of nodes that lead to the page with number `index`; at least one.
-fn height_for(index: u64) -> u8 {
-    let bits = u64::BITS - index.leading_zeros();
-    max(1, bits.div_ceil(SLOT_BITS)) as u8
-}
-
-/// What becomes of the pages in a range that is pruned.
-#[derive(Clone, Copy)]
-enum Pages<'a> {
-    /// They are freed, or given back to whom this superblock has them from.
-    Free(&'a Superblock),
-    /// Only nodes without pages are freed.
-    Keep,
-}
-
-/// Frees, below `node`, the pages of the range, unless they are kept, and the nodes left
-/// empty; true if `node` is now empty itself. Recursion is as deep as the tree: nine levels.
-///
-/// # Safety
-/// `node` is a node at `level` whose first page is number `base`.
-unsafe fn prune(
-    node: *mut Node,
-    level: u8,
-    base: u64,
-    range: &Range<u64>,
-    pages: Pages<'_>,
-    freed: &mut u32,
-) -> bool {
-    let step = 1u64 << (u32::from(level) * SLOT_BITS);
-    let mut empty = true;
-    // SAFETY: a node, by the caller's promise, and nobody else changes it.
-    for (number, child) in unsafe { (*node).slots.iter_mut() }.enumerate() {
-        if child.is_null() {
-            continue;
-        }
-        let start = base + number as u64 * step;
-        if start >= range.end || start + step <= range.start {
-            empty = false;
-        } else if level == 0 {
-            let Pages::Free(superblock) = pages else {
-                empty = false;
-                continue;
-            };
-            if is_lent(*child) {
-                superblock.loans.give(bytes_of(*child).addr());
-            } else {
-                // SAFETY: in the lowest level, what is not null and not lent is a page.
-                unsafe { dealloc(*child, page_layout()) };
-            }
-            *child = ptr::null_mut();
-            *freed += 1;
-        } else {
-            // SAFETY: above the lowest level, what is not null is a node.
-            if unsafe { prune(child.cast(), level - 1, start, range, pages, freed) } {
-                // SAFETY: it is empty and made by `new_node`.
-                unsafe { dealloc(*child, Layout::new::<Node>()) };
-                *child = ptr::null_mut();
-            } else {
-                empty = false;
-            }
-        }
-    }
-    empty
-}
-
-fn new_node() -> Result<*mut Node> {
-    let node = allocate(Layout::new::<Node>())?.cast::<Node>();
-    // SAFETY: just allocated with this layout.
-    unsafe { node.write(Node { slots: [ptr::null_mut(); SLOTS] }) };
-    Ok(node)
 }
 
 /// A page's layout. It is not aligned to its size: an allocator would lose up to a

@@ -492,6 +492,19 @@ impl Inode {
         self.state.read().check(caller, wanted)
     }
 
+    /// As [`check`](Inode::check), for a file that is about to be read or written: starts to fetch
+    /// what leads to its content.
+    ///
+    /// # Errors
+    /// EACCES.
+    pub fn check_to_transfer(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
+        let state = self.state.read();
+        if let Body::File(data) = &state.body {
+            data.fetch();
+        }
+        state.check(caller, wanted)
+    }
+
     /// `pread(2)`: fills `sink` from `offset` on; returns how many bytes there were.
     ///
     /// # Errors

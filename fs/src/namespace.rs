@@ -742,7 +742,11 @@ fn may_delete(
 /// so that nothing is mounted over it meanwhile.
 #[inline]
 pub(crate) fn drop_link(child: &InodeRef, caller: &Caller<'_>) {
-    let meta = &mut child.write_child().meta;
+    let State { meta, body, .. } = &mut *child.write_child();
+    if let Body::File(data) = body {
+        // It is freed soon, most often.
+        data.fetch();
+    }
     meta.nlink -= 1;
     meta.touch_status(caller.now());
 }

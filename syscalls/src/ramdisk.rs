@@ -85,7 +85,7 @@ pub(crate) fn check_to_open(
         _ => {}
     }
     if !wanted.is_empty() {
-        Inode::check(file, caller, wanted)?;
+        Inode::check_to_transfer(file, caller, wanted)?;
     }
     let who = caller.credentials;
     let owns = || who.is_root() || who.uid == Inode::attributes(file).uid;

@@ -3,7 +3,7 @@
 use core::slice;
 
 use super::lent::{bytes_of, is_lent};
-use super::{FileData, Node, PAGE, SLOT_BITS, SMALLEST_BUFFER};
+use super::{Branch, FEW_SLOT_BITS, FileData, PAGE, SLOT_BITS, SMALLEST_BUFFER};
 use crate::check::{Problem, Report};
 use crate::{InodeNo, MAX_FILE_BYTES, PAGE_BYTES, Result};
 
@@ -38,14 +38,17 @@ impl FileData {
             // What the root is cannot be known.
             return report.problem(Problem::Height { ino, height: self.height });
         } else if self.height > 0 {
-            // SAFETY: the root of a tree is a node of level `height - 1`.
-            unsafe { survey.node(self.root.cast(), self.height - 1, 0) };
-        } else if !(smallest..=PAGE_BYTES.ilog2()).contains(&self.capacity_log2.into()) {
-            return report.problem(Problem::Buffer { ino, capacity_log2: self.capacity_log2 });
+            if ![FEW_SLOT_BITS, SLOT_BITS].contains(&self.root_slot_bits()) {
+                return report.problem(Problem::Reach { ino, reach_log2: self.reach_log2 });
+            }
+            // SAFETY: this file's tree, which is borrowed.
+            unsafe { survey.node(self.tree()) };
+        } else if !(smallest..=PAGE_BYTES.ilog2()).contains(&self.reach_log2.into()) {
+            return report.problem(Problem::Buffer { ino, capacity_log2: self.reach_log2 });
         } else {
             // SAFETY: the root is a buffer of this capacity. Behind the file's end it is not
             // initialised, but there only a page wholly behind it is looked at.
-            unsafe { survey.page(self.root, 1 << self.capacity_log2, 0) };
+            unsafe { survey.page(self.root, 1 << self.reach_log2, 0) };
         }
         report.pages += survey.pages;
         report.pages_behind_end += survey.behind;
@@ -81,25 +84,25 @@ struct Survey {
 }
 
 impl Survey {
-    /// Walks the tree below `node`. Recursion is as deep as the tree: nine levels.
+    /// Walks the tree below a node. Recursion is as deep as the tree: nine levels.
     ///
     /// # Safety
-    /// `node` is a node at `level` whose first page is number `base`.
-    unsafe fn node(&mut self, node: *const Node, level: u8, base: u64) {
-        let step = 1u64 << (u32::from(level) * SLOT_BITS);
+    /// The branch is a tree's, and nobody changes that.
+    unsafe fn node(&mut self, branch: Branch) {
         let pages_before = self.pages;
-        // SAFETY: a node, by the caller's promise.
-        for (number, &child) in unsafe { (*node).slots.iter() }.enumerate() {
-            let start = base + number as u64 * step;
-            match level {
-                _ if child.is_null() => {}
-                0 => {
-                    self.lent += u64::from(is_lent(child));
-                    // SAFETY: in the lowest level, what is not null is a page.
-                    unsafe { self.page(bytes_of(child), PAGE_BYTES, start) };
-                }
+        for number in 0..branch.slots() {
+            // SAFETY: a node's slot, by the caller's promise.
+            let child = unsafe { *branch.slot(number) };
+            if child.is_null() {
+                continue;
+            }
+            if branch.is_lowest() {
+                self.lent += u64::from(is_lent(child));
+                // SAFETY: in the lowest level, what is not null is a page.
+                unsafe { self.page(bytes_of(child), PAGE_BYTES, branch.pages(number).start) };
+            } else {
                 // SAFETY: above the lowest level, what is not null is a node.
-                _ => unsafe { self.node(child.cast(), level - 1, start) },
+                unsafe { self.node(branch.below(number, child)) };
             }
         }
         self.empty_nodes += u64::from(self.pages == pages_before);

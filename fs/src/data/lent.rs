@@ -6,7 +6,7 @@ use core::ptr;
 
 use super::{
     FileData, LENT, LENT_WHOLE, Lowest, PAGE, Pages, SMALLEST_BUFFER, allocate, buffer_layout,
-    page_layout, slot,
+    page_layout, slot_of,
 };
 use crate::ramdisk::Superblock;
 use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Source};
@@ -159,7 +159,7 @@ impl FileData {
     fn place(&mut self, index: u64, page: *mut u8) -> Result<()> {
         let node = self.lowest_node(index)?;
         // SAFETY: a node of the lowest level.
-        unsafe { (*node).slots[slot(index, 0)] = page };
+        unsafe { *slot_of(node, index, 0) = page };
         Ok(())
     }
 
@@ -176,7 +176,7 @@ impl FileData {
         if self.size <= PAGE {
             let capacity = max(self.size as usize, SMALLEST_BUFFER).next_power_of_two();
             own.root = allocate(buffer_layout(capacity))?;
-            own.capacity_log2 = capacity.trailing_zeros() as u8;
+            own.reach_log2 = capacity.trailing_zeros() as u8;
             // SAFETY: `size` bytes are lent, and the buffer has room for them.
             unsafe { own.root.copy_from_nonoverlapping(lent, self.size as usize) };
         } else if let Err(errno) = own.refer_to(superblock, lent, self.size) {
@@ -185,7 +185,7 @@ impl FileData {
             }
             return Err(errno);
         }
-        (self.root, self.height, self.capacity_log2) = (own.root, own.height, own.capacity_log2);
+        (self.root, self.height, self.reach_log2) = (own.root, own.height, own.reach_log2);
         own.root = ptr::null_mut();
         superblock.loans.give(lent.addr());
         Ok(())
@@ -209,7 +209,7 @@ impl FileData {
             // SAFETY: the page has room; a node of the lowest level.
             unsafe {
                 page.copy_from_nonoverlapping(bytes, held);
-                (*node).slots[slot(index, 0)] = page;
+                *slot_of(node, index, 0) = page;
             }
         }
         Ok(())
@@ -225,7 +225,7 @@ impl FileData {
             return Ok(());
         }
         // SAFETY: the look-up found a page, in this node of the lowest level.
-        let page = unsafe { &mut (*lowest.get(index)).slots[slot(index, 0)] };
+        let page = unsafe { &mut *slot_of(lowest.get(index), index, 0) };
         if is_lent(*page) {
             // SAFETY: it is lent.
             unsafe { own_page(superblock, page, 0..0)? };

@@ -4,7 +4,7 @@ use alloc::alloc::{Layout, dealloc};
 use core::cmp::{max, min};
 use core::ptr;
 
-use super::{FileData, Lowest, Node, PAGE, SLOT_BITS, SLOTS, allocate, page_layout, slot};
+use super::{Branch, FileData, Lowest, PAGE, SLOT_BITS, allocate, page_layout, slot_of};
 use crate::ramdisk::Superblock;
 use crate::{MAX_FILE_BYTES, PAGE_BYTES, Result};
 
@@ -38,8 +38,8 @@ impl FileData {
                 Region::Hole => Some(if in_buffer { 1 } else { first }),
             }
         } else if self.reaches(first) {
-            // SAFETY: the root of a tree is a node of level `height - 1`.
-            let found = unsafe { search(self.root.cast(), self.height - 1, 0, first, region) };
+            // SAFETY: this file's tree, which is borrowed.
+            let found = unsafe { search(self.tree(), first, region) };
             match region {
                 Region::Data => found,
                 Region::Hole => Some(found.unwrap_or(self.first_unreached())),
@@ -93,7 +93,7 @@ impl FileData {
             };
             // `make_nodes` made the node; a look-up that found no page left it here.
             // SAFETY: a node of the lowest level.
-            unsafe { (*lowest.node).slots[slot(index, 0)] = page };
+            unsafe { *slot_of(lowest.get(index), index, 0) = page };
         }
         self.pages += missing as u32;
         Ok(())
@@ -154,8 +154,8 @@ impl FileData {
         if self.height == 0 {
             return u64::from(first == 0 && !self.root.is_null());
         }
-        // SAFETY: the root of a tree is a node of level `height - 1`.
-        unsafe { count(self.root.cast(), self.height - 1, 0, first, end) }
+        // SAFETY: this file's tree, which is borrowed.
+        unsafe { count(self.tree(), first, end) }
     }
 
     /// Copies those of the pages `first` to `last` that are lent, since what is allocated
@@ -195,9 +195,9 @@ impl FileData {
             .try_for_each(|index| self.lowest_node(index).map(drop))
     }
 
-    /// The number of the first page that the tree's height does not cover.
+    /// The number of the first page that the tree does not cover.
     fn first_unreached(&self) -> u64 {
-        1u64.checked_shl(u32::from(self.height) * SLOT_BITS).unwrap_or(u64::MAX)
+        1 << self.reach_log2
     }
 }
 
@@ -214,50 +214,44 @@ fn free_chain(mut chain: *mut u8) {
     const { assert!(size_of::<*mut u8>() <= PAGE_BYTES && Layout::new::<*mut u8>().align() <= 16) };
 }
 
-/// Counts the pages numbered `first` to `end` below `node`.
+/// Counts the pages numbered `first` to `end` below a node.
 ///
 /// # Safety
-/// `node` is a node at `level` whose first page is number `base`.
-unsafe fn count(node: *const Node, level: u8, base: u64, first: u64, end: u64) -> u64 {
-    let step = 1u64 << (u32::from(level) * SLOT_BITS);
+/// The branch is a tree's, and nobody changes that.
+unsafe fn count(branch: Branch, first: u64, end: u64) -> u64 {
     let mut pages = 0;
-    // SAFETY: a node, by the caller's promise.
-    for (number, child) in unsafe { (*node).slots.iter() }.enumerate() {
-        let start = base + number as u64 * step;
-        if child.is_null() || start >= end || start + step <= first {
+    for number in 0..branch.slots() {
+        // SAFETY: a node's slot, by the caller's promise.
+        let child = unsafe { *branch.slot(number) };
+        let held = branch.pages(number);
+        if child.is_null() || held.start >= end || held.end <= first {
             continue;
         }
-        pages += match level {
-            0 => 1,
+        pages += if branch.is_lowest() {
+            1
+        } else {
             // SAFETY: above the lowest level, what is not null is a node.
-            _ => unsafe { count(child.cast(), level - 1, start, first, end) },
+            unsafe { count(branch.below(number, child), first, end) }
         };
     }
     pages
 }
 
-/// The first page from `first` on, below `node`, that is there or is missing.
+/// The first page from `first` on, below a node, that is there or is missing.
 ///
 /// # Safety
-/// `node` is a node at `level` whose first page is number `base`.
-unsafe fn search(
-    node: *const Node,
-    level: u8,
-    base: u64,
-    first: u64,
-    region: Region,
-) -> Option<u64> {
-    let step = 1u64 << (u32::from(level) * SLOT_BITS);
-    let from = (first.saturating_sub(base) / step) as usize;
-    for number in from..SLOTS {
-        // SAFETY: a node, by the caller's promise.
-        let child = unsafe { (*node).slots[number] };
-        let start = base + number as u64 * step;
-        let found = match (child.is_null(), level, region) {
-            (true, _, Region::Hole) | (false, 0, Region::Data) => Some(max(start, first)),
-            (true, _, Region::Data) | (false, 0, Region::Hole) => None,
+/// The branch is a tree's, and nobody changes that.
+unsafe fn search(branch: Branch, first: u64, region: Region) -> Option<u64> {
+    for number in branch.first_slot(first)..branch.slots() {
+        // SAFETY: a node's slot, by the caller's promise.
+        let child = unsafe { *branch.slot(number) };
+        let found = match (child.is_null(), branch.is_lowest(), region) {
+            (true, _, Region::Hole) | (false, true, Region::Data) => {
+                Some(max(branch.pages(number).start, first))
+            }
+            (true, _, Region::Data) | (false, true, Region::Hole) => None,
             // SAFETY: above the lowest level, what is not null is a node.
-            _ => unsafe { search(child.cast(), level - 1, start, first, region) },
+            _ => unsafe { search(branch.below(number, child), first, region) },
         };
         if found.is_some() {
             return found;

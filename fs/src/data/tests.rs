@@ -74,7 +74,9 @@ impl Random {
     }
 }
 
-const LEAF: usize = SLOTS * PAGE_BYTES;
+/// Bytes that a root with few slots, and a node, lead to in the lowest level.
+const FEW: usize = PAGE_BYTES << FEW_SLOT_BITS;
+const LEAF: usize = PAGE_BYTES << SLOT_BITS;
 
 #[test]
 fn random_writes_and_cuts_read_as_from_a_vector() {
@@ -102,8 +104,58 @@ fn random_writes_and_cuts_read_as_from_a_vector() {
 }
 
 #[test]
+fn a_tree_grows_with_its_file_and_leads_nowhere_else() {
+    let edges = [1, 7, 8, 9, 63, 64, 65, 511, 512, 513, 4095, 4096, 32_767, 32_768, 1 << 24];
+    let superblock = superblock(1 << 20);
+    let read = |data: &FileData, offset, len| {
+        let mut bytes = vec![0xee; len];
+        let done = data.read(offset, &mut (&mut bytes[..]).into());
+        bytes.truncate(done);
+        bytes
+    };
+    let write = |data: &mut FileData, page: u64| {
+        let done = data.write(&superblock, page * PAGE, &mut Source::from(&[page as u8 | 1][..]));
+        assert_eq!(done, Ok(1));
+    };
+    // One page after the other, and each alone behind a hole.
+    let mut all = FileData::EMPTY;
+    for (at, &page) in edges.iter().enumerate() {
+        let mut alone = FileData::EMPTY;
+        for data in [&mut all, &mut alone] {
+            write(data, page);
+            assert_eq!(data.size(), page * PAGE + 1);
+        }
+        for &earlier in &edges[..=at] {
+            assert_eq!(read(&all, earlier * PAGE, 1), [earlier as u8 | 1], "{page} {earlier}");
+            let expected = if earlier == page { page as u8 | 1 } else { 0 };
+            assert_eq!(read(&alone, earlier * PAGE, 1), [expected], "{page} {earlier}");
+        }
+        assert_eq!((all.pages(), alone.pages()), (at as u64 + 1, 1));
+        alone.free(&superblock);
+    }
+    all.free(&superblock);
+    // What a longer file's root does not lead to is a hole, also in the middle of a transfer.
+    for pages in [9, 64, 70, 600] {
+        let mut data = FileData::EMPTY;
+        for page in 0..2 {
+            write(&mut data, page);
+        }
+        assert_eq!(data.truncate(&superblock, pages * PAGE), Ok(()));
+        let mut expected = vec![0; (pages * PAGE) as usize];
+        (expected[0], expected[PAGE_BYTES]) = (1, 1);
+        assert_eq!(read(&data, 0, expected.len() + 1), expected, "{pages}");
+        assert_eq!(data.find(PAGE, Region::Hole), Some(2 * PAGE));
+        assert_eq!(data.find(2 * PAGE, Region::Data), None);
+        assert_eq!(data.punch(&superblock, 0, pages * PAGE), Ok(()));
+        assert_eq!((data.pages(), superblock.pages_charged()), (0, 0));
+        data.free(&superblock);
+    }
+    assert_eq!(superblock.pages_charged(), 0);
+}
+
+#[test]
 fn cut_and_grown_files_have_zeros_at_every_edge() {
-    let few = [0, 1, 63, 64, 65, 4095, 4096, 4097, LEAF - 1, LEAF, LEAF + 1];
+    let few = [0, 1, 63, 64, 65, 4095, 4096, 4097, FEW - 1, FEW, FEW + 1, LEAF - 1, LEAF, LEAF + 1];
     let sizes = if cfg!(miri) { &[0, 65, 4095, 4097][..] } else { &few[..] };
     for &full in sizes {
         for &cut in sizes.iter().filter(|cut| **cut <= full) {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::InodeRef;
 use crate::check::tests::Sample;
-use crate::data::{LENT_WHOLE, new_node, slot};
+use crate::data::{LENT_WHOLE, Node, free_node, new_node, slot_of};
 use crate::inode::Body;
 
 fn change<T>(inode: &InodeRef, change: impl FnOnce(&mut FileData) -> T) -> T {
@@ -48,11 +48,18 @@ fn heights_and_buffers_are_such_as_a_file_needs() {
         sample.demand(set(height), &[Problem::Height { ino, height }, uncounted(2)], set(2));
     }
     let ino = sample.small.number();
-    let set = |log2| move |sample: &Sample| change(&sample.small, |data| data.capacity_log2 = log2);
+    let set = |log2| move |sample: &Sample| change(&sample.small, |data| data.reach_log2 = log2);
     for capacity_log2 in [0, 5, 13, 255] {
         let problem = Problem::Buffer { ino, capacity_log2 };
         sample.demand(set(capacity_log2), &[problem, uncounted(71)], set(6));
     }
+    let ino = sample.large.number();
+    let set = |log2| move |sample: &Sample| change(&sample.large, |data| data.reach_log2 = log2);
+    for reach_log2 in [0, 3, 6, 8, 10, 11, 13, 255] {
+        let problem = Problem::Reach { ino, reach_log2 };
+        sample.demand(set(reach_log2), &[problem, uncounted(2)], set(9));
+    }
+    let ino = sample.small.number();
     // A height of nothing.
     let root = core::cell::Cell::new(core::ptr::null_mut());
     sample.demand(
@@ -75,18 +82,18 @@ fn nodes_lead_to_pages() {
     let ino = sample.large.number();
     let set = |node: *mut u8| {
         change(&sample.large, |data| {
-            let root = data.root.cast::<Node>();
-            // SAFETY: the sample is a tree of two levels.
-            unsafe { core::mem::replace(&mut (*root).slots[slot(1 << 6 << 3, 1)], node) }
+            let root: Node = data.root.cast();
+            // SAFETY: the sample is a tree of two levels, whose root has few slots.
+            unsafe { core::mem::replace(&mut *slot_of(root, 5 << SLOT_BITS, 1), node) }
         })
     };
     sample.demand(
-        |_| assert!(set(new_node().unwrap().cast()).is_null()),
+        |_| assert!(set(new_node(SLOT_BITS).unwrap().cast()).is_null()),
         &[Problem::EmptyNodes { ino, nodes: 1 }],
         |_| {
             let node = set(core::ptr::null_mut());
             // SAFETY: made by `new_node` above.
-            unsafe { alloc::alloc::dealloc(node, core::alloc::Layout::new::<Node>()) };
+            unsafe { free_node(node.cast(), SLOT_BITS) };
         },
     );
 }

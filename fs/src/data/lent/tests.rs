@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::data::SLOTS;
+use crate::data::SLOT_BITS;
 use crate::data::tests_support::superblock;
 use crate::mem::Arc;
 use crate::{Lender, Loan, Sink};
@@ -129,7 +129,7 @@ impl Drop for Case {
     }
 }
 
-const LEAF: usize = SLOTS * PAGE_BYTES;
+const LEAF: usize = PAGE_BYTES << SLOT_BITS;
 const SIZES: [usize; 12] =
     [1, 63, 64, 65, 4095, 4096, 4097, 8192, 12_345, LEAF - 1, LEAF + 1, LEAF + 4096];
 
