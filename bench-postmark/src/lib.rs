@@ -8,7 +8,7 @@
 //!
 //! The layers, from the ground up:
 //!
-//! - [`Calls`]: where file calls, console and clock go;
+//! - [`Calls`]: where file calls, console and clock go; [`Bare`]: files that are only bytes;
 //! - [`Random`]: the Mersenne Twister that everything is drawn from;
 //! - `stdio`: buffered files with glibc's sequence of calls;
 //! - `free`, `pool`: the table of files, and which slot a new one takes;
@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+mod bare;
 mod calls;
 mod command;
 mod console;
@@ -69,6 +70,7 @@ mod workload;
 mod workload_tests;
 
 pub use anchorite_syscalls::{Errno, Result};
+pub use bare::Bare;
 pub use calls::{Calls, Stat};
 pub use random::Random;
 pub use report::{Counts, Data, Outcome, Report, Times};

@@ -428,19 +428,26 @@ fn total_weight(locations: &[Location]) -> Option<i32> {
 /// Appends `LOCATION/`, if there is that location.
 fn push_location(path: &mut Path, locations: &[Location], index: usize) {
     if let Some(location) = locations.get(index) {
-        path.extend(location.path.iter().copied().chain([b'/']));
+        extend(path, &location.path);
+        path.push(b'/');
     }
 }
 
 /// Appends a number in decimal.
 fn push_number(path: &mut Path, mut number: u32) {
-    let mut digits = ArrayVec::<u8, 10>::new();
+    let mut digits = [0; 10];
+    let mut first = digits.len();
     loop {
-        digits.push(b'0' + (number % 10) as u8);
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
             break;
         }
     }
-    path.extend(digits.into_iter().rev());
+    extend(path, &digits[first..]);
+}
+
+fn extend(path: &mut Path, bytes: &[u8]) {
+    path.try_extend_from_slice(bytes).expect("a path has room for a location and two numbers");
 }

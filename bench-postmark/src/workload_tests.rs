@@ -6,7 +6,7 @@ use core::cell::Cell;
 use alloc::vec::Vec;
 
 use crate::calls::{Calls, Stat};
-use crate::{Counts, Errno, Report, Result, main_with};
+use crate::{Bare, Counts, Errno, Report, Result, main_with};
 
 /// Files that take all and give zeros; a standard input with one script.
 struct Nothing<'a> {
@@ -70,32 +70,92 @@ impl Calls for Nothing<'_> {
     }
 }
 
-fn reports(script: &str, failure: Option<Errno>) -> Vec<Report> {
-    let calls = Nothing { script: Cell::new(script.as_bytes()), ns: Cell::new(0), failure };
+fn nothing(script: &str, failure: Option<Errno>) -> Nothing<'_> {
+    Nothing { script: Cell::new(script.as_bytes()), ns: Cell::new(0), failure }
+}
+
+fn reports_of(calls: &impl Calls) -> Vec<Report> {
     let mut reports = Vec::new();
-    assert_eq!(main_with(&calls, &[], |report| reports.push(*report)), 0);
+    assert_eq!(main_with(calls, &[], |report| reports.push(*report)), 0);
     reports
 }
 
+fn reports(script: &str, failure: Option<Errno>) -> Vec<Report> {
+    reports_of(&nothing(script, failure))
+}
+
+/// Of PostMark's own configuration.
+const COUNTS: Counts = Counts {
+    created: 764,
+    created_alone: 500,
+    created_mixed: 264,
+    read: 243,
+    appended: 257,
+    deleted: 764,
+    deleted_alone: 528,
+    deleted_mixed: 236,
+    bytes_read: 1_430_770,
+    bytes_written: 4_662_068,
+};
+
 #[test]
 fn the_default_run_has_the_well_known_counts() {
-    let counts = Counts {
-        created: 764,
-        created_alone: 500,
-        created_mixed: 264,
-        read: 243,
-        appended: 257,
-        deleted: 764,
-        deleted_alone: 528,
-        deleted_mixed: 236,
-        bytes_read: 1_430_770,
-        bytes_written: 4_662_068,
-    };
     for report in reports("run\nrun\nset buffering false\nrun\n", None) {
-        assert_eq!(report.counts, counts);
+        assert_eq!(report.counts, COUNTS);
         assert_eq!(report.times.total_ns, 3_000_000_000);
         assert_eq!(report.transaction_seconds(), 1.0);
     }
+}
+
+/// Every call on a file that went on to the calls outside would fail.
+#[test]
+fn bare_files_are_all_that_a_run_needs() {
+    let script = "run\nset subdirectories 20\nrun\nset buffering false\nrun\nset read 4096\n\
+                  set write 4096\nrun\nset location a\nrun\n";
+    let outside = nothing(script, Some(Errno::EIO));
+    let counts = |reports: Vec<Report>| reports.iter().map(|one| one.counts).collect::<Vec<_>>();
+    let bare = counts(reports_of(&Bare::new(&outside)));
+    assert_eq!((bare.len(), bare[0]), (5, COUNTS));
+    assert_eq!(bare, counts(reports(script, None)));
+}
+
+#[test]
+fn bare_files_have_the_bytes_that_were_written() {
+    let outside = nothing("", Some(Errno::EIO));
+    let bare = Bare::new(&outside);
+    let (make, append) = (libc::O_WRONLY | libc::O_CREAT, libc::O_WRONLY | libc::O_APPEND);
+    let mut model = Vec::new();
+    for round in 0..3 {
+        assert_eq!(bare.open(b"d/7", libc::O_RDONLY, 0), Err(Errno::EIO));
+        for (count, len) in [1, 5000, 4095, 12_288, 7].into_iter().enumerate() {
+            let bytes: Vec<u8> = (0..len).map(|at| (at * 7 + count + round) as u8).collect();
+            let flags = if count == 0 { make | libc::O_TRUNC } else { append };
+            let fd = bare.open(b"d/7", flags, 0o644).unwrap();
+            assert_eq!(bare.write(fd, &bytes), Ok(len));
+            assert_eq!(bare.close(fd), Ok(()));
+            model.extend(bytes);
+        }
+        // Over what is there, and to a place that is not.
+        let fd = bare.open(b"7", libc::O_RDWR, 0).unwrap();
+        assert_eq!(bare.lseek(fd, 4000, libc::SEEK_SET), Ok(4000));
+        assert_eq!(bare.write(fd, &[9; 200]), Ok(200));
+        model[4000..4200].fill(9);
+        assert_eq!(bare.lseek(fd, 1, libc::SEEK_END), Err(Errno::EINVAL));
+        assert_eq!(bare.lseek(fd, -4200, libc::SEEK_CUR), Ok(0));
+        let mut bytes = alloc::vec![0; model.len() + 1];
+        let mut done = 0;
+        while done < model.len() {
+            done += bare.read(fd, &mut bytes[done..][..3000.min(model.len() + 1 - done)]).unwrap();
+        }
+        assert_eq!((bare.read(fd, &mut [0]), &bytes[..done]), (Ok(0), &model[..]));
+        assert_eq!(bare.close(fd), Ok(()));
+        assert_eq!(bare.read(fd, &mut [0]), Err(Errno::EBADF));
+        assert_eq!(bare.unlink(b"s3/7"), Ok(()));
+        assert_eq!(bare.unlink(b"s3/7"), Err(Errno::ENOENT));
+        model.clear();
+    }
+    assert_eq!(bare.open(b"99999999999999999999", make, 0), Err(Errno::EIO));
+    assert_eq!(bare.open(b"18446744073709551615", make, 0), Err(Errno::ENOMEM));
 }
 
 #[test]

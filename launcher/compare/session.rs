@@ -47,6 +47,8 @@ pub enum Way {
     Ext4,
     /// To Linux, from Debian's own program instead of ours.
     Debian,
+    /// Inside the unikernel, to files that are nothing but their bytes.
+    Bare,
 }
 
 impl Way {
@@ -58,13 +60,14 @@ impl Way {
             Way::Native => "native",
             Way::Ext4 => "native, ext4",
             Way::Debian => "Debian's, native",
+            Way::Bare => "bare",
         }
     }
 
     /// What it runs on, where guests run on `isle`.
     pub fn isle_name(self, isle: Isle) -> &'static str {
         match self {
-            Way::Ramdisk | Way::Forwarded => isle.name(),
+            Way::Ramdisk | Way::Forwarded | Way::Bare => isle.name(),
             Way::Native | Way::Ext4 | Way::Debian => "linux",
         }
     }

@@ -84,7 +84,7 @@ pub fn measure(args: &CallsArgs) -> Result<Document> {
                 let words = words.map(|word| Word::from(word.as_str()));
                 session.guest(PROGRAM, words, vec![forward], Vec::new())?
             }
-            Way::Native | Way::Ext4 | Way::Debian => {
+            Way::Native | Way::Ext4 | Way::Debian | Way::Bare => {
                 let files = session.scratch.fresh()?;
                 let place = [DIRECTORY.into(), files.path().as_os_str().to_owned()];
                 let options = options(asked.samples).map(Into::into);

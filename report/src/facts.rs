@@ -55,7 +55,7 @@ impl Stat {
 pub struct Row {
     /// What its values are in.
     pub unit: String,
-    /// By side: `ramdisk`, `forwarded`, `native`, `ext4`, `debian`; `value` where there is one only.
+    /// By side: `ramdisk`, `forwarded`, `native`, `ext4`, `debian`, `bare`; `value` where there is one only.
     pub sides: BTreeMap<String, Stat>,
     /// What is to be reached.
     pub goal: Option<f64>,
@@ -332,6 +332,7 @@ fn name(way: Way) -> &'static str {
         Way::Native => "native",
         Way::Ext4 => "ext4",
         Way::Debian => "debian",
+        Way::Bare => "bare",
     }
 }
 

@@ -1,9 +1,10 @@
 //! `postmark`: the benchmark, over the calls of the system that it is in.
 //!
 //! Before PostMark's own arguments come ours: `--directory DIR` changes the working
-//! directory, `--make DIR` makes a directory and its parents if they are missing.
+//! directory, `--make DIR` makes a directory and its parents if they are missing, and `--bare` has
+//! PostMark work on files that are nothing but their bytes, to see what it takes by itself.
 
-use anchorite_postmark::{Calls, Stat};
+use anchorite_postmark::{Bare, Calls, Stat};
 use anchorite_syscalls::{Result, System, api};
 
 use crate::io::{Failure, ToDo, run_to_status};
@@ -12,12 +13,13 @@ use crate::{Context, Program};
 /// See the module.
 pub const POSTMARK: Program = Program {
     name: "postmark",
-    summary: "[--directory DIR] [--make DIR] [--json] [FILE]: the PostMark benchmark, by FILE's commands",
+    summary: "[--directory DIR] [--make DIR] [--bare] [--json] [FILE]: the PostMark benchmark, by FILE's commands",
     main: |context| run_to_status(context, postmark),
 };
 
 fn postmark(context: &Context<'_>) -> core::result::Result<i32, Failure> {
     let mut args = context.args.get(1..).unwrap_or_default();
+    let mut is_bare = false;
     loop {
         args = match args {
             [b"--directory", directory, rest @ ..] => {
@@ -26,6 +28,10 @@ fn postmark(context: &Context<'_>) -> core::result::Result<i32, Failure> {
             }
             [b"--make", directory, rest @ ..] => {
                 api::create_dir_all(context.sys, directory).to_do("make the directory")?;
+                rest
+            }
+            [b"--bare", rest @ ..] => {
+                is_bare = true;
                 rest
             }
             _ => break,
@@ -38,7 +44,11 @@ fn postmark(context: &Context<'_>) -> core::result::Result<i32, Failure> {
         let commands = api::File::open(context.sys, file).to_do("open the file of commands")?;
         commands.read(&mut [0]).to_do("read the file of commands")?;
     }
-    Ok(anchorite_postmark::main(&Guest(context.sys), args))
+    let guest = Guest(context.sys);
+    Ok(match is_bare {
+        false => anchorite_postmark::main(&guest, args),
+        true => anchorite_postmark::main(&Bare::new(&guest), args),
+    })
 }
 
 /// PostMark's calls as the system's.

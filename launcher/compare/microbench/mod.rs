@@ -203,7 +203,7 @@ fn run(session: &Session, way: Way, asked: Asked, rows: &[Row], told: &mut Told)
                 .map(Word::from);
             session.guest(PROGRAM, args, vec![forward], Vec::new())?
         }
-        Way::Native | Way::Ext4 | Way::Debian => {
+        Way::Native | Way::Ext4 | Way::Debian | Way::Bare => {
             let files = session.scratch.fresh()?;
             let args = [DIRECTORY.into(), files.path().as_os_str().to_owned()]
                 .into_iter()

@@ -70,6 +70,13 @@ pub struct Row {
     pub forwarded: Option<f64>,
     /// The same, natively.
     pub native: Option<f64>,
+    /// The same in the unikernel, on files that are nothing but their bytes: what postmark itself
+    /// and the copying of its bytes take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bare: Option<f64>,
+    /// The most that `times_native` can be on this machine: of native seconds to bare ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
     /// How many times as long as on the ramdisk it takes natively.
     pub times_native: Goal,
     /// How many times as long it takes forwarded.
@@ -104,6 +111,7 @@ pub fn rows(machine: &Machine, comparisons: &[Comparison]) -> Vec<Row> {
         };
         let ramdisk = seconds(Way::Ramdisk);
         let (forwarded, native) = (seconds(Way::Forwarded), seconds(Way::Native));
+        let bare = seconds(Way::Bare);
         // The goal is the first configuration's.
         let forwarded_goal = (index == 0 && is_slow).then_some(TIMES_FORWARDED);
         let native_goal = (!machine.is_emulated()).then_some(TIMES_NATIVE);
@@ -112,6 +120,8 @@ pub fn rows(machine: &Machine, comparisons: &[Comparison]) -> Vec<Row> {
             ramdisk,
             forwarded,
             native,
+            bare,
+            limit: Goal::new(native, bare, None).ratio,
             times_native: Goal::new(native, ramdisk, native_goal),
             times_forwarded: Goal::new(forwarded, ramdisk, forwarded_goal),
         }
@@ -127,8 +137,10 @@ pub fn render(machine: &Machine, rows: &[Row], style: Style) -> String {
         "ramdisk",
         "forwarded",
         "native",
+        "bare",
         "native / ramdisk",
         "goal",
+        "limit",
         "met",
         "forwarded / ramdisk",
         "goal",
@@ -142,10 +154,15 @@ pub fn render(machine: &Machine, rows: &[Row], style: Style) -> String {
             seconds(row.ramdisk),
             seconds(row.forwarded),
             seconds(row.native),
+            seconds(row.bare),
         ];
-        for Goal { ratio, goal, met: is_met } in [&row.times_native, &row.times_forwarded] {
-            cells.push(ratio.map_or_else(dash, |ratio| format!("{}x", number(ratio))));
+        let times = |ratio| format!("{}x", number(ratio));
+        for (Goal { ratio, goal, met: is_met }, limit) in
+            [(&row.times_native, Some(row.limit)), (&row.times_forwarded, None)]
+        {
+            cells.push(ratio.map_or_else(dash, times));
             cells.push(goal.map_or_else(String::new, |goal| format!("{goal}x")));
+            cells.extend(limit.map(|limit| limit.map_or_else(dash, times)));
             cells.push(met(*is_met).to_owned());
         }
         table.add_row(cells);
@@ -157,6 +174,13 @@ pub fn render(machine: &Machine, rows: &[Row], style: Style) -> String {
         [(row.name.as_str(), row.times_native.met), (row.name.as_str(), row.times_forwarded.met)]
     });
     let mut sentences = vec![goals(verdicts)];
+    if rows.iter().any(|row| row.bare.is_some()) {
+        sentences.push(
+            "Bare: postmark in the unikernel on files that are nothing but their bytes, its own work \
+             and copying; limit: native / bare."
+                .to_owned(),
+        );
+    }
     sentences.extend(notes(machine));
     format!("{table}\n\n{}", style.paragraph(&sentences))
 }

@@ -18,6 +18,8 @@ pub const PROGRAM: &str = "postmark";
 const JSON: &str = "--json";
 /// The guest's option: a directory to make first.
 const MAKE: &str = "--make";
+/// The guest's option: files that are nothing but their bytes.
+const BARE: &str = "--bare";
 /// Where a guest sees its configuration.
 pub const GUEST_CONFIG_DIR: &str = "/config";
 /// The configuration's name in its directory.
@@ -99,8 +101,9 @@ impl<'a> Ground<'a> {
         // Read into the ramdisk beforehand, so that no way waits for it.
         let config = Archive::of_directory(self.directory.path(), GUEST_CONFIG_DIR);
         let said = match way {
-            Way::Ramdisk => {
-                let args = self.config.guest_args();
+            Way::Ramdisk | Way::Bare => {
+                let bare = (way == Way::Bare).then(|| BARE.to_owned());
+                let args: Vec<_> = bare.into_iter().chain(self.config.guest_args()).collect();
                 let args = args.iter().map(|arg| Word::from(arg.as_str()));
                 self.session.guest(PROGRAM, args, Vec::new(), vec![config])?
             }

@@ -1,7 +1,8 @@
 //! PostMark compared: on the ramdisk inside the unikernel, inside the unikernel with
 //! each call forwarded to the host, natively on Linux.
 //!
-//! Further ways: natively on ext4, and [`debian`]'s own program.
+//! Further ways: natively on ext4, and [`debian`]'s own program; with the goals, what postmark takes by
+//! itself, on files that are nothing but their bytes.
 //!
 //! [`ground`] runs it once, one way; [`results`] holds what came of it, and the JSON;
 //! [`table`] prints; [`goals`] has the configurations with goals, and a table of their own.
@@ -179,6 +180,9 @@ pub fn measure(args: &PostmarkArgs) -> Result<Document> {
         let is_there =
             [(Way::Ext4, further.ext4.is_some()), (Way::Debian, further.debian.is_some())];
         is_there.iter().filter(|(_, is_there)| *is_there).for_each(|(way, _)| session.add(*way));
+    }
+    if args.goals {
+        session.add(Way::Bare);
     }
     let configurations = compare(&session, &configurations, &runs, &further)?;
     let machine = session.machine();

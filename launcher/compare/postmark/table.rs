@@ -52,6 +52,7 @@ fn heading(machine: &Machine, way: Way) -> &'static str {
         Way::Native => "native Linux",
         Way::Ext4 => "native Linux, ext4",
         Way::Debian => "Debian's postmark, native",
+        Way::Bare => "nothing but bytes",
     }
 }
 
@@ -108,6 +109,7 @@ const GROUND: [GroundRow; 3] =
 fn files(machine: &Machine, way: Way) -> String {
     match way {
         Way::Ramdisk => "the ramdisk".to_owned(),
+        Way::Bare => "memory".to_owned(),
         Way::Ext4 => "ext4".to_owned(),
         Way::Forwarded | Way::Native | Way::Debian => machine.native_file_system.clone(),
     }
@@ -115,7 +117,7 @@ fn files(machine: &Machine, way: Way) -> String {
 
 fn kernel(machine: &Machine, way: Way) -> String {
     match way {
-        Way::Ramdisk | Way::Forwarded if machine.kvm.is_some() => {
+        Way::Ramdisk | Way::Forwarded | Way::Bare if machine.kvm.is_some() => {
             format!("anchorite {}", machine.anchorite)
         }
         _ => machine.kernel.clone(),
