@@ -402,10 +402,13 @@ impl FileData {
             } else if self.height > 0 && self.root_slot_bits() < SLOT_BITS {
                 self.widen_root()?;
             } else {
-                let node = new_node(FEW_SLOT_BITS)?;
+                let below = u32::from(self.height) * SLOT_BITS;
+                let is_near = last >> (below + FEW_SLOT_BITS) == 0;
+                let slot_bits = if is_near { FEW_SLOT_BITS } else { SLOT_BITS };
+                let node = new_node(slot_bits)?;
                 // SAFETY: just made, this file's alone.
                 unsafe { *node = self.root };
-                self.set_root(node, FEW_SLOT_BITS, self.height + 1);
+                self.set_root(node, slot_bits, self.height + 1);
             }
         }
         Ok(())

@@ -91,7 +91,7 @@ const CORE_STACK_BYTES: u64 = 16 << 10;
 const REPORT_STACK_BYTES: u64 = 16 << 10;
 /// Bytes that are not mapped below a stack.
 const GUARD_BYTES: u64 = 4 * PAGE_BYTES;
-/// Bytes of heap that a program finds at least without a further large page.
+/// The least bytes of heap that are given at once, the others when they are needed.
 const FIRST_HEAP_BYTES: u64 = 128 << 10;
 /// Page tables of the image's own, for mapping the first few MiB: the upper three
 /// levels (the last two twice, if an upper entry's end lies in there), and a
@@ -404,7 +404,8 @@ unsafe fn divide(layout: &Layout, cores: usize, loaded: Access, told: Told) -> (
     unsafe { cpu::set_page_tables(root) };
     cpu::set_root(root);
 
-    // First what shares a large page with the stacks, whose first touch is paid for anyway.
+    // First what shares a large page with the stacks, where that is enough: its first touch is paid
+    // for anyway.
     let Range { start, end } = pages.free;
     let middle = start.saturating_add(FIRST_HEAP_BYTES).next_multiple_of(LARGE_PAGE_BYTES).min(end);
     // SAFETY: mapped memory that nothing has taken.

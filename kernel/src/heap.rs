@@ -40,7 +40,8 @@ pub unsafe fn claim(range: Range<usize>) {
     unsafe { HEAP.lock().claim(range) };
 }
 
-/// Adds a range of memory to the heap that is not touched until there is no other.
+/// Adds a range of memory to the heap that is not touched before it is needed
+/// ([`Heap::claim_later`]).
 ///
 /// # Safety
 /// That of [`claim`].

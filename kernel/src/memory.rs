@@ -44,7 +44,7 @@ const CACHED_SHARE: usize = 64;
 /// Least and most bytes of a cache's stack.
 const CACHED_BYTES: Range<usize> = 1 << 10..64 << 10;
 /// Ranges that can be kept for later.
-const LATER: usize = 4;
+const LATER: usize = 16;
 /// Blocks above this size are handed out ahead of their need only if they were used
 /// before: to touch memory for the first time is its user's affair.
 const SMALL_BYTES: usize = 1024;
@@ -116,7 +116,8 @@ impl Heap {
         }
     }
 
-    /// Adds a range of memory that is not touched until all that was added before is used.
+    /// Adds a range of memory that is not touched until an allocation finds no room in what was
+    /// added before; unless [`LATER`] ranges wait already.
     ///
     /// # Safety
     /// That of [`Heap::claim`].
@@ -433,37 +434,48 @@ mod tests {
 
     #[test]
     fn what_is_for_later_is_not_touched_before_it_is_needed() {
+        #[derive(Clone, Copy, PartialEq)]
+        #[repr(align(4096))]
+        struct Page([u64; 512]);
+        const UNTOUCHED: Page = Page([0xaaaa_aaaa_aaaa_aaaa; 512]);
         const PART: usize = 1 << 20;
-        let untouched = 0xaaaa_aaaa_aaaa_aaaa_u64;
-        let mut arena = Vec::with_capacity(8 * PART / 8);
-        arena.resize(8 * PART / 8, untouched);
+        let mut arena = Vec::with_capacity((LATER + 4) * PART / 4096);
+        arena.resize((LATER + 4) * PART / 4096, UNTOUCHED);
         let start = arena.as_mut_ptr() as usize;
         let part = |at: usize| start + at * PART..start + (at + 1) * PART;
+        let untouched = |arena: &[Page], parts: Range<usize>| {
+            let pages = parts.start * PART / 4096..parts.end * PART / 4096;
+            arena[pages].iter().all(|page| *page == UNTOUCHED)
+        };
         let mut heap = Heap::new();
         // SAFETY: the arena outlives the heap; sizes are not 0; each block is freed once.
         unsafe {
             heap.claim(part(0));
-            for at in [1, 2, 4, 5, 7] {
+            // Those behind the third are apart from one another.
+            for at in [1, 2].into_iter().chain(4..LATER + 2) {
                 heap.claim_later(part(at));
             }
-            // The last one found no place to wait in.
-            assert_eq!(heap.claimed_bytes(), 6 * PART);
+            assert!(untouched(&arena, 1..LATER + 4));
+            // This one finds no place to wait in.
+            heap.claim_later(part(LATER + 3));
+            assert_eq!(heap.claimed_bytes(), (LATER + 2) * PART);
             let small = layout(32 << 10, 8);
             for _ in 0..PART / small.size() * 3 / 2 {
                 heap.allocate(small).unwrap();
             }
-            assert!(arena[PART / 8..7 * PART / 8].iter().all(|word| *word == untouched));
+            assert!(untouched(&arena, 1..LATER + 3) && !untouched(&arena, 0..1));
             // Neighbours become one.
             let large = layout(2 * PART - 64, 8);
             let block = heap.allocate(large).unwrap().as_ptr() as usize;
             assert!((start + PART..start + 3 * PART).contains(&block));
-            assert!(arena[3 * PART / 8..7 * PART / 8].iter().all(|word| *word == untouched));
+            assert!(untouched(&arena, 3..LATER + 3));
             let block = heap.allocate(large).unwrap().as_ptr() as usize;
             assert!((start + 4 * PART..start + 6 * PART).contains(&block));
-            assert!(heap.allocate(large).is_none());
-            assert!(arena[3 * PART / 8..4 * PART / 8].iter().all(|word| *word == untouched));
+            // Everything is given before an allocation fails, and nothing else.
+            assert!(heap.allocate(layout(LATER * PART, 8)).is_none());
+            assert!(untouched(&arena, 3..4) && untouched(&arena, LATER + 2..LATER + 3));
         }
-        assert_eq!(heap.claimed_bytes(), 6 * PART);
+        assert_eq!(heap.claimed_bytes(), (LATER + 2) * PART);
     }
 
     #[test]

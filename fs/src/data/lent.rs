@@ -139,7 +139,7 @@ impl FileData {
         }
         let placed = superblock.charged(|| {
             // A tree even for a file of one page, since a lent page is no buffer.
-            self.make_height_for((index + 1) * PAGE + 1)?;
+            self.make_height_for(max((index + 1) * PAGE, PAGE + 1))?;
             self.place(index, bytes.as_ptr().cast_mut().map_addr(|address| address | LENT))
         });
         if let Err(errno) = placed {

@@ -1,7 +1,7 @@
 //! The tree of pages: its nodes, and walks over them.
 //!
-//! A node has [`SLOTS`] slots; the root has [`FEW_SLOTS`] as long as they are enough, which
-//! take one line of memory instead of eight.
+//! A node has 64 slots; the root has eight as long as they are enough, in 64 bytes instead of
+//! 512.
 
 use alloc::alloc::{Layout, dealloc};
 use core::ops::Range;
