@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use spin::Mutex;
 
-use crate::memory::{ALIGN_MIN, Heap};
+use crate::memory::{ALIGN_MIN, Heap, unit};
 
 /// Sizes up to this many units have a stack each.
 const SMALL_UNITS: usize = 32;
@@ -63,8 +63,9 @@ impl Class {
             return None;
         }
         let room = (layout.size() + 8).next_multiple_of(UNIT);
-        let align = layout.align().max(ALIGN_MIN).ilog2() - ALIGN_MIN.ilog2();
-        Some(Self(room | align as usize))
+        let unit = unit(room);
+        let align = layout.align().max(unit).ilog2() - ALIGN_MIN.ilog2();
+        Some(Self(room.next_multiple_of(unit) | align as usize))
     }
 
     #[inline(always)]
@@ -363,7 +364,8 @@ mod tests {
             }
             assert_ne!(caches[0].held_bytes(), 0);
             let block = caches[0].allocate(all, heap).expect("everything");
-            assert_eq!(used(heap, &caches), (all.size() + 8).next_multiple_of(UNIT));
+            let rounded = crate::memory::rounded(all).unwrap();
+            assert_eq!(used(heap, &caches), crate::memory::taken(rounded));
             caches[0].deallocate(block, all, heap);
             assert_eq!(caches[0].flush(heap), 0);
         }
