@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use spin::Mutex;
 
-use crate::memory::{ALIGN_MIN, Heap, unit};
+use crate::memory::{ALIGN_MIN, Heap, room};
 
 /// Sizes up to this many units have a stack each.
 const SMALL_UNITS: usize = 32;
@@ -62,10 +62,9 @@ impl Class {
         if layout.size() > KEPT_BYTES_MAX || layout.align() > ALIGN_MAX {
             return None;
         }
-        let room = (layout.size() + 8).next_multiple_of(UNIT);
-        let unit = unit(room);
-        let align = layout.align().max(unit).ilog2() - ALIGN_MIN.ilog2();
-        Some(Self(room.next_multiple_of(unit) | align as usize))
+        let (room, align) = room(layout.size());
+        let align = layout.align().max(align).ilog2() - ALIGN_MIN.ilog2();
+        Some(Self(room | align as usize))
     }
 
     #[inline(always)]

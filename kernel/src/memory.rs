@@ -359,17 +359,19 @@ fn fetch_ahead(block: NonNull<u8>, layout: Layout) {
 /// The size and alignment that a block of this layout gets, so that layouts that take the same
 /// room share a stack. `None` if that overflows. What is rounded stays as it is.
 pub(crate) fn rounded(layout: Layout) -> Option<Layout> {
-    // `talc` adds a word of its own.
-    let room = layout.size().checked_add(8)?.checked_next_multiple_of(ALIGN_MIN)?;
-    let unit = unit(room);
-    let room = room.checked_next_multiple_of(unit)?;
-    Layout::from_size_align(room - 8, layout.align().max(unit)).ok()
+    let (room, align) = room(layout.size());
+    Layout::from_size_align(room - 8, layout.align().max(align)).ok()
 }
 
-/// What a block that takes so many bytes begins at a multiple of, and takes a multiple of.
+/// The room that a block of this size takes, which no layout's makes overflow, and its alignment.
 #[inline(always)]
-pub(crate) fn unit(room: usize) -> usize {
-    if room <= LINED_FROM { ALIGN_MIN } else { LINE }
+pub(crate) fn room(size: usize) -> (usize, usize) {
+    // `talc` adds a word of its own. Both roundings are by constants: by a number that is not
+    // known to be a power of two it would be a division.
+    match (size + 8).next_multiple_of(ALIGN_MIN) {
+        room @ ..=LINED_FROM => (room, ALIGN_MIN),
+        room => (room.next_multiple_of(LINE), LINE),
+    }
 }
 
 /// Bytes that a block of this rounded layout takes.
