@@ -3,7 +3,8 @@
 //! A file is found by the number that its path ends in, and has its bytes in pages of its own,
 //! which are used again, the last one freed first. There are no names, directories, permissions
 //! and times. So what a run takes is PostMark's own work, with the copying of the bytes and the
-//! waiting for the memory that they lie in: calls of any file system that copies come on top.
+//! waiting for the memory that they lie in: what a file system's calls come on top of. Measured, not
+//! proven, to be the least: pages are kept here by the simplest means.
 
 use core::cell::RefCell;
 
