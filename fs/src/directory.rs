@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 use core::mem::{ManuallyDrop, forget};
 
 use crate::inode::{FileType, Inode, InodeNo, InodeRef};
+use crate::mem::prefetch_line;
 use crate::name::Name;
 use crate::{Errno, Result, planted};
 
@@ -300,10 +301,16 @@ impl Directory {
                 return;
             }
         }
-        for entries in self.entries_from(cookie) {
+        let mut chunks = self.entries_from(cookie).peekable();
+        while let Some(entries) = chunks.next() {
+            let next = chunks.peek().copied().unwrap_or_default();
             for (at, entry) in entries.iter().enumerate() {
-                if let Some(Entry { child: Some(later), .. }) = entries.get(at + AHEAD) {
+                let after = |at: usize| entries.get(at).or_else(|| next.get(at - entries.len()));
+                if let Some(Entry { child: Some(later), .. }) = after(at + AHEAD) {
                     later.fetch_identity();
+                }
+                if let Some(entry) = after(at + 2 * AHEAD) {
+                    prefetch_line(core::ptr::from_ref(entry).addr());
                 }
                 let Some(child) = &entry.child else { continue };
                 let listed = Listed {

@@ -1,11 +1,11 @@
 //! Attributes: stat, lstat, fstat, newfstatat, statx; access, faccessat, faccessat2; chmod,
 //! fchmod, fchmodat; chown, lchown, fchown, fchownat; umask; statfs, fstatfs.
 
-use anchorite_fs::{Access, Attributes, Caller, Change, FileType};
+use anchorite_fs::{Access, Attributes, Caller, Change, FileType, Inode};
 
 use crate::file::Object;
 use crate::mounts::options::MountFlags;
-use crate::node::Files;
+use crate::node::{Files, Node};
 use crate::notify::{Given, events_of};
 use crate::system::System;
 use crate::walk::{LastLink, Place};
@@ -43,7 +43,12 @@ impl System {
     /// # Errors
     /// EBADF; EIO.
     pub fn fstat(&self, fd: i32) -> Result<libc::stat> {
-        Ok(abi::stat(&self.file_or_path(fd)?.attributes()?))
+        let file = self.file_or_path(fd)?;
+        if let Object::Inode(inode) = &file.object {
+            // Told by itself, it goes straight into its place.
+            return Ok(abi::stat(&Inode::attributes(inode)));
+        }
+        Ok(abi::stat(&file.attributes()?))
     }
 
     /// `fstatat(2)`: as [`stat`](System::stat), a relative path from `at`; with
@@ -54,7 +59,7 @@ impl System {
     /// EINVAL for other flags; EBADF and ENOTDIR for `at`; those of the path.
     #[inline]
     pub fn fstatat(&self, at: i32, path: &[u8], flags: i32) -> Result<libc::stat> {
-        self.attributes_at(at, path, flags).map(|attributes| abi::stat(&attributes))
+        self.attributes_at(at, path, flags, abi::stat)
     }
 
     /// `statx(2)`: all that there is to tell, whatever `mask` asks for, as it may.
@@ -68,7 +73,7 @@ impl System {
         if mask & RESERVED != 0 || flags & BOTH == BOTH {
             return Err(Errno::EINVAL);
         }
-        self.attributes_at(at, path, flags).map(|attributes| abi::statx(&attributes))
+        self.attributes_at(at, path, flags, abi::statx)
     }
 
     /// `access(2)`: whether the real user and group may read (4), write (2), execute or search
@@ -209,17 +214,29 @@ impl System {
         if is_written { self.check_writable(place) } else { Ok(()) }
     }
 
-    fn attributes_at(&self, at: i32, path: &[u8], flags: i32) -> Result<Attributes> {
+    /// The attributes of the file at `path`, as `form` tells them.
+    fn attributes_at<T>(
+        &self,
+        at: i32,
+        path: &[u8],
+        flags: i32,
+        form: impl Fn(&Attributes) -> T,
+    ) -> Result<T> {
         if flags & !STAT_FLAGS != 0 {
             return Err(Errno::EINVAL);
         }
         if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 && at != libc::AT_FDCWD {
-            return self.file_or_path(at)?.attributes();
+            return self.file_or_path(at)?.attributes().map(|attributes| form(&attributes));
         }
         let last_link = last_link(flags);
         self.as_caller(|caller| {
             let mut place = self.place_at(caller, at, path, last_link, flags);
-            in_place(&mut place)?.node.attributes(last_link)
+            let node = &in_place(&mut place)?.node;
+            if let Node::Ramdisk(inode) = node {
+                // As in `fstat`.
+                return Ok(form(&Inode::attributes(inode)));
+            }
+            node.attributes(last_link).map(|attributes| form(&attributes))
         })
     }
 
