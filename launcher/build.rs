@@ -29,8 +29,11 @@ const KERNEL: &str = "anchorite-kernel";
 /// What images are made of; a change makes new ones.
 const SOURCES: [&str; 7] =
     ["kernel", "fs", "syscalls", "bench-postmark", "program", "Cargo.toml", "Cargo.lock"];
+/// The images that are built for size, without the counts of a training run: by this one is judged
+/// how small an image can be.
+const SMALL: &[&str] = &["hello"];
 /// What a program of one's own is built from: of the same, all but guest programs and tests.
-const EMBEDDED: [&str; 17] = [
+const EMBEDDED: [&str; 19] = [
     "Cargo.toml",
     "Cargo.lock",
     "fs/Cargo.toml",
@@ -43,6 +46,8 @@ const EMBEDDED: [&str; 17] = [
     "kernel/interface",
     "kernel/link-arguments",
     "kernel/src",
+    guest::COUNTS,
+    guest::COUNTS_COMPILER,
     "program/Cargo.toml",
     "program/src",
     "syscalls/Cargo.toml",
@@ -64,21 +69,49 @@ fn main() {
     if target != TARGET {
         fail(&format!("anchorite runs on {TARGET}, and this build is for {target}"));
     }
-    let images = build_images(&root, &out);
+    let images = build_all_images(&root, &out);
     write(&out.join("images.rs"), table_of(&images, &out).as_bytes());
     embed_sources(&root, &out);
 }
 
-/// Runs the nested cargo; returns each image's name and path, by name.
-fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
+/// Builds the images, those for speed and those for size; returns each one's name and path, by name.
+fn build_all_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
+    let counts = root.join(guest::COUNTS);
+    let compiler = root.join(guest::COUNTS_COMPILER);
+    let compiler = fs::read_to_string(&compiler)
+        .unwrap_or_else(|error| fail(&format!("cannot read {}: {error}", compiler.display())));
+    let mut flags = WITH_LINES.to_owned();
+    let is_counted = guest::is_counted(variable("RUSTC"), &compiler);
+    if is_counted {
+        flags = [flags, guest::by_counts(&counts)].join("\x1f");
+    } else {
+        println!(
+            "cargo::warning=the images are built without the counts of kernel/training, which are \
+             of {}: file calls take up to half as long again",
+            compiler.lines().next().unwrap_or_default()
+        );
+    }
+    println!("cargo::rustc-env=ANCHORITE_COUNTED={}", if is_counted { "1" } else { "" });
+    let mut images = build_images(root, &out.join("guest"), &flags, &["--bins"]);
+    let small: Vec<_> = SMALL.iter().flat_map(|name| ["--bin", name]).collect();
+    let small = build_images(root, &out.join("guest-small"), WITH_LINES, &small);
+    images.retain(|(name, _)| !SMALL.contains(&name.as_str()));
+    images.extend(small);
+    images.sort();
+    images
+}
+
+/// Runs the nested cargo with rustc's arguments `flags`; returns each image's name and path.
+fn build_images(root: &Path, target: &Path, flags: &str, bins: &[&str]) -> Vec<(String, PathBuf)> {
     let output = guest::command(variable("CARGO"))
         // The linker's arguments are passed on by kernel/build.rs.
-        .env("CARGO_ENCODED_RUSTFLAGS", WITH_LINES)
-        .args(["build", "--package", KERNEL, "--bins", "--features", "images"])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        .args(["build", "--package", KERNEL, "--features", "images"])
+        .args(bins)
         .args(["--profile", PROFILE, "--target", TARGET, "--locked"])
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
-        .arg(out.join("guest"))
+        .arg(target)
         .current_dir(root)
         .stdin(Stdio::null())
         .output();
@@ -92,7 +125,7 @@ fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
             String::from_utf8_lossy(&output.stderr)
         ));
     }
-    let mut images: Vec<_> = String::from_utf8_lossy(&output.stdout)
+    let images: Vec<_> = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(guest::executable)
         .map(|path| {
@@ -100,7 +133,6 @@ fn build_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
             (name.to_string_lossy().into_owned(), path.clone())
         })
         .collect();
-    images.sort();
     if images.is_empty() {
         fail("cargo names no guest image among what it built");
     }

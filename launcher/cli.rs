@@ -139,6 +139,9 @@ pub struct BuildArgs {
     /// Keep symbols, types and lines in the image, for gdb and the profiler
     #[arg(short = 'g', long)]
     pub debug: bool,
+    /// Make a small image rather than a fast one
+    #[arg(long)]
+    pub small: bool,
 }
 
 /// `anchorite flamegraph`.

@@ -3,7 +3,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The images' target: the only one that uhyve's and our kernel's x86-64 needs.
@@ -20,6 +20,32 @@ pub const WITH_LINES: &str = "-Cdebuginfo=limited\x1f-Cstrip=none";
 /// The same with types and variables besides.
 #[allow(dead_code, reason = "for the launcher")]
 pub const WITH_VARIABLES: &str = "-Cdebuginfo=full\x1f-Cstrip=none";
+
+/// How often each block of the kernel was executed in a training run, which the compiler builds
+/// images by; from the root of the sources. `kernel/training` makes it.
+pub const COUNTS: &str = "kernel/training/images.profdata";
+/// The compiler whose counts they are, as `rustc -vV` tells of it. Another one gives functions other
+/// names and might not know the form.
+#[allow(dead_code, reason = "for the build script")]
+pub const COUNTS_COMPILER: &str = "kernel/training/compiler";
+
+/// rustc's arguments for an image that is built by the counts at `path`; the training builds what
+/// counts as far alike as the last two say. What has changed since has no counts, and no warning
+/// for each of its functions.
+pub fn by_counts(path: &Path) -> String {
+    let use_counts = format!("-Cprofile-use={}", path.display());
+    [&use_counts, "-Cllvm-args=-no-pgo-warn-mismatch", ALIKE[0], ALIKE[1]].join("\x1f")
+}
+
+/// What rustc is told both when it is to count and when it builds by the counts: nothing is inlined
+/// before the counting, and only blocks are counted.
+pub const ALIKE: [&str; 2] = ["-Cllvm-args=-disable-preinline", "-Cllvm-args=-disable-vp"];
+
+/// Whether `rustc` is the compiler whose counts they are.
+pub fn is_counted(rustc: impl AsRef<OsStr>, compiler: &str) -> bool {
+    let said = command(rustc).arg("-vV").output();
+    said.is_ok_and(|said| said.stdout.trim_ascii() == compiler.trim().as_bytes())
+}
 
 /// What is loaded of an image, without the symbols and the tables that follow it in the file;
 /// nothing for what is no ELF file of 64 bits.

@@ -56,7 +56,11 @@ impl Machine {
             kernel: kernel_release(),
             kvm: None,
             uhyve: env!("ANCHORITE_UHYVE_VERSION").to_owned(),
-            anchorite: env!("CARGO_PKG_VERSION").to_owned(),
+            anchorite: match env!("ANCHORITE_COUNTED") {
+                "" => concat!(env!("CARGO_PKG_VERSION"), ", images built without counts"),
+                _ => env!("CARGO_PKG_VERSION"),
+            }
+            .to_owned(),
             commit: (!commit.is_empty()).then(|| commit.to_owned()),
             date: now(),
             native_dir: native_dir.display().to_string(),

@@ -24,6 +24,8 @@ use crate::{complain, image};
 
 /// The linker's arguments, one a line.
 const LINK_ARGUMENTS: &str = include_str!("../kernel/link-arguments");
+/// The compiler by whose counts images are built.
+const COUNTS_COMPILER: &str = include_str!("../kernel/training/compiler");
 /// Exit status for a program whose compiler refused it.
 const STATUS_NOT_BUILT: u8 = 1;
 /// Where in a directory its image is put unless the command line says otherwise.
@@ -36,7 +38,7 @@ const C_FLAGS: [&str; 4] = ["-fPIE", "-fno-stack-protector", "-U_FORTIFY_SOURCE"
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ground {
     /// The bare machine: an image.
-    Machine(Content),
+    Machine(Content, Aim),
     /// A process of this host.
     Host,
 }
@@ -48,6 +50,15 @@ pub enum Content {
     Stripped,
     /// Symbols, types, variables and lines, for a debugger and for the profiler.
     Debug,
+}
+
+/// What an image is built for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Short calls: by the counts of a training run, if they are this compiler's.
+    Speed,
+    /// A small image.
+    Size,
 }
 
 /// What a program is built from.
@@ -63,7 +74,8 @@ pub fn build(args: &BuildArgs) -> Result<()> {
     let here = [PathBuf::from(".")];
     let paths = if args.paths.is_empty() { &here[..] } else { &args.paths };
     let content = if args.debug { Content::Debug } else { Content::Stripped };
-    let path = make(paths, args.output.as_deref(), args.bin.as_deref(), content)?;
+    let aim = if args.small { Aim::Size } else { Aim::Speed };
+    let path = make(paths, args.output.as_deref(), args.bin.as_deref(), content, aim)?;
     let bytes = fs::metadata(&path).map_or(0, |found| found.len());
     complain(&format!("{}: an image of {} KiB", path.display(), bytes >> 10));
     Ok(())
@@ -85,6 +97,7 @@ pub fn make(
     output: Option<&Path>,
     bin: Option<&str>,
     content: Content,
+    aim: Aim,
 ) -> Result<PathBuf> {
     let source = find(paths)?;
     if let (Source::C(_), Some(bin)) = (&source, bin) {
@@ -103,7 +116,7 @@ pub fn make(
     let workshop = Workshop::open()?;
     let (made, output) = match &source {
         Source::Crate(dir) => {
-            let made = cargo_build(&workshop, dir, bin, Ground::Machine(content))?;
+            let made = cargo_build(&workshop, dir, bin, Ground::Machine(content, aim))?;
             let name = made.file_name().unwrap_or_default().to_owned();
             (made, output.map_or_else(|| place_in(dir, &name), Ok)?)
         }
@@ -114,7 +127,7 @@ pub fn make(
                 None if is_c(&paths[0]) => first.with_extension(""),
                 None => place_in(&paths[0], &name_of(&paths[0])?)?,
             };
-            (compile_c(&workshop, scratch.path(), files, &output, content)?, output)
+            (compile_c(&workshop, scratch.path(), files, &output, (content, aim))?, output)
         }
     };
     let mut bytes = fs::read(&made).map_err(|error| unread(&made, &error))?;
@@ -234,12 +247,13 @@ fn unread(path: &Path, error: &io::Error) -> Failure {
 /// Cargo, to build or fetch what is in `manifest`.
 fn cargo(workshop: &Workshop, subcommand: &str, manifest: &Path, ground: Ground) -> Command {
     let mut cargo = guest::command("cargo");
-    if let Ground::Machine(content) = ground {
+    if let Ground::Machine(content, aim) = ground {
         let first = match content {
             Content::Stripped => STRIPPED,
             Content::Debug => WITH_VARIABLES,
         };
         let mut flags = vec![first.to_owned()];
+        flags.extend(by_counts(workshop, aim));
         flags.extend(LINK_ARGUMENTS.lines().map(|argument| format!("-Clink-arg={argument}")));
         flags.push(format!("-Clink-arg={}", discard(workshop)));
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
@@ -253,6 +267,22 @@ fn cargo(workshop: &Workshop, subcommand: &str, manifest: &Path, ground: Ground)
         .args(["--target", TARGET])
         .stdin(Stdio::null());
     cargo
+}
+
+/// rustc's arguments for an image that is to be fast.
+fn by_counts(workshop: &Workshop, aim: Aim) -> Option<String> {
+    if aim == Aim::Size {
+        return None;
+    }
+    if !guest::is_counted("rustc", COUNTS_COMPILER) {
+        complain(&format!(
+            "this image is built without the counts of a training run, which are of {}: file calls \
+             take up to half as long again",
+            COUNTS_COMPILER.lines().next().unwrap_or_default()
+        ));
+        return None;
+    }
+    Some(guest::by_counts(&workshop.sources().join(guest::COUNTS)))
 }
 
 /// The linker's script, as an argument.
@@ -279,7 +309,7 @@ fn cargo_build(
         None => command.arg("--bins"),
     };
     match ground {
-        Ground::Machine(_) => {
+        Ground::Machine(..) => {
             command.args(["--features", "bare-metal", "--profile", PROFILE]);
         }
         Ground::Host => {
@@ -359,13 +389,13 @@ fn compile_c(
     scratch: &Path,
     files: &[PathBuf],
     output: &Path,
-    content: Content,
+    (content, aim): (Content, Aim),
 ) -> Result<PathBuf> {
     let library = workshop.c_library()?;
     let manifest = library.join("Cargo.toml");
     let what = "the library for programs in C";
     fetch(workshop, &manifest, what)?;
-    let mut command = cargo(workshop, "build", &manifest, Ground::Machine(content));
+    let mut command = cargo(workshop, "build", &manifest, Ground::Machine(content, aim));
     command.args(["--lib", "--profile", PROFILE]);
     compile(workshop, command, what)?;
     let archive = workshop.target().join(TARGET).join(PROFILE).join("libanchorite_c.a");

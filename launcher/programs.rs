@@ -142,7 +142,7 @@ pub fn ready(order: &mut Order, isle: Isle) -> Result<Option<File>> {
         ));
     }
     let path = match make::is_source(&named) {
-        true => make::make(slice::from_ref(&named), None, None, order.content())?,
+        true => make::make(slice::from_ref(&named), None, None, order.content(), make::Aim::Speed)?,
         false => named.clone(),
     };
     let file = File::open(&path).map_err(|error| refuse(&describe_unread(&error)))?;

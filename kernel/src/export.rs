@@ -49,6 +49,10 @@ pub fn at_end() {
     while BEGUN.swap(true, Ordering::Relaxed) {
         core::hint::spin_loop();
     }
+    #[cfg(anchorite_counts)]
+    if let Err(error) = crate::counts::leave(exports.system) {
+        output::report(format_args!("anchorite: the counts cannot be left: {error}\n"));
+    }
     for (number, archive) in (0u32..).zip(&exports.archives) {
         match exports.write(archive) {
             Ok(Exported { sockets, .. }) => {

@@ -67,6 +67,9 @@ pub mod strings;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
 pub mod boot;
+#[cfg(all(feature = "bare-metal", anchorite_counts))]
+#[allow(unsafe_code)]
+pub mod counts;
 #[cfg(feature = "bare-metal")]
 #[allow(unsafe_code)]
 pub mod cpu;

@@ -186,15 +186,15 @@ fn fallible(ctx: &Context<'_>) -> i32 {
     i32::from(counts[0] == 0 || counts[1] + 1 < counts[0])
 }
 
-/// Takes all memory on every core at once, and all of it for threads; both three times. As much
-/// is free after the last time as before.
+/// Takes all memory on every core at once, and all of it for threads; both six times. As much
+/// is free after each of the last three times.
 fn fallible_threads(ctx: &Context<'_>) -> i32 {
     let free = || ctx.sys.sysinfo().map_or(0, |info| info.freeram);
     let cores = thread::cores(ctx.sys);
-    // The table of threads may grow once more, and stays as large, when so many have been
-    // there before.
-    let mut left = [0; 3];
-    let mut counts = [(0, 0); 3];
+    // The table of threads, and what notes free blocks, may grow once or twice more, and stay as
+    // large, when so many have been there before.
+    let mut left = [0; 6];
+    let mut counts = [(0, 0); 6];
     for (left, (blocks, threads)) in left.iter_mut().zip(&mut counts) {
         let taken = AtomicUsize::new(0);
         thread::scope(ctx.sys, |scope| {
@@ -215,7 +215,8 @@ fn fallible_threads(ctx: &Context<'_>) -> i32 {
     let text = format!("\n{counts:?} blocks and threads, {left:?} bytes free\n");
     let _ = ctx.sys.write(1, text.as_bytes());
     let few = |(blocks, threads)| blocks < 100 || threads < 10;
-    i32::from(left[1] != left[2] || left[2] == 0 || counts.into_iter().any(few))
+    let settled = left[3] == left[4] && left[4] == left[5] && left[5] > 0;
+    i32::from(!settled || counts.into_iter().any(few))
 }
 
 /// Takes blocks of many sizes until there are no more, and frees them; tells how many.
