@@ -77,21 +77,26 @@ fn main() {
 /// Builds the images, those for speed and those for size; returns each one's name and path, by name.
 fn build_all_images(root: &Path, out: &Path) -> Vec<(String, PathBuf)> {
     let counts = root.join(guest::COUNTS);
+    let bytes = fs::read(&counts)
+        .unwrap_or_else(|error| fail(&format!("cannot read {}: {error}", counts.display())));
     let compiler = root.join(guest::COUNTS_COMPILER);
     let compiler = fs::read_to_string(&compiler)
         .unwrap_or_else(|error| fail(&format!("cannot read {}: {error}", compiler.display())));
     let mut flags = WITH_LINES.to_owned();
-    let is_counted = guest::is_counted(variable("RUSTC"), &compiler);
-    if is_counted {
-        flags = [flags, guest::by_counts(&counts)].join("\x1f");
-    } else {
-        println!(
-            "cargo::warning=the images are built without the counts of kernel/training, which are \
-             of {}: file calls take up to half as long again",
-            compiler.lines().next().unwrap_or_default()
-        );
+    let uncounted = guest::uncounted(variable("RUSTC"), &compiler);
+    match &uncounted {
+        // Cargo builds others' crates anew for other flags, and not for other counts.
+        None => {
+            let mut hasher = DefaultHasher::new();
+            bytes.hash(&mut hasher);
+            let counts = out.join(format!("{:016x}.profdata", hasher.finish()));
+            write(&counts, &bytes);
+            flags = [flags, guest::by_counts(&counts)].join("\x1f");
+        }
+        Some(why) => println!("cargo::warning={why}"),
     }
-    println!("cargo::rustc-env=ANCHORITE_COUNTED={}", if is_counted { "1" } else { "" });
+    let is_counted = if uncounted.is_none() { "1" } else { "" };
+    println!("cargo::rustc-env=ANCHORITE_COUNTED={is_counted}");
     let mut images = build_images(root, &out.join("guest"), &flags, &["--bins"]);
     let small: Vec<_> = SMALL.iter().flat_map(|name| ["--bin", name]).collect();
     let small = build_images(root, &out.join("guest-small"), WITH_LINES, &small);
@@ -106,6 +111,7 @@ fn build_images(root: &Path, target: &Path, flags: &str, bins: &[&str]) -> Vec<(
     let output = guest::command(variable("CARGO"))
         // The linker's arguments are passed on by kernel/build.rs.
         .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        .env("RUSTC", variable("RUSTC"))
         .args(["build", "--package", KERNEL, "--features", "images"])
         .args(bins)
         .args(["--profile", PROFILE, "--target", TARGET, "--locked"])

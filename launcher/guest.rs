@@ -29,22 +29,41 @@ pub const COUNTS: &str = "kernel/training/images.profdata";
 #[allow(dead_code, reason = "for the build script")]
 pub const COUNTS_COMPILER: &str = "kernel/training/compiler";
 
-/// rustc's arguments for an image that is built by the counts at `path`; the training builds what
-/// counts as far alike as the last two say. What has changed since has no counts, and no warning
-/// for each of its functions.
+/// The crates whose counts they are, as rustc names their objects: a name and a number, one a line.
+/// The number is another where a crate has other features or other versions below it, or a
+/// workspace around it; then so are all its functions' names.
+#[allow(dead_code, reason = "for the launcher")]
+pub const COUNTED_CRATES: &str = include_str!("../kernel/training/crates");
+
+/// rustc's arguments for an image that is built by the counts at `path`. A function that has
+/// changed since has no counts, and no warning either (`-no-pgo-warn-mismatch`).
+#[allow(dead_code, reason = "for those who build images")]
 pub fn by_counts(path: &Path) -> String {
     let use_counts = format!("-Cprofile-use={}", path.display());
-    [&use_counts, "-Cllvm-args=-no-pgo-warn-mismatch", ALIKE[0], ALIKE[1]].join("\x1f")
+    let [before, only] = ALIKE;
+    [&use_counts, "-Cllvm-args=-no-pgo-warn-mismatch", before, only].join("\x1f")
 }
 
-/// What rustc is told both when it is to count and when it builds by the counts: nothing is inlined
-/// before the counting, and only blocks are counted.
+/// What rustc must be told both when code is made to count and when it is built by the counts: nothing
+/// is inlined before the counting, and only blocks are counted.
 pub const ALIKE: [&str; 2] = ["-Cllvm-args=-disable-preinline", "-Cllvm-args=-disable-vp"];
 
-/// Whether `rustc` is the compiler whose counts they are.
-pub fn is_counted(rustc: impl AsRef<OsStr>, compiler: &str) -> bool {
-    let said = command(rustc).arg("-vV").output();
-    said.is_ok_and(|said| said.stdout.trim_ascii() == compiler.trim().as_bytes())
+/// Why an image of `rustc`'s cannot be built by the counts of `compiler`, and what to do; nothing
+/// if it can.
+#[allow(dead_code, reason = "for those who build images")]
+pub fn uncounted(rustc: impl AsRef<OsStr>, compiler: &str) -> Option<String> {
+    let said = command(rustc).arg("-vV").output().ok()?; // Cargo tells what is missing.
+    if said.stdout.trim_ascii() == compiler.trim().as_bytes() {
+        return None;
+    }
+    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    let version = compiler.split(' ').nth(1).unwrap_or_default();
+    Some(format!(
+        "this is {}, and the counts by which images are made fast are of {}: calls take up to half as \
+         long again, and a few twice as long; RUSTUP_TOOLCHAIN={version} is what has them",
+        first(&String::from_utf8_lossy(&said.stdout)),
+        first(compiler),
+    ))
 }
 
 /// What is loaded of an image, without the symbols and the tables that follow it in the file;

@@ -25,7 +25,7 @@ use crate::{complain, image};
 /// The linker's arguments, one a line.
 const LINK_ARGUMENTS: &str = include_str!("../kernel/link-arguments");
 /// The compiler by whose counts images are built.
-const COUNTS_COMPILER: &str = include_str!("../kernel/training/compiler");
+const COMPILER: &str = include_str!("../kernel/training/compiler");
 /// Exit status for a program whose compiler refused it.
 const STATUS_NOT_BUILT: u8 = 1;
 /// Where in a directory its image is put unless the command line says otherwise.
@@ -274,12 +274,8 @@ fn by_counts(workshop: &Workshop, aim: Aim) -> Option<String> {
     if aim == Aim::Size {
         return None;
     }
-    if !guest::is_counted("rustc", COUNTS_COMPILER) {
-        complain(&format!(
-            "this image is built without the counts of a training run, which are of {}: file calls \
-             take up to half as long again",
-            COUNTS_COMPILER.lines().next().unwrap_or_default()
-        ));
+    if let Some(why) = guest::uncounted("rustc", COMPILER) {
+        complain(&why);
         return None;
     }
     Some(guest::by_counts(&workshop.sources().join(guest::COUNTS)))
@@ -316,7 +312,7 @@ fn cargo_build(
             command.args(["--features", "hosted", "--release"]);
         }
     }
-    let mut executables = compile(workshop, command, &name)?;
+    let mut executables = compile(workshop, command, ground, &name)?;
     match (executables.pop(), executables.is_empty()) {
         (Some(executable), true) => Ok(executable),
         (None, _) => Err(Failure::usage(format!(
@@ -342,7 +338,12 @@ fn fetch(workshop: &Workshop, manifest: &Path, name: &str) -> Result<()> {
 }
 
 /// Runs cargo's `build`; returns the executables that it made.
-fn compile(workshop: &Workshop, mut command: Command, name: &str) -> Result<Vec<PathBuf>> {
+fn compile(
+    workshop: &Workshop,
+    mut command: Command,
+    ground: Ground,
+    name: &str,
+) -> Result<Vec<PathBuf>> {
     command
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
@@ -350,9 +351,13 @@ fn compile(workshop: &Workshop, mut command: Command, name: &str) -> Result<Vec<
         .stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| no_cargo(&error))?;
     let mut executables = Vec::new();
+    let mut library = None;
     if let Some(stdout) = child.stdout.take() {
         let lines = BufReader::new(stdout).lines().map_while(std::result::Result::ok);
-        executables.extend(lines.filter_map(|line| guest::executable(&line)));
+        for line in lines {
+            executables.extend(guest::executable(&line));
+            library = library.or_else(|| library_in(&line));
+        }
     }
     let ended = child.wait().map_err(|error| no_cargo(&error))?;
     judge(ended, || match has_linker() {
@@ -361,7 +366,32 @@ fn compile(workshop: &Workshop, mut command: Command, name: &str) -> Result<Vec<
             "{name}: it cannot be linked, since there is no `cc`: install a C compiler, such as gcc"
         ),
     })?;
+    if matches!(ground, Ground::Machine(_, Aim::Speed))
+        && guest::uncounted("rustc", COMPILER).is_none()
+        && library.is_some_and(|library| !is_counted(&library))
+    {
+        complain(&format!(
+            "{name}: the counts by which images are made fast are not found: the kernel has other features \
+             or versions of a crate here than it was counted with, or a workspace around it; calls \
+             take up to half as long again, and a few twice as long"
+        ));
+    }
     Ok(executables)
+}
+
+/// The file system's library in a line of cargo's messages, if that tells of it.
+fn library_in(line: &str) -> Option<PathBuf> {
+    let (before, rest) = line.split_once("/libanchorite_fs-")?;
+    let (name, _) = rest.split_once(".rlib\"")?;
+    let (_, directory) = before.rsplit_once('"')?;
+    Some(PathBuf::from(format!("{directory}/libanchorite_fs-{name}.rlib")))
+}
+
+/// Whether the library's objects have a name by which there are counts.
+fn is_counted(library: &Path) -> bool {
+    let Ok(bytes) = fs::read(library) else { return false };
+    let mut names = guest::COUNTED_CRATES.lines().filter(|name| name.starts_with("anchorite_fs."));
+    names.any(|name| bytes.windows(name.len()).any(|window| window == name.as_bytes()))
 }
 
 fn has_linker() -> bool {
@@ -395,9 +425,10 @@ fn compile_c(
     let manifest = library.join("Cargo.toml");
     let what = "the library for programs in C";
     fetch(workshop, &manifest, what)?;
-    let mut command = cargo(workshop, "build", &manifest, Ground::Machine(content, aim));
+    let ground = Ground::Machine(content, aim);
+    let mut command = cargo(workshop, "build", &manifest, ground);
     command.args(["--lib", "--profile", PROFILE]);
-    compile(workshop, command, what)?;
+    compile(workshop, command, ground, what)?;
     let archive = workshop.target().join(TARGET).join(PROFILE).join("libanchorite_c.a");
 
     // The library does not know whose it is.

@@ -38,7 +38,8 @@ const DOT: u64 = 0;
 const DOT_DOT: u64 = 1;
 const FIRST_COOKIE: u64 = 2;
 
-/// How many entries ahead of a listing an inode's memory is fetched.
+/// How many entries ahead of a listing an inode's memory is fetched. The entries themselves are fetched
+/// twice as far ahead, since they tell where the inode is.
 const AHEAD: usize = 8;
 
 /// An entry of the log; a gap if it has no child.

@@ -1,6 +1,6 @@
 //! Counts how often each block of the kernel's code is executed, and keeps that beside this
-//! package, as `images.profdata` and `compiler`: images are built by it (profile-guided
-//! optimisation), which makes most calls a fifth to a third shorter.
+//! package, as `images.profdata`, `compiler` and `crates`: images are built by it (profile-guided
+//! optimisation), which makes most calls a sixth to a third shorter.
 //!
 //! `cargo run --release --package anchorite-training`, with `rustup component add llvm-tools` before, where KVM
 //! can be used. To be done again when a call is changed so much that `tests/instructions.rs`
@@ -9,6 +9,11 @@
 //! The kernel's functions have one name in an image of this workspace and another in a program of
 //! one's own, which depends on the kernel by another path. So both are built and run.
 
+#[path = "../../../launcher/guest.rs"]
+#[allow(dead_code, reason = "the launcher's")]
+mod guest;
+
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -16,21 +21,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use guest::{ALIKE, PROFILE, TARGET};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-const PROFILE: &str = "guest";
 /// The link by which a program of one's own depends on the kernel.
 const LINK: &str = ".anchorite";
 /// Where an instrumented kernel leaves its counts (`kernel/src/counts.rs`).
 const COUNTS_DIR: &str = "/counts";
 const COUNTS_FILE: &str = "raw";
-/// What rustc is told: to count, only blocks, before anything is inlined. The counting functions that
-/// come with it would write a file at the end by the C library, which is not there and not called.
+/// What rustc is told: to count. The counting functions that come with it would write a file at the
+/// end by the C library, which is not there and not called.
 const COUNTING: [&str; 5] = [
     "-Cprofile-generate",
-    "-Cllvm-args=-disable-preinline",
-    "-Cllvm-args=-disable-vp",
+    ALIKE[0],
+    ALIKE[1],
     "-Clink-arg=-Wl,--unresolved-symbols=ignore-all",
     "--cfg=anchorite_counts",
 ];
@@ -82,7 +86,8 @@ fn main() -> Result<()> {
         }
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    keep(&merger, &counts, work, &here.join("images.profdata"))?;
+    let kept = keep(&merger, &counts, work, &here.join("images.profdata"))?;
+    fs::write(here.join("crates"), crates_of(&kept))?;
     fs::write(here.join("compiler"), said(Command::new("rustc").arg("-vV"))?)?;
     Ok(())
 }
@@ -205,13 +210,27 @@ fn merger() -> Result<PathBuf> {
     Ok(merger)
 }
 
-/// Merges counts, and writes those of the functions that were executed often to `file`.
-fn keep(merger: &Path, counts: &[PathBuf], work: &Path, file: &Path) -> Result<()> {
+/// Merges counts, and writes those of the functions that were executed often to `file`; returns
+/// them as text.
+fn keep(merger: &Path, counts: &[PathBuf], work: &Path, file: &Path) -> Result<String> {
     let text = said(Command::new(merger).args(["merge", "-text", "-o", "-"]).args(counts))?;
+    let kept = often_executed(&text);
     let often = work.join("often.proftext");
-    fs::write(&often, often_executed(&text))?;
+    fs::write(&often, &kept)?;
     said(Command::new(merger).args(["merge", "-o"]).arg(file).arg(often))?;
-    Ok(())
+    Ok(kept)
+}
+
+/// The crates that a profile as text is of, as rustc names their objects: a function that only its own
+/// object knows has `CRATE.NUMBER-cgu.0;` before its name.
+fn crates_of(text: &str) -> String {
+    let ours = ["anchorite_fs.", "anchorite_kernel.", "anchorite_syscalls."];
+    let names: BTreeSet<_> = text
+        .lines()
+        .filter(|line| ours.iter().any(|name| line.starts_with(name)))
+        .filter_map(|line| line.split_once("-cgu.").map(|(name, _)| name))
+        .collect();
+    names.into_iter().map(|name| format!("{name}\n")).collect()
 }
 
 /// The functions of a profile as text that were executed often. (LLVM's documentation of
@@ -246,6 +265,13 @@ fn said(command: &mut Command) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn crates_are_told_by_their_objects() {
+        let text =
+            "anchorite_fs.0f-cgu.0;a\n7\nanchorite_fs.0f-cgu.0;b\nmicrobench.1-cgu.0;c\n_ZN1d\n";
+        assert_eq!(crates_of(text), "anchorite_fs.0f\n");
+    }
 
     #[test]
     fn what_was_executed_often_is_kept() {
