@@ -59,8 +59,8 @@ pub fn uncounted(rustc: impl AsRef<OsStr>, compiler: &str) -> Option<String> {
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     let version = compiler.split(' ').nth(1).unwrap_or_default();
     Some(format!(
-        "this is {}, and the counts by which images are made fast are of {}: calls take up to half as \
-         long again, and a few twice as long; RUSTUP_TOOLCHAIN={version} is what has them",
+        "this is {}, and the counts by which images are made fast are of {}: calls take up to two \
+         thirds longer, and a few twice as long; RUSTUP_TOOLCHAIN={version} is what has them",
         first(&String::from_utf8_lossy(&said.stdout)),
         first(compiler),
     ))

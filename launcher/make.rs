@@ -373,7 +373,7 @@ fn compile(
         complain(&format!(
             "{name}: the counts by which images are made fast are not found: the kernel has other features \
              or versions of a crate here than it was counted with, or a workspace around it; calls \
-             take up to half as long again, and a few twice as long"
+             take up to two thirds longer, and a few twice as long"
         ));
     }
     Ok(executables)
