@@ -6,10 +6,10 @@
 //!
 //! Choice: entries stand in a log, in the order of their *cookies*, numbers that
 //! only grow. A removed entry leaves a gap in the log; when gaps outnumber entries
-//! the log closes up, which changes no cookie and no order. A listing resumes by
-//! binary search for its cookie. A hash table over the log finds names; in a log of a few
-//! entries, which most directories have, looking at each is faster. The log is made of
-//! chunks, so it grows without being copied.
+//! the log closes up, which changes no cookie and no order. An entry that gets another name in its
+//! directory keeps its place. A listing resumes by binary search for its cookie. A hash table over
+//! the log finds names; in a log of a few entries, which most directories have, looking at each is
+//! faster. The log is made of chunks, so it grows without being copied.
 //!
 //! The inode's lock protects all of it.
 
@@ -271,6 +271,23 @@ impl Directory {
         self.index.redirect(hash, slot.0, address(&child));
         let old = self.entry_mut(slot).child.replace(child);
         old.expect("an indexed slot is no gap")
+    }
+
+    /// Lets the entry at `slot` have another name, which must not be there. It keeps its cookie: a
+    /// listing under way shows it once.
+    ///
+    /// # Errors
+    /// ENAMETOOLONG, ENOMEM: then nothing changed.
+    pub(crate) fn rename(&mut self, slot: Slot, hash: u32, name: &[u8]) -> Result<()> {
+        let entry = self.entry_mut(slot);
+        entry.name.replace(name)?;
+        let former = core::mem::replace(&mut entry.hash, hash);
+        let hint = entry.child.as_ref().map_or(0, address);
+        if self.is_indexed() {
+            self.index.remove(former, slot.0);
+            self.index.insert(hash, slot.0, hint);
+        }
+        Ok(())
     }
 
     /// Removes any entry. For teardown: names are found slowly from then on.

@@ -64,15 +64,27 @@ impl Name {
     /// Whether it is this name.
     #[inline]
     pub(crate) fn is(&self, name: &[u8]) -> bool {
-        /// Comparing so few takes less than calling a function that does.
-        const SHORT: usize = 8;
         if usize::from(self.len) != name.len() {
             return false;
         }
-        if name.len() <= SHORT {
-            return self.bytes.iter().zip(name).all(|(a, b)| a == b);
+        // By words that overlap: to call a function for so few bytes takes longer than to compare them.
+        match name.len() {
+            0..4 => self.bytes.iter().zip(name).all(|(a, b)| a == b),
+            4..8 => has_ends_of::<4>(&self.bytes, name),
+            8..=16 => has_ends_of::<8>(&self.bytes, name),
+            _ => self.as_bytes() == name,
         }
-        self.as_bytes() == name
+    }
+
+    /// Becomes another name, or stays what it was.
+    ///
+    /// # Errors
+    /// Those of [`set`](Name::set).
+    pub(crate) fn replace(&mut self, name: &[u8]) -> Result<()> {
+        let mut new = Name::NONE;
+        new.set(name)?;
+        *self = new;
+        Ok(())
     }
 
     fn block(&self) -> Option<*mut u8> {
@@ -83,6 +95,13 @@ impl Name {
         let address = usize::from_ne_bytes([a, b, c, d, e, f, g, h]);
         Some(core::ptr::with_exposed_provenance_mut(address))
     }
+}
+
+/// Whether what `bytes` begin with, as long as `name`, has the same first and last `N` bytes as that.
+#[inline]
+fn has_ends_of<const N: usize>(bytes: &[u8; INLINE], name: &[u8]) -> bool {
+    let ends = |piece: &[u8]| Some((*piece.first_chunk::<N>()?, *piece.last_chunk::<N>()?));
+    bytes.get(..name.len()).is_some_and(|own| ends(own) == ends(name))
 }
 
 impl Drop for Name {
@@ -112,6 +131,33 @@ mod tests {
             assert_eq!(Name::new(&long[..len]).unwrap().as_bytes(), &long[..len]);
         }
         assert_eq!(Name::new(&long).unwrap_err(), Errno::ENAMETOOLONG);
+    }
+
+    #[test]
+    fn a_name_is_none_that_differs_in_any_byte() {
+        for len in 1..=NAME_MAX {
+            let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let name = Name::new(&bytes).unwrap();
+            assert!(name.is(&bytes), "{len}");
+            assert!(!name.is(&bytes[1..]) && !name.is(&[&bytes[..], b"x"].concat()), "{len}");
+            for at in 0..len {
+                let mut other = bytes.clone();
+                other[at] ^= 0x80;
+                assert!(!name.is(&other), "{len}, {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_becomes_another_or_stays() {
+        let long = [b'x'; NAME_MAX + 1];
+        let mut name = Name::new(b"short").unwrap();
+        for other in [&long[..INLINE + 1], b"y", &long[..NAME_MAX], &long[..INLINE]] {
+            name.replace(other).unwrap();
+            assert_eq!(name.as_bytes(), other);
+            assert_eq!(name.replace(&long), Err(Errno::ENAMETOOLONG));
+            assert_eq!(name.as_bytes(), other);
+        }
     }
 
     #[test]

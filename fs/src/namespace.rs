@@ -149,7 +149,7 @@ impl Inode {
         mode: u32,
     ) -> Result<InodeRef> {
         let mut state = this.state.write();
-        let (hash, found) = find(this, &state, caller, name)?;
+        let (hash, found) = find_new(this, &state, caller, name)?;
         if found.is_some() {
             return Err(Errno::EEXIST);
         }
@@ -237,7 +237,7 @@ impl Inode {
         target: &InodeRef,
     ) -> Result<()> {
         let mut state = this.state.write();
-        let (hash, found) = find(this, &state, caller, name)?;
+        let (hash, found) = find_new(this, &state, caller, name)?;
         if found.is_some() {
             return Err(Errno::EEXIST);
         }
@@ -274,8 +274,7 @@ impl Inode {
     pub fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         let _removed = {
             let mut state = self.state.write();
-            let (_, found) = find(self, &state, caller, name)?;
-            let slot = found.ok_or(Errno::ENOENT)?;
+            let slot = find(self, &state, caller, name)?.ok_or(Errno::ENOENT)?;
             let directory = state.directory()?;
             let child = directory.child(slot);
             may_delete(&state, caller, child, Victim::NotDirectory)?;
@@ -299,8 +298,7 @@ impl Inode {
     pub fn rmdir(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         let _removed = {
             let mut state = self.state.write();
-            let (_, found) = find(self, &state, caller, name)?;
-            let slot = found.ok_or(Errno::ENOENT)?;
+            let slot = find(self, &state, caller, name)?.ok_or(Errno::ENOENT)?;
             let child = state.directory()?.child(slot);
             may_delete(&state, caller, child, Victim::Directory)?;
             if child.is_mount_point() {
@@ -476,13 +474,15 @@ fn rename_locked(
     (mode, left): (RenameMode, Left),
     traps: &Traps,
 ) -> Result<Removed> {
-    for directory in [&parents.old, parents.new.as_ref().unwrap_or(&parents.old)] {
-        directory.directory()?;
-        directory.check(caller, Access::EXECUTE)?;
+    if let Some(new_parent) = &parents.new {
+        // Before what is wrong with the old name.
+        for directory in [&parents.old, new_parent] {
+            directory.directory()?;
+            directory.check(caller, Access::EXECUTE)?;
+        }
     }
-    let (_, old_slot) = find(old_dir, &parents.old, caller, old.bytes)?;
-    let old_slot = old_slot.ok_or(Errno::ENOENT)?;
-    let (new_hash, new_slot) = find(new_dir, parents.new_dir(), caller, new.bytes)?;
+    let old_slot = find(old_dir, &parents.old, caller, old.bytes)?.ok_or(Errno::ENOENT)?;
+    let (new_hash, new_slot) = find_new(new_dir, parents.new_dir(), caller, new.bytes)?;
     if parents.new_dir().meta.nlink == 0 {
         // A look-up there finds it out, before what is wrong with the files themselves.
         return Err(Errno::ENOENT);
@@ -562,6 +562,11 @@ fn rename_locked(
             adopt(&source, new_dir, cookie, caller);
             count_moved_one(parents, &source);
             (unlinked, Some(target), Some(replaced))
+        }
+        _ if !moves && whiteout.is_none() => {
+            parents.old.directory_mut()?.rename(old_slot, new_hash, new.bytes)?;
+            source.write_child().meta.touch_status(caller.now());
+            (source, None, None)
         }
         _ => {
             let prepared = parents.new_dir().directory_mut()?.prepare(new_hash, new.bytes)?;
@@ -671,17 +676,35 @@ fn count_moved(parents: &mut Parents<'_>, source: &InodeRef, target: &InodeRef) 
     }
 }
 
-/// Looks a name up in a locked directory; returns its hash too.
+/// Looks a name up in a locked directory.
 ///
 /// # Errors
-/// ENOTDIR; EACCES without search permission; ENOENT if the directory was removed;
-/// ENAMETOOLONG.
-fn find(
+/// ENOTDIR; EACCES without search permission; ENOENT if it was removed; ENAMETOOLONG.
+fn find(inode: &Inode, state: &State, caller: &Caller<'_>, name: &[u8]) -> Result<Option<Slot>> {
+    find_by(|| inode.superblock.hash(name), state, caller, name)
+}
+
+/// As [`find`]; returns the name's hash too, for an entry that is to be made.
+///
+/// # Errors
+/// Those of [`find`].
+fn find_new(
     inode: &Inode,
     state: &State,
     caller: &Caller<'_>,
     name: &[u8],
 ) -> Result<(u32, Option<Slot>)> {
+    let hash = inode.superblock.hash(name);
+    Ok((hash, find_by(|| hash, state, caller, name)?))
+}
+
+#[inline(always)]
+fn find_by(
+    hash: impl FnOnce() -> u32,
+    state: &State,
+    caller: &Caller<'_>,
+    name: &[u8],
+) -> Result<Option<Slot>> {
     let directory = state.directory()?;
     state.check(caller, Access::EXECUTE)?;
     if state.meta.nlink == 0 {
@@ -690,8 +713,7 @@ fn find(
     if name.len() > NAME_MAX {
         return Err(Errno::ENAMETOOLONG);
     }
-    let hash = inode.superblock.hash(name);
-    Ok((hash, directory.find(|| hash, name)))
+    Ok(directory.find(hash, name))
 }
 
 /// # Errors

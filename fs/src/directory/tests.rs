@@ -108,6 +108,22 @@ fn random_changes_agree_with_a_map_and_listings_see_what_stays_once() {
                 }
                 _ => {}
             }
+            let other = format!("{:0width$}", random.below(names), width = 1 + names % 40);
+            if let Some(slot) = directory.find(|| hash(&name), name.as_bytes())
+                && !model.contains_key(&other)
+                && random.below(4) == 0
+            {
+                let cookie = directory.cookie(slot);
+                let too_long = directory.rename(slot, 0, &[b'x'; NAME_MAX + 1]);
+                assert_eq!(too_long, Err(Errno::ENAMETOOLONG));
+                directory.rename(slot, hash(&other), other.as_bytes()).unwrap();
+                let ino = model.remove(&name).unwrap();
+                model.insert(other.clone(), ino);
+                let (found, child) = directory.at_cookie(cookie).unwrap();
+                assert_eq!((found, child.number().0), (other.as_bytes(), ino));
+                assert_eq!(directory.find(|| hash(&name), name.as_bytes()), None);
+                assert_eq!(directory.find(|| hash(&other), other.as_bytes()), Some(slot));
+            }
             if random.below(10) == 0 {
                 directory.trim();
                 let room = directory.chunks.last().map_or(0, |last| last.capacity() - last.len());

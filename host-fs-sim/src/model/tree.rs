@@ -130,6 +130,13 @@ impl Directory {
         self.entries.insert(name.to_vec(), Entry { id, cookie: self.next_cookie });
         self.next_cookie += 1;
     }
+
+    /// Gives an entry another name, which is not there. It keeps its place.
+    pub fn rename(&mut self, old: &[u8], new: &[u8]) {
+        if let Some(entry) = self.entries.remove(old) {
+            self.entries.insert(new.to_vec(), entry);
+        }
+    }
 }
 
 impl Inode {

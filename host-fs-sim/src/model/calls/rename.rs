@@ -71,11 +71,20 @@ pub fn rename(
         }
         false => None,
     };
-    model.tree.directory_mut(new_dir)?.insert(&new, source);
     let left = if exchange { target } else { left };
     match left {
-        Some(left) => model.tree.directory_mut(old_dir)?.insert(&old, left),
-        None => drop(model.tree.directory_mut(old_dir)?.entries.remove(&old)),
+        // The entry only gets another name.
+        None if old_dir == new_dir && target.is_none() => {
+            model.tree.directory_mut(old_dir)?.rename(&old, &new);
+        }
+        left => {
+            model.tree.directory_mut(new_dir)?.insert(&new, source);
+            let directory = model.tree.directory_mut(old_dir)?;
+            match left {
+                Some(left) => directory.insert(&old, left),
+                None => drop(directory.entries.remove(&old)),
+            }
+        }
     }
     moved(model, source, old_dir, new_dir);
     for directory in [old_dir, new_dir] {
