@@ -47,6 +47,20 @@ impl Cursor<'_> {
     #[inline]
     fn advance(&mut self, len: usize, mut copy: impl FnMut(*mut u8, usize, usize)) {
         debug_assert!(len <= self.left);
+        if len <= self.here {
+            copy(self.next, 0, len);
+            self.next = self.next.wrapping_add(len);
+            self.here -= len;
+            self.left -= len;
+        } else {
+            self.advance_over_ranges(len, copy);
+        }
+    }
+
+    /// [`advance`](Cursor::advance) beyond the current range.
+    #[cold]
+    #[inline(never)]
+    fn advance_over_ranges(&mut self, len: usize, mut copy: impl FnMut(*mut u8, usize, usize)) {
         let mut done = 0;
         while done < len {
             self.settle();

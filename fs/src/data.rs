@@ -90,28 +90,47 @@ impl FileData {
     #[inline(always)] // in both of its places: a call is a tenth of a short read
     pub(crate) fn read(&self, offset: u64, sink: &mut Sink<'_>) -> usize {
         let len = min(self.size.saturating_sub(offset), sink.remaining() as u64) as usize;
-        if self.is_lent_whole() && len > 0 {
+        if len == 0 {
+            return 0;
+        }
+        if self.is_lent_whole() {
             // SAFETY: `size` bytes are lent; the sink has room for `len`.
             unsafe { sink.put_raw(self.root.add(offset as usize), len) };
             return len;
         }
+        if len <= PAGE_BYTES - (offset % PAGE) as usize {
+            self.read_page(offset, len, sink, &mut Lowest::none());
+        } else {
+            self.read_pages(offset, len, sink);
+        }
+        len
+    }
+
+    /// Copies `len` bytes of the file to `sink`, which has room for them.
+    #[inline(never)]
+    fn read_pages(&self, offset: u64, len: usize, sink: &mut Sink<'_>) {
         let (mut at, end) = (offset, offset + len as u64);
         let mut lowest = Lowest::none();
         while at < end {
-            let in_page = (at % PAGE) as usize;
-            let run = min(PAGE_BYTES - in_page, (end - at) as usize);
-            let (page, held) = self.page(at / PAGE, &mut lowest);
-            let there = min(held.saturating_sub(in_page), run);
-            if there > 0 {
-                // SAFETY: the page holds `held` bytes; the sink has room for `len`.
-                unsafe { sink.put_raw(page.add(in_page), there) };
-            }
-            if there < run {
-                sink.put_zeros(run - there);
-            }
+            let run = min(PAGE_BYTES - (at % PAGE) as usize, (end - at) as usize);
+            self.read_page(at, run, sink, &mut lowest);
             at += run as u64;
         }
-        len
+    }
+
+    /// [`read_pages`](FileData::read_pages), of bytes that are all in one page; there is one at least.
+    #[inline(always)]
+    fn read_page(&self, at: u64, len: usize, sink: &mut Sink<'_>, lowest: &mut Lowest) {
+        let in_page = (at % PAGE) as usize;
+        let (page, held) = self.page(at / PAGE, lowest);
+        let there = min(held.saturating_sub(in_page), len);
+        if there > 0 {
+            // SAFETY: the page holds `held` bytes; the sink has room for `len`.
+            unsafe { sink.put_raw(page.add(in_page), there) };
+        }
+        if there < len {
+            sink.put_zeros(len - there);
+        }
     }
 
     /// Copies `source` to `offset` on, making the file longer where it must; returns

@@ -15,7 +15,7 @@ use crate::covered::NameRef;
 use crate::data::{FileData, Region};
 use crate::directory::{Directory, Listed, Slot};
 use crate::home::Home;
-use crate::mem::{Arc, Room, prefetch_line, try_box, try_bytes};
+use crate::mem::{Arc, Room, prefetch_line, try_box_with, try_bytes};
 use crate::namespace::{New, Owner};
 use crate::permission::check;
 use crate::ramdisk::Superblock;
@@ -304,7 +304,7 @@ impl Inode {
         match new {
             New::Regular => {}
             New::Directory => {
-                *body = Body::Directory(try_box(Directory::new(parent.cloned()))?);
+                *body = Body::Directory(try_box_with(|| Directory::new(parent.cloned()))?);
                 meta.nlink = 2;
             }
             New::Symlink(target) => {

@@ -22,6 +22,16 @@ use crate::{Errno, Result};
 /// # Errors
 /// ENOMEM; the value is dropped.
 pub fn try_box<T>(value: T) -> Result<Box<T>> {
+    try_box_with(|| value)
+}
+
+/// Boxes what `make` makes, which is asked once there is memory: so it can be made where it is to
+/// be.
+///
+/// # Errors
+/// ENOMEM.
+#[inline]
+pub fn try_box_with<T>(make: impl FnOnce() -> T) -> Result<Box<T>> {
     let layout = Layout::new::<T>();
     let ptr = if layout.size() == 0 {
         NonNull::dangling().as_ptr() // a box of nothing is no allocation
@@ -35,7 +45,7 @@ pub fn try_box<T>(value: T) -> Result<Box<T>> {
     // SAFETY: `ptr` comes from the global allocator with T's layout, or T has no size;
     // it is initialised before the box takes it.
     unsafe {
-        ptr.write(value);
+        ptr.write(make());
         Ok(Box::from_raw(ptr))
     }
 }

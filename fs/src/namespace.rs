@@ -107,10 +107,35 @@ impl Inode {
     /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; ENOENT.
     pub fn lookup(&self, caller: &Caller<'_>, name: &[u8]) -> Result<InodeRef> {
         let state = self.state.read();
+        self.child_in(&state, caller, name).cloned()
+    }
+
+    /// As [`lookup`](Inode::lookup), for one who is [`alone`]: without the lock, and without a count.
+    ///
+    /// # Errors
+    /// Those of [`lookup`](Inode::lookup).
+    ///
+    /// # Safety
+    /// As long as what is returned is used, the caller is alone, and changes nothing in this directory.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub unsafe fn lookup_alone(&self, caller: &Caller<'_>, name: &[u8]) -> Result<&InodeRef> {
+        // SAFETY: the caller's promise.
+        self.child_in(unsafe { self.state.peek() }, caller, name)
+    }
+
+    /// [`lookup`](Inode::lookup) in this directory's state.
+    #[inline(always)]
+    fn child_in<'a>(
+        &self,
+        state: &'a State,
+        caller: &Caller<'_>,
+        name: &[u8],
+    ) -> Result<&'a InodeRef> {
         let directory = state.directory()?;
         state.check(caller, Access::EXECUTE)?;
         match directory.find_child(|| self.superblock.hash(name), name) {
-            Some(child) => Ok(child.clone()),
+            Some(child) => Ok(child),
             // A removed directory is not asked what it thinks of a name.
             None if name.len() > NAME_MAX && state.meta.nlink > 0 => Err(Errno::ENAMETOOLONG),
             None => Err(Errno::ENOENT),

@@ -206,6 +206,23 @@ impl<T> Mutex<T> {
         let held = self.class.take(&self.inner);
         MutexGuard(whole(self.inner.lock()), held)
     }
+
+    /// What is protected, to read, without the lock: for one who is [`alone`].
+    ///
+    /// # Safety
+    /// As long as the value is used, the caller is alone and does not take the lock, nor has it.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub unsafe fn peek(&self) -> &T {
+        debug_assert!(alone());
+        #[cfg(anchorite_model)]
+        unreachable!("no thread of a model is alone");
+        #[cfg(not(anchorite_model))]
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.inner.peek()
+        }
+    }
 }
 
 impl<T> RwLock<T> {
@@ -278,6 +295,24 @@ impl<T> RwLock<T> {
     pub fn write_as(&self, class: Class) -> RwLockWriteGuard<'_, T> {
         let held = order::Kept::new(class).take(&self.inner);
         RwLockWriteGuard(whole(self.inner.write()), held)
+    }
+
+    /// What is protected, to read, without the lock: for one who is [`alone`].
+    ///
+    /// # Safety
+    /// As long as the value is used, the caller is alone and does not take the lock to write, nor
+    /// has it.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub unsafe fn peek(&self) -> &T {
+        debug_assert!(alone());
+        #[cfg(anchorite_model)]
+        unreachable!("no thread of a model is alone");
+        #[cfg(not(anchorite_model))]
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.inner.peek()
+        }
     }
 
     /// Whether this thread holds the lock; true where that is not kept. For assertions.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use anchorite_syscalls::{declare_alone, declare_shared};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -38,7 +39,8 @@ pub struct Options {
     /// Where the random numbers begin; the time of day unless given
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// How many threads, each with cases of its own
+    /// How many threads, each with cases of its own; with one, half of the cases are done as those
+    /// of a program of one thread, without atomics
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
     threads: u16,
     /// What the ramdisk, called by numbers, is compared with
@@ -222,6 +224,18 @@ impl<'a> Soak<'a> {
         }
     }
 
+    /// Lets the ramdisk be that of a program of one thread, if this one has no other, in half of the
+    /// cases; by rounds in which each comparison comes with each of the limits.
+    #[allow(unsafe_code)]
+    fn declare_threads(&self, index: u64) {
+        if self.options.threads == 1 && (index / 9) % 2 == 1 {
+            // SAFETY: the only worker; the other threads of this program use no ramdisk.
+            unsafe { declare_alone() };
+        } else {
+            declare_shared();
+        }
+    }
+
     /// Does cases until there is no more to do.
     fn work(&self) {
         while !self.is_over.load(Ordering::Relaxed) && !INTERRUPTED.load(Ordering::Relaxed) {
@@ -230,6 +244,7 @@ impl<'a> Soak<'a> {
                 return;
             }
             let index = self.options.case.unwrap_or(turn);
+            self.declare_threads(index);
             // By rounds of three, as a case's limits go by its number.
             let against = self.others[(index / 3) as usize % self.others.len()];
             let len = self.options.length.into();

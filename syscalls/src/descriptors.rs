@@ -144,6 +144,19 @@ impl Descriptors {
         }
     }
 
+    /// The open file description of descriptor `fd`, without a count, for one who is alone; none if
+    /// there is none.
+    ///
+    /// # Safety
+    /// As long as it is used, the caller is alone and closes nothing.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) unsafe fn peek(&self, fd: i32) -> Option<&OpenFile> {
+        // SAFETY: what a slot has is changed by who opens, duplicates or closes.
+        let open = unsafe { self.slot(fd).ok()?.open.peek() };
+        open.as_ref().map(|(file, _)| &**file)
+    }
+
     /// The file of a ramdisk that descriptor `fd` is for, without a count; none if that is not
     /// worth it, or it is something else. Who closes it waits: so it is not to be kept while
     /// something outside is waited for.

@@ -340,21 +340,38 @@ impl OpenFile {
         at: At,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
+        match &self.object {
+            Object::Inode(inode) => self.read_inode(inode, caller, at, sink),
+            _ => self.read_special(system, at, sink),
+        }
+    }
+
+    /// [`read`](OpenFile::read) of a file of a ramdisk, which is `inode`. Who calls does not matter.
+    ///
+    /// # Errors
+    /// EINVAL, EISDIR, as there.
+    #[inline]
+    pub(crate) fn read_inode(
+        &self,
+        inode: &InodeRef,
+        caller: &Caller<'_>,
+        at: At,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize> {
         let with_access_time = self.with_access_time(caller);
         let caller = with_access_time.as_ref().unwrap_or(caller);
-        match (&self.object, at) {
-            (Object::Inode(inode), At::Position(position)) => {
+        match at {
+            At::Position(position) => {
                 check_end(position, sink.remaining())?;
                 inode.read(caller, position, sink)
             }
-            (Object::Inode(inode), At::Offset) => {
+            At::Offset => {
                 let mut offset = self.offset.lock();
                 check_end(*offset, sink.remaining())?;
                 let done = inode.read(caller, *offset, sink)?;
                 *offset += done as u64;
                 Ok(done)
             }
-            (_, at) => self.read_special(system, at, sink),
         }
     }
 
@@ -414,15 +431,33 @@ impl OpenFile {
         (at, append): (At, Append),
         source: &mut Source<'_>,
     ) -> Result<usize> {
+        match &self.object {
+            Object::Inode(inode) => self.write_inode(inode, caller, (at, append), source),
+            _ => self.write_special(system, at, source),
+        }
+    }
+
+    /// [`write`](OpenFile::write) to a file of a ramdisk, which is `inode`.
+    ///
+    /// # Errors
+    /// EINVAL, EFBIG, ENOSPC, ENOMEM, as there.
+    #[inline]
+    pub(crate) fn write_inode(
+        &self,
+        inode: &InodeRef,
+        caller: &Caller<'_>,
+        (at, append): (At, Append),
+        source: &mut Source<'_>,
+    ) -> Result<usize> {
         let append = self.appends(append);
-        match (&self.object, at) {
+        match at {
             // With O_APPEND, Linux writes at the end whatever the position: `pwrite(2)`, BUGS.
-            (Object::Inode(inode), At::Position(position)) => {
+            At::Position(position) => {
                 check_end(position, source.remaining())?;
                 let position = (!append).then_some(position);
                 inode.write(caller, position, source).map(|(done, _)| done)
             }
-            (Object::Inode(inode), At::Offset) => {
+            At::Offset => {
                 let mut offset = self.offset.lock();
                 check_end(*offset, source.remaining())?;
                 let (done, end) = inode.write(caller, (!append).then_some(*offset), source)?;
@@ -431,7 +466,6 @@ impl OpenFile {
                 }
                 Ok(done)
             }
-            (_, at) => self.write_special(system, at, source),
         }
     }
 

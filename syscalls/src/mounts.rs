@@ -151,7 +151,7 @@ impl Mount {
 
     /// What reading a file does to its access time.
     #[inline]
-    pub(crate) fn access_time(&self, node: &Node) -> AccessTime {
+    pub(crate) fn access_time(&self, node: &impl Files) -> AccessTime {
         if self.file_system.is_read_only() {
             return AccessTime::Keep;
         }

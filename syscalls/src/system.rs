@@ -31,7 +31,7 @@ use crate::notify::Notify;
 use crate::pipe::Pipes;
 use crate::platform::Stream;
 use crate::user::UserMemory;
-use crate::walk::{At, Last, LastLink, Path, Place, Walk, plainly};
+use crate::walk::{At, Last, LastLink, Path, Place, Walk, plainly, plainly_alone};
 use crate::{Errno, HostFiles, Platform, Result, in_place};
 
 /// `st_dev` of the ramdisk at `/`.
@@ -323,7 +323,7 @@ impl System {
         &self,
         caller: &Caller<'a>,
         mount: &MountRef,
-        node: &Node,
+        node: &impl Files,
     ) -> Caller<'a> {
         let access_time = self.mount_of(mount).access_time(node);
         Caller { access_time, ..*caller }
@@ -474,7 +474,7 @@ impl System {
     #[inline]
     pub(crate) fn root(&self) -> At<'_> {
         match self.other_root() {
-            None => At::Root(&self.root),
+            None => At::Lent(&self.root),
             Some(root) => At::Place(root),
         }
     }
@@ -545,18 +545,52 @@ impl System {
             return Ok(self.root());
         }
         if at == libc::AT_FDCWD {
+            if let Some(place) = self.working_directory_alone() {
+                return Ok(At::Lent(place));
+            }
             let place = self.working_directory.read();
             return Ok(match &place.node {
-                Node::Ramdisk(_) if !alone() => At::WorkingDirectory(place),
-                Node::Ramdisk(inode) => At::Place(Place {
-                    mount: place.mount.clone(),
-                    node: Node::Ramdisk(inode.clone()),
-                }),
+                Node::Ramdisk(_) => At::WorkingDirectory(place),
                 // A host may take its time, in which others can change the directory.
                 Node::Host(_) | Node::Proc(_) => At::Place(place.clone()),
             });
         }
         self.open_directory(at).map(At::Place)
+    }
+
+    /// The working directory, for one who is alone, if it is in a ramdisk. It is not counted, and not
+    /// to be changed as long as it is used.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn working_directory_alone(&self) -> Option<&Place> {
+        if !alone() {
+            return None;
+        }
+        // SAFETY: used by walks, which neither go to another directory nor, as long as they are in a
+        // ramdisk, let another thread run.
+        let place = unsafe { self.working_directory.peek() };
+        matches!(place.node, Node::Ramdisk(_)).then_some(place)
+    }
+
+    /// The file of a ramdisk that `path` names, and its mount, for one who is alone; none if more is
+    /// to be known than names. It is not counted: good as long as nothing is changed or waited for.
+    ///
+    /// # Errors
+    /// Those of the path.
+    #[inline]
+    pub(crate) fn found_alone(
+        &self,
+        caller: &Caller<'_>,
+        at: i32,
+        path: &[u8],
+        last_link: LastLink,
+    ) -> Result<Option<(&MountRef, &InodeRef)>> {
+        if at != libc::AT_FDCWD || path.first().is_none_or(|&first| first == b'/') {
+            return Ok(None);
+        }
+        let Some(from) = self.working_directory_alone() else { return Ok(None) };
+        let found = plainly_alone(caller, &from.node, Path::new(path)?, last_link)?;
+        Ok(found.map(|file| (&from.mount, file)))
     }
 
     /// The directory that `fd` is a descriptor of.
@@ -607,7 +641,12 @@ impl System {
     ) -> Result<Place> {
         let mut from = self.start(at, path);
         let start = in_place(&mut from)?;
-        match plainly(caller, &start.node, path, last_link)? {
+        let found = if alone() {
+            plainly_alone(caller, &start.node, path, last_link)?.cloned()
+        } else {
+            plainly(caller, &start.node, path, last_link)?
+        };
+        match found {
             Some(file) => Ok(Place { mount: start.mount.clone(), node: Node::Ramdisk(file) }),
             None => Walk::new(self, caller, from?, path).finish(last_link),
         }

@@ -8,7 +8,8 @@
 use alloc::vec::Vec;
 use core::ops::Deref;
 
-use anchorite_fs::sync::RwLockReadGuard;
+use anchorite_fs::mem::Arc;
+use anchorite_fs::sync::{RwLockReadGuard, alone};
 use anchorite_fs::{Access, Caller, EntryName, FileType, InodeRef, Sink};
 
 use crate::mounts::{MountRef, Spot};
@@ -48,8 +49,8 @@ impl Place {
 /// Where a walk is. To count a reference to where most walks begin would have them all write
 /// to it; so there they do with its lock.
 pub(crate) enum At<'a> {
-    /// At the root of the tree.
-    Root(&'a Place),
+    /// At the root of the tree; or in the working directory of one who is alone.
+    Lent(&'a Place),
     /// In the working directory, which nobody can change meanwhile.
     WorkingDirectory(RwLockReadGuard<'a, Place>),
     /// Somewhere, by a reference of its own.
@@ -63,7 +64,7 @@ impl Deref for At<'_> {
     fn deref(&self) -> &Place {
         match self {
             At::Place(place) => place,
-            At::Root(place) => place,
+            At::Lent(place) => place,
             At::WorkingDirectory(place) => place,
         }
     }
@@ -101,7 +102,7 @@ impl<'a> Path<'a> {
         match path {
             b"" => Err(Errno::ENOENT),
             _ if path.len() >= PATH_MAX => Err(Errno::ENAMETOOLONG),
-            _ if path.contains(&0) => Err(Errno::EINVAL),
+            _ if has_nul(path) => Err(Errno::EINVAL),
             _ => Ok(Path(path)),
         }
     }
@@ -167,6 +168,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG, ELOOP, ENOMEM.
+    #[inline(never)]
     pub(crate) fn reach_parent(&mut self) -> Result<()> {
         loop {
             let is_last = match self.rest {
@@ -191,7 +193,11 @@ impl<'a> Walk<'a> {
     #[inline]
     fn descend(&mut self, path: &'a [u8]) -> Result<bool> {
         let (reached, ahead) = match &self.place.node {
-            Node::Ramdisk(directory) => along(self.caller, directory, path)?,
+            Node::Ramdisk(directory) if alone() => {
+                let (at, ahead) = along_alone(self.caller, directory, path)?;
+                ((!Arc::ptr_eq(at, directory)).then(|| at.clone()), ahead)
+            }
+            Node::Ramdisk(directory) => along_among_others(self.caller, directory, path)?,
             Node::Host(_) | Node::Proc(_) => (None, Ahead::of(path)),
         };
         if let Some(reached) = reached {
@@ -350,9 +356,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Lets the walk be where it is by a reference of its own, for another one to begin.
+    /// Lets the walk be where it is without a lock, for another one to begin.
     pub(crate) fn stay(&mut self) {
-        if !matches!(self.place, At::Place(_)) {
+        if matches!(self.place, At::WorkingDirectory(_)) {
             self.place = At::Place(self.place.clone());
         }
     }
@@ -506,33 +512,99 @@ impl<'a> Ahead<'a> {
     fn is_last(&self) -> bool {
         self.next == self.rest.len()
     }
+
+    /// What is ahead after the next component.
+    #[inline]
+    fn after(&self) -> Ahead<'a> {
+        let rest = &self.rest[self.next..];
+        let (name_len, next) = component(rest);
+        Ahead { rest, name_len, next }
+    }
+
+    /// The last component, if nothing else is ahead: a name, without a slash behind it.
+    #[inline]
+    fn plain_name(&self) -> Option<&'a [u8]> {
+        let is_plain = self.name_len == self.rest.len() && !matches!(self.rest, b"" | b"." | b"..");
+        is_plain.then_some(self.rest)
+    }
 }
 
-/// Walks from `directory` over what most paths begin with, names of directories of its ramdisk, to
-/// the last component or one of which more is to be known. Nothing is reached where that is the
-/// first one.
+/// Walks from `at` over what most paths begin with, names of directories that can be entered, to the
+/// last component or one of which more is to be known. `enter` gives the directory with a name, if
+/// there is no more to be known of it.
+///
+/// # Errors
+/// Those of `enter`.
+#[inline(always)]
+fn along<'a, R>(
+    mut at: R,
+    path: &'a [u8],
+    enter: impl Fn(&R, &[u8]) -> Result<Option<R>>,
+) -> Result<(R, Ahead<'a>)> {
+    let mut ahead = Ahead::of(path);
+    while !ahead.is_last() && !matches!(ahead.name(), b"." | b"..") {
+        let Some(entered) = enter(&at, ahead.name())? else { break };
+        at = entered;
+        ahead = ahead.after();
+    }
+    Ok((at, ahead))
+}
+
+/// [`along`] names of directories of a ramdisk, for one who is alone: neither locks nor counts. What
+/// it returns is good until a directory on the way is changed.
 ///
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
 #[inline(always)]
-fn along<'a>(
+fn along_alone<'w, 'a>(
+    caller: &Caller<'_>,
+    directory: &'w InodeRef,
+    path: &'a [u8],
+) -> Result<(&'w InodeRef, Ahead<'a>)> {
+    along(directory, path, |at, name| {
+        let child = child_alone(caller, at, name)?;
+        Ok(is_plain_directory(child).then_some(child))
+    })
+}
+
+/// [`along`] names of directories of a ramdisk. Nothing is reached where more is to be known of the
+/// first one.
+///
+/// # Errors
+/// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
+#[inline(never)]
+fn along_among_others<'a>(
     caller: &Caller<'_>,
     directory: &InodeRef,
     path: &'a [u8],
 ) -> Result<(Option<InodeRef>, Ahead<'a>)> {
-    let mut reached: Option<InodeRef> = None;
-    let mut ahead = Ahead::of(path);
-    while !ahead.is_last() && !matches!(ahead.name(), b"." | b"..") {
-        let child = reached.as_ref().unwrap_or(directory).lookup(caller, ahead.name())?;
-        if !child.is_directory() || child.is_mount_point() {
-            break;
-        }
-        reached = Some(child);
-        let rest = &ahead.rest[ahead.next..];
-        let (name_len, next) = component(rest);
-        ahead = Ahead { rest, name_len, next };
-    }
-    Ok((reached, ahead))
+    along(None, path, |at: &Option<InodeRef>, name| {
+        let child = at.as_ref().unwrap_or(directory).lookup(caller, name)?;
+        Ok(is_plain_directory(&child).then_some(Some(child)))
+    })
+}
+
+/// What `name` names in `directory`, for one who is alone, good until that is changed.
+///
+/// # Errors
+/// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
+#[allow(unsafe_code)]
+#[inline(always)]
+fn child_alone<'w>(
+    caller: &Caller<'_>,
+    directory: &'w InodeRef,
+    name: &[u8],
+) -> Result<&'w InodeRef> {
+    debug_assert!(alone());
+    // SAFETY: asked for only where the thread is alone, by walks over names, which change nothing and
+    // let no other thread run before they have counted what they reached.
+    unsafe { directory.lookup_alone(caller, name) }
+}
+
+/// Whether it is a directory that is not covered.
+#[inline]
+fn is_plain_directory(inode: &InodeRef) -> bool {
+    inode.is_directory() && !inode.is_mount_point()
 }
 
 /// Where `path` leads from `from`, as most paths do: by names of directories of one ramdisk, and the
@@ -548,17 +620,57 @@ pub(crate) fn plainly(
     last_link: LastLink,
 ) -> Result<Option<InodeRef>> {
     let Node::Ramdisk(directory) = from else { return Ok(None) };
-    let (reached, ahead) = along(caller, directory, path)?;
-    if ahead.name_len < ahead.rest.len() || matches!(ahead.rest, b"" | b"." | b"..") {
-        return Ok(None);
-    }
-    let file = reached.as_ref().unwrap_or(directory).lookup(caller, ahead.rest)?;
+    let (reached, ahead) = along_among_others(caller, directory, path)?;
+    let Some(name) = ahead.plain_name() else { return Ok(None) };
+    let file = reached.as_ref().unwrap_or(directory).lookup(caller, name)?;
+    Ok(is_end(&file, last_link).then_some(file))
+}
+
+/// As [`plainly`], for one who is alone: what it returns is not counted, and good until a directory on
+/// the way is changed.
+///
+/// # Errors
+/// Those of [`plainly`].
+#[inline(never)]
+pub(crate) fn plainly_alone<'w>(
+    caller: &Caller<'_>,
+    from: &'w Node,
+    Path(path): Path<'_>,
+    last_link: LastLink,
+) -> Result<Option<&'w InodeRef>> {
+    let Node::Ramdisk(directory) = from else { return Ok(None) };
+    let (at, ahead) = along_alone(caller, directory, path)?;
+    let Some(name) = ahead.plain_name() else { return Ok(None) };
+    let file = child_alone(caller, at, name)?;
+    Ok(is_end(file, last_link).then_some(file))
+}
+
+/// Whether a path to this file ends there: it is neither covered nor a link that is followed.
+#[inline]
+fn is_end(file: &InodeRef, last_link: LastLink) -> bool {
     let is_followed =
-        last_link == LastLink::Follow && Files::file_type(&file) == Some(FileType::Symlink);
-    if file.is_mount_point() || is_followed {
-        return Ok(None);
+        last_link == LastLink::Follow && Files::file_type(file) == Some(FileType::Symlink);
+    !file.is_mount_point() && !is_followed
+}
+
+/// Whether there is a NUL among these bytes. By words: most paths are shorter than what a search by
+/// the library begins to be fast at.
+#[inline]
+fn has_nul(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // A byte's highest bit is set by the subtraction if it is 0, or was set, or one below it is 0.
+    let has_nul = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7) != 0;
+    if let Some(last) = bytes.last_chunk() {
+        let (words, _) = bytes.as_chunks();
+        return words.iter().chain([last]).any(|&word| has_nul(u64::from_ne_bytes(word)));
     }
-    Ok(Some(file))
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(&first), Some(&last)) => {
+            let first = u64::from(u32::from_ne_bytes(first));
+            has_nul(first << 32 | u64::from(u32::from_ne_bytes(last)))
+        }
+        _ => bytes.contains(&0),
+    }
 }
 
 /// How many slashes a path begins with.
@@ -572,4 +684,24 @@ fn slashes(path: &[u8]) -> usize {
 fn component(path: &[u8]) -> (usize, usize) {
     let len = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
     (len, len + slashes(&path[len..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_found_wherever_it_is() {
+        for len in 0..40 {
+            for byte in [1, b'a', 0x80, 0xff] {
+                let mut path = alloc::vec![byte; len];
+                assert!(!has_nul(&path), "{len}");
+                for at in 0..len {
+                    path[at] = 0;
+                    assert!(has_nul(&path), "{len}, {at}");
+                    path[at] = byte;
+                }
+            }
+        }
+    }
 }

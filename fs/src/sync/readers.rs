@@ -55,9 +55,8 @@ impl Note {
     /// The line in which it has the first place. There is one note at a time for which that is so.
     #[inline]
     pub(super) fn first_of_line(&self) -> Option<usize> {
-        let [place, first] =
-            [self.0, &READERS[0].0[0]].map(|place| core::ptr::from_ref(place).addr());
-        let before = place - first;
+        let first = core::ptr::from_ref(&READERS[0].0[0]).addr();
+        let before = core::ptr::from_ref(self.0).addr() - first;
         before.is_multiple_of(size_of::<Line>()).then_some(before / size_of::<Line>())
     }
 }

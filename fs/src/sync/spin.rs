@@ -46,6 +46,16 @@ impl<T> Mutex<T> {
     pub(super) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.write()
     }
+
+    /// [`RwLock::peek`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn peek(&self) -> &T {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.peek() }
+    }
 }
 
 impl<T> RwLock<T> {
@@ -77,6 +87,17 @@ impl<T> RwLock<T> {
     #[inline]
     pub(super) fn write_noted<'a>(&'a self, noted: &'a Noted) -> Option<NotedWriteGuard<'a, T>> {
         Some(NotedWriteGuard(self, ManuallyDrop::new(self.word.take_noted(noted)?)))
+    }
+
+    /// What is protected, to read, without the lock.
+    ///
+    /// # Safety
+    /// Nobody takes the lock as long as the value is used, and nobody has it.
+    #[inline(always)]
+    pub(super) unsafe fn peek(&self) -> &T {
+        debug_assert!(!self.word.is_taken());
+        // SAFETY: the caller's promise.
+        unsafe { &*self.value.get() }
     }
 
     pub(super) fn get_mut(&mut self) -> &mut T {

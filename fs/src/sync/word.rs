@@ -247,6 +247,11 @@ impl Word {
         }
     }
 
+    /// Whether somebody has taken it; already old when it returns.
+    pub(super) fn is_taken(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & TAKEN != 0
+    }
+
     /// What is noted of it.
     pub fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()

@@ -3,7 +3,7 @@
 
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::alone;
-use anchorite_fs::{Access, FileType, Sink, Source};
+use anchorite_fs::{Access, FileType, InodeRef, Sink, Source};
 
 use crate::file::{Append, At, Object, OpenFile};
 use crate::node::Files;
@@ -210,6 +210,24 @@ impl System {
         Ok(done)
     }
 
+    /// The open file description of `fd` and its inode of a ramdisk, for one who is alone and is
+    /// watched by nobody; none where the one or the other is not so. It is not counted, so nothing must
+    /// be waited for, nor closed, as long as it is used.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn file_alone(&self, fd: i32) -> Option<(&OpenFile, &InodeRef)> {
+        if !alone() || self.notified().is_some() {
+            return None;
+        }
+        // SAFETY: a transfer to or from an inode neither closes a descriptor nor lets another thread
+        // run.
+        let file = unsafe { self.descriptors.peek(fd) }?;
+        match &file.object {
+            Object::Inode(inode) => Some((file, inode)),
+            _ => None,
+        }
+    }
+
     /// Reads into what `sink` gives. If that fails, so it is told once the descriptor is known to be
     /// readable.
     #[inline(always)] // what is known of `at` decides
@@ -219,9 +237,18 @@ impl System {
         at: At,
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
+        if let Some((file, inode)) = self.file_alone(fd) {
+            file.check_readable()?;
+            let mut sink = sink()?;
+            sink.truncate(TRANSFER_MAX);
+            return self.as_anybody(|caller| file.read_inode(inode, caller, at, &mut sink));
+        }
         match at {
             At::Position(position) if !alone() => self.pread_beside_others(fd, position, sink()),
-            _ => self.read_at_once(&*self.file_to_read(fd, at)?, at, sink),
+            _ => {
+                let file = self.file_to_read(fd, at)?;
+                self.read_counted(&file, at, sink())
+            }
         }
     }
 
@@ -261,17 +288,7 @@ impl System {
         at: At,
         sink: Result<Sink<'_>>,
     ) -> Result<usize> {
-        self.read_at_once(file, at, || sink)
-    }
-
-    #[inline(always)]
-    fn read_at_once<'a>(
-        &self,
-        file: &OpenFile,
-        at: At,
-        sink: impl FnOnce() -> Result<Sink<'a>>,
-    ) -> Result<usize> {
-        let mut sink = sink()?;
+        let mut sink = sink?;
         sink.truncate(TRANSFER_MAX);
         if let Some(notified) = self.notified() {
             return self.read_and_tell(notified, file, at, &mut sink);
@@ -317,11 +334,20 @@ impl System {
         (at, append): (At, Append),
         source: impl FnOnce() -> Result<Source<'a>>,
     ) -> Result<usize> {
+        if let Some((file, inode)) = self.file_alone(fd) {
+            file.check_writable()?;
+            let (mut source, place) = (source()?, (at, append));
+            source.truncate(TRANSFER_MAX);
+            return self.as_caller(|caller| file.write_inode(inode, caller, place, &mut source));
+        }
         match at {
             At::Position(position) if !alone() => {
                 self.pwrite_beside_others(fd, (position, append), source())
             }
-            _ => self.write_at_once(&*self.file_to_write(fd, at)?, (at, append), source),
+            _ => {
+                let file = self.file_to_write(fd, at)?;
+                self.write_counted(&file, (at, append), source())
+            }
         }
     }
 
@@ -359,20 +385,10 @@ impl System {
     pub(crate) fn write_counted(
         &self,
         file: &OpenFile,
-        place: (At, Append),
+        (at, append): (At, Append),
         source: Result<Source<'_>>,
     ) -> Result<usize> {
-        self.write_at_once(file, place, || source)
-    }
-
-    #[inline(always)]
-    fn write_at_once<'a>(
-        &self,
-        file: &OpenFile,
-        (at, append): (At, Append),
-        source: impl FnOnce() -> Result<Source<'a>>,
-    ) -> Result<usize> {
-        let mut source = source()?;
+        let mut source = source?;
         source.truncate(TRANSFER_MAX);
         if let Object::Pipe(end) = &file.object {
             return self.write_pipe(file, end, &mut source);

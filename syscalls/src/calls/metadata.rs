@@ -230,10 +230,13 @@ impl System {
         }
         let last_link = last_link(flags);
         self.as_caller(|caller| {
+            if let Some((_, inode)) = self.found_alone(caller, at, path, last_link)? {
+                // As in `fstat`.
+                return Ok(form(&Inode::attributes(inode)));
+            }
             let mut place = self.place_at(caller, at, path, last_link, flags);
             let node = &in_place(&mut place)?.node;
             if let Node::Ramdisk(inode) = node {
-                // As in `fstat`.
                 return Ok(form(&Inode::attributes(inode)));
             }
             node.attributes(last_link).map(|attributes| form(&attributes))

@@ -1,13 +1,13 @@
 //! Making, removing and changing names: mkdir, mknod, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{Caller, EntryName, FileType, Inode, Left, New, RenameMode, Sink};
+use anchorite_fs::{EntryName, FileType, Inode, Left, New, RenameMode, Sink};
 
 use crate::abi::Dirent;
 use crate::node::{Files, Node};
 use crate::system::System;
 use crate::user::PATH_MAX;
-use crate::walk::{Last, LastLink, Path, Walk};
+use crate::walk::{Last, LastLink, Path, Place, Walk};
 use crate::{Errno, Result, in_place};
 
 impl System {
@@ -141,8 +141,8 @@ impl System {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
             let target = self.place_at(caller, old_at, old, last_link, flags)?;
-            let mut walk = self.walk_to_parent(caller, new_at, new);
-            let walk = in_place(&mut walk)?;
+            let mut walk = self.walk(caller, new_at, Path::new(new)?);
+            let walk = at_parent(&mut walk)?;
             let name = new_name(walk, Slash::OnlyIfDirectory)?;
             self.check_creatable(walk)?;
             if !walk.place.mount.is(&target.mount) {
@@ -187,6 +187,13 @@ impl System {
         sink: impl FnOnce() -> Result<Sink<'a>>,
     ) -> Result<usize> {
         self.as_caller(|caller| {
+            if let Some((mount, inode)) = self.found_alone(caller, at, path, LastLink::Stay)? {
+                if Inode::file_type(inode) != FileType::Symlink {
+                    return Err(Errno::EINVAL);
+                }
+                let caller = self.caller_in(caller, mount, inode);
+                return inode.read_link(&caller, &mut sink()?);
+            }
             let flags = libc::AT_EMPTY_PATH;
             let mut place = self.place_at(caller, at, path, LastLink::Stay, flags);
             let place = in_place(&mut place)?;
@@ -244,24 +251,25 @@ impl System {
         };
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let mut old = self.walk_to_parent(caller, old_at, old);
-            let old = in_place(&mut old)?;
+            let mut old = self.walk(caller, old_at, Path::new(old)?);
+            let old = at_parent(&mut old)?;
             old.stay();
-            // The rename checks it again; what is wrong with the new path comes after.
-            old.check_name_searchable()?;
-            let mut new = self.walk_to_parent(caller, new_at, new);
-            let new = in_place(&mut new)?;
-            new.check_name_searchable()?;
-            if !old.place.mount.is(&new.place.mount) {
-                return Err(Errno::EXDEV);
+            // The rename asks first whether both directories can be searched; so does who refuses it.
+            let mut new = Path::new(new).and_then(|new| self.walk(caller, new_at, new));
+            let new = at_parent(&mut new);
+            let new = new.map_err(|errno| refused(&[old], errno))?;
+            let refused = |errno| refused(&[old, new], errno);
+            let (old_dir, new_dir): (&Place, &Place) = (&old.place, &new.place);
+            if !old_dir.mount.is(&new_dir.mount) {
+                return Err(refused(Errno::EXDEV));
             }
-            let Some(old_name) = old.last_name() else { return Err(Errno::EBUSY) };
+            let Some(old_name) = old.last_name() else { return Err(refused(Errno::EBUSY)) };
             let Some(new_name) = new.last_name() else {
                 let exists = mode == RenameMode::NoReplace;
-                return Err(if exists { Errno::EEXIST } else { Errno::EBUSY });
+                return Err(refused(if exists { Errno::EEXIST } else { Errno::EBUSY }));
             };
-            self.check_writable(&old.place)?;
-            let (old_dir, new_dir) = (&old.place.node, &new.place.node);
+            self.check_writable(old_dir).map_err(refused)?;
+            let (old_dir, new_dir) = (&old_dir.node, &new_dir.node);
             match &notified {
                 None => old_dir.rename(caller, old_name, new_dir, new_name, (mode, left)),
                 Some(told) => {
@@ -304,8 +312,8 @@ impl System {
     fn unlink_from(&self, at: i32, path: &[u8]) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let mut walk = self.walk_to_parent(caller, at, path);
-            let walk = in_place(&mut walk)?;
+            let mut walk = self.walk(caller, at, Path::new(path)?);
+            let walk = at_parent(&mut walk)?;
             let Some(name) = walk.last_name() else { return Err(Errno::EISDIR) };
             self.check_removable(walk)?;
             if name.directory_only {
@@ -325,8 +333,8 @@ impl System {
     fn rmdir_from(&self, at: i32, path: &[u8]) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let mut walk = self.walk_to_parent(caller, at, path);
-            let walk = in_place(&mut walk)?;
+            let mut walk = self.walk(caller, at, Path::new(path)?);
+            let walk = at_parent(&mut walk)?;
             let Some(name) = walk.last_name() else {
                 return Err(match walk.last() {
                     Last::DotDot => Errno::ENOTEMPTY,
@@ -345,8 +353,8 @@ impl System {
     fn create(&self, at: i32, path: &[u8], new: New<'_>, mode: u32) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let mut walk = self.walk_to_parent(caller, at, path);
-            let walk = in_place(&mut walk)?;
+            let mut walk = self.walk(caller, at, Path::new(path)?);
+            let walk = at_parent(&mut walk)?;
             let slash = if new == New::Directory { Slash::Allowed } else { Slash::OnlyIfDirectory };
             let name = new_name(walk, slash)?;
             self.check_creatable(walk)?;
@@ -373,21 +381,26 @@ impl System {
         let told = self.check_writable(&walk.place);
         told.or_else(|errno| walk.check_name_searchable().and(Err(errno)))
     }
+}
 
-    fn walk_to_parent<'a>(
-        &'a self,
-        caller: &'a Caller<'a>,
-        at: i32,
-        path: &'a [u8],
-    ) -> Result<Walk<'a>> {
-        let mut walk = self.walk(caller, at, Path::new(path)?);
-        if let Ok(started) = &mut walk
-            && let Err(errno) = started.reach_parent()
-        {
-            walk = Err(errno);
-        }
-        walk
-    }
+/// The walk, at the directory of the last component. Where it is, since to move it takes as long as
+/// the walk of a short path.
+///
+/// # Errors
+/// Those of the path.
+#[inline]
+fn at_parent<'w, 'a>(walk: &'w mut Result<Walk<'a>>) -> Result<&'w mut Walk<'a>> {
+    let walk = in_place(walk)?;
+    walk.reach_parent()?;
+    Ok(walk)
+}
+
+/// What a call says that is refused by `errno`, after walks to names that it has not looked up: what
+/// it would find first, where one of their directories cannot be searched.
+#[cold]
+fn refused(walks: &[&Walk<'_>], errno: Errno) -> Errno {
+    let mut searched = walks.iter().map(|walk| walk.check_name_searchable());
+    searched.find_map(Result::err).unwrap_or(errno)
 }
 
 /// What `mknod(2)` is to make.
