@@ -152,7 +152,7 @@ impl FileData {
         if offset >= MAX_FILE_BYTES {
             return Err(Errno::EFBIG);
         }
-        if let Some(len) = self.overwrite(offset, source) {
+        if let Some(len) = self.write_in_place(offset, source) {
             return Ok(len);
         }
         let len = min(MAX_FILE_BYTES - offset, source.remaining() as u64);
@@ -163,13 +163,25 @@ impl FileData {
     /// they are not in one page that is the file's own.
     #[inline(always)]
     pub(crate) fn overwrite(&mut self, offset: u64, source: &mut Source<'_>) -> Option<usize> {
+        let end = offset.checked_add(source.remaining() as u64)?;
+        if end > self.size { None } else { self.write_in_place(offset, source) }
+    }
+
+    /// Writes `source`, which is not empty, to what is there: over bytes of the file, or right behind
+    /// them. None, with nothing done, if that is not in one page that is the file's own.
+    #[inline(always)]
+    fn write_in_place(&mut self, offset: u64, source: &mut Source<'_>) -> Option<usize> {
         let len = source.remaining();
-        if offset.checked_add(len as u64)? > self.size {
+        let end = offset.checked_add(len as u64)?;
+        // Behind the last byte of a page there seldom is one.
+        let begins_page = offset == self.size && offset.is_multiple_of(PAGE);
+        if offset > self.size || begins_page || end > MAX_FILE_BYTES {
             return None;
         }
         let place = self.place_in_own_page(offset, len)?;
         // SAFETY: the page has room for `len` bytes there.
         unsafe { source.take(place, len) };
+        self.size = max(self.size, end);
         Some(len)
     }
 
