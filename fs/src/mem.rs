@@ -185,6 +185,15 @@ impl<T> Arc<T> {
         Arc { counted: unsafe { NonNull::new_unchecked(counted) }, owns: PhantomData }
     }
 
+    /// The reference once more, without counting it.
+    ///
+    /// # Safety
+    /// As long as it is used, somebody has a counted one.
+    pub unsafe fn uncounted<'a>(this: &Arc<T>) -> Uncounted<'a, T> {
+        let again = Arc { counted: this.counted, owns: PhantomData };
+        Uncounted(ManuallyDrop::new(again), PhantomData)
+    }
+
     /// Gives up the reference; the value, if it was the last.
     pub fn into_inner(this: Arc<T>) -> Option<T> {
         let this = ManuallyDrop::new(this);
@@ -257,6 +266,18 @@ impl<T> Drop for Arc<T> {
             // SAFETY: this was the last reference, and is dropped once.
             unsafe { self.free() };
         }
+    }
+}
+
+/// An [`Arc`] that was not counted: [`Arc::uncounted`].
+pub struct Uncounted<'a, T>(ManuallyDrop<Arc<T>>, PhantomData<&'a T>);
+
+impl<T> Deref for Uncounted<'_, T> {
+    type Target = Arc<T>;
+
+    #[inline]
+    fn deref(&self) -> &Arc<T> {
+        &self.0
     }
 }
 

@@ -6,12 +6,12 @@ use alloc::sync::Arc as StdArc;
 use alloc::vec::Vec;
 
 use anchorite_fs::check::{Held, Report};
-use anchorite_fs::mem::{Arc, try_bytes};
+use anchorite_fs::mem::{Arc, Uncounted, try_bytes};
 use anchorite_fs::sync::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
 };
 use anchorite_fs::{
-    AccessTime, Caller, Clock, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk,
+    AccessTime, Caller, Clock, Inode, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk,
     Timestamp, Usage,
 };
 
@@ -31,7 +31,7 @@ use crate::notify::Notify;
 use crate::pipe::Pipes;
 use crate::platform::Stream;
 use crate::user::UserMemory;
-use crate::walk::{At, Last, LastLink, Path, Place, Walk, plainly, plainly_alone};
+use crate::walk::{At, Last, LastLink, Path, Place, Walk, parent_alone, plainly, plainly_alone};
 use crate::{Errno, HostFiles, Platform, Result, in_place};
 
 /// `st_dev` of the ramdisk at `/`.
@@ -545,7 +545,7 @@ impl System {
             return Ok(self.root());
         }
         if at == libc::AT_FDCWD {
-            if let Some(place) = self.working_directory_alone() {
+            if let Some(place) = self.start_alone(at, path) {
                 return Ok(At::Lent(place));
             }
             let place = self.working_directory.read();
@@ -558,12 +558,12 @@ impl System {
         self.open_directory(at).map(At::Place)
     }
 
-    /// The working directory, for one who is alone, if it is in a ramdisk. It is not counted, and not
-    /// to be changed as long as it is used.
+    /// Where a walk of `path`, a relative one, starts for one who is alone, if that is the working
+    /// directory and in a ramdisk. It is not counted, and not to be changed as long as it is used.
     #[allow(unsafe_code)]
     #[inline(always)]
-    fn working_directory_alone(&self) -> Option<&Place> {
-        if !alone() {
+    fn start_alone(&self, at: i32, path: Path<'_>) -> Option<&Place> {
+        if !alone() || at != libc::AT_FDCWD || path.is_absolute() {
             return None;
         }
         // SAFETY: used by walks, which neither go to another directory nor, as long as they are in a
@@ -585,12 +585,40 @@ impl System {
         path: &[u8],
         last_link: LastLink,
     ) -> Result<Option<(&MountRef, &InodeRef)>> {
-        if at != libc::AT_FDCWD || path.first().is_none_or(|&first| first == b'/') {
+        if path.is_empty() {
             return Ok(None);
         }
-        let Some(from) = self.working_directory_alone() else { return Ok(None) };
-        let found = plainly_alone(caller, &from.node, Path::new(path)?, last_link)?;
+        let path = Path::new(path)?;
+        let Some(from) = self.start_alone(at, path) else { return Ok(None) };
+        let found = plainly_alone(caller, &from.node, path, last_link)?;
         Ok(found.map(|file| (&from.mount, file)))
+    }
+
+    /// The directory of a ramdisk in which `path` names a file, for one who is alone and is to change
+    /// it; none if more is to be known than names, or the mount is read-only.
+    ///
+    /// # Errors
+    /// Those of the path.
+    #[allow(unsafe_code)]
+    #[inline]
+    pub(crate) fn parent_alone<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        at: i32,
+        path: Path<'a>,
+    ) -> Result<Option<Parent<'a>>> {
+        let Some(from) = self.start_alone(at, path) else { return Ok(None) };
+        let Some((directory, name)) = parent_alone(caller, &from.node, path)? else {
+            return Ok(None);
+        };
+        if self.mount_of(&from.mount).is_read_only() {
+            return Ok(None);
+        }
+        // SAFETY: the entry by which it was found counts it, or the working directory. Neither is
+        // removed by a change in the directory, nor by a rename, which removes no directory that
+        // has entries.
+        let directory = unsafe { Arc::uncounted(directory) };
+        Ok(Some(Parent { mount: &from.mount, directory, name }))
     }
 
     /// The directory that `fd` is a descriptor of.
@@ -672,6 +700,13 @@ impl System {
         }
         Ok(())
     }
+}
+
+/// A directory of a ramdisk and a name in it: [`System::parent_alone`].
+pub(crate) struct Parent<'a> {
+    pub(crate) mount: &'a MountRef,
+    pub(crate) directory: Uncounted<'a, Inode>,
+    pub(crate) name: &'a [u8],
 }
 
 /// When a core last read the clock.

@@ -645,6 +645,22 @@ pub(crate) fn plainly_alone<'w>(
     Ok(is_end(file, last_link).then_some(file))
 }
 
+/// The directory of `path`'s last component, and that, where both are reached as by
+/// [`plainly_alone`].
+///
+/// # Errors
+/// Those of [`plainly`].
+#[inline(never)]
+pub(crate) fn parent_alone<'w, 'a>(
+    caller: &Caller<'_>,
+    from: &'w Node,
+    Path(path): Path<'a>,
+) -> Result<Option<(&'w InodeRef, &'a [u8])>> {
+    let Node::Ramdisk(directory) = from else { return Ok(None) };
+    let (at, ahead) = along_alone(caller, directory, path)?;
+    Ok(ahead.plain_name().map(|name| (at, name)))
+}
+
 /// Whether a path to this file ends there: it is neither covered nor a link that is followed.
 #[inline]
 fn is_end(file: &InodeRef, last_link: LastLink) -> bool {

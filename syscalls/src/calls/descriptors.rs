@@ -2,7 +2,7 @@
 //! dup3; fcntl.
 
 use anchorite_fs::mem::{Arc, Room};
-use anchorite_fs::{Caller, Created, EntryName, FileType, Linkable};
+use anchorite_fs::{Caller, Created, EntryName, FileType, Inode, InodeRef, Linkable};
 
 use crate::calls::locks::is_about_locks;
 use crate::calls::metadata::is_special;
@@ -14,7 +14,7 @@ use crate::mounts::options::MountFlags;
 use crate::node::{Files, Node};
 use crate::notify::Given;
 use crate::ramdisk::{check_to_open, find_or_make, wanted_access};
-use crate::system::System;
+use crate::system::{Parent, System};
 use crate::walk::{Last, LastLink, Path, Place, Walk};
 use crate::{Errno, Result, in_place};
 
@@ -92,6 +92,21 @@ impl System {
                 return self.open_place(caller, room, place, flags);
             }
             let mode = mode & 0o7777;
+            if flags & TMPFILE == 0
+                && let Some(parent) = self.parent_alone(caller, at, path)?
+            {
+                let is_exclusive = flags & libc::O_EXCL != 0;
+                let Parent { mount, directory, name } = parent;
+                let made = find_or_make(&directory, caller, name, is_exclusive, mode);
+                let (inode, created) = made?;
+                if created == Created::Yes {
+                    return Ok(self.describe_made(room, mount.clone(), inode, flags));
+                }
+                if Inode::file_type(&inode) == FileType::Regular && !inode.is_mount_point() {
+                    let place = Place { mount: mount.clone(), node: Node::Ramdisk(inode) };
+                    return self.open_place(caller, room, Ok(place), flags);
+                }
+            }
             let mut walk = self.walk(caller, at, path);
             let walk = in_place(&mut walk)?;
             match flags & TMPFILE {
@@ -401,6 +416,20 @@ impl System {
         Ok(self.describe(room, Place { mount: directory.mount, node }, object, flags))
     }
 
+    /// The open file description of a file of a ramdisk that was just made. Its mode does not bind the
+    /// open that makes it.
+    #[inline]
+    fn describe_made(
+        &self,
+        room: Room<OpenFile>,
+        mount: MountRef,
+        inode: InodeRef,
+        flags: i32,
+    ) -> Arc<OpenFile> {
+        let object = Object::Inode(inode.clone());
+        self.describe(room, Place { mount, node: Node::Ramdisk(inode) }, object, flags)
+    }
+
     /// Opens the file that the walk leads to, or makes it: O_CREAT.
     fn open_or_make(
         &self,
@@ -441,10 +470,7 @@ impl System {
                     let (inode, created) = made?;
                     if created == Created::Yes {
                         let mount = walk.place.mount.clone();
-                        // The mode of a file does not bind the open that makes it.
-                        let object = Object::Inode(inode.clone());
-                        let place = Place { mount, node: Node::Ramdisk(inode) };
-                        return Ok(self.describe(room, place, object, flags));
+                        return Ok(self.describe_made(room, mount, inode, flags));
                     }
                     Node::Ramdisk(inode)
                 }

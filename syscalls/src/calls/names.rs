@@ -1,11 +1,11 @@
 //! Making, removing and changing names: mkdir, mknod, rmdir, unlink, link, symlink, readlink,
 //! rename, each also relative to a directory's descriptor; listing them: getdents64.
 
-use anchorite_fs::{EntryName, FileType, Inode, Left, New, RenameMode, Sink};
+use anchorite_fs::{Caller, EntryName, FileType, Inode, Left, New, RenameMode, Sink};
 
 use crate::abi::Dirent;
 use crate::node::{Files, Node};
-use crate::system::System;
+use crate::system::{Parent, System};
 use crate::user::PATH_MAX;
 use crate::walk::{Last, LastLink, Path, Place, Walk};
 use crate::{Errno, Result, in_place};
@@ -251,6 +251,14 @@ impl System {
         };
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
+            if notified.is_none()
+                && let Some((old, new)) = self.parents_alone(caller, (old_at, old), (new_at, new))
+            {
+                let [old_name, new_name] =
+                    [old.name, new.name].map(|bytes| EntryName { bytes, directory_only: false });
+                let (old, new) = (&old.directory, &new.directory);
+                return anchorite_fs::rename(caller, old, old_name, new, new_name, mode, left);
+            }
             let mut old = self.walk(caller, old_at, Path::new(old)?);
             let old = at_parent(&mut old)?;
             old.stay();
@@ -312,7 +320,13 @@ impl System {
     fn unlink_from(&self, at: i32, path: &[u8]) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let mut walk = self.walk(caller, at, Path::new(path)?);
+            let path = Path::new(path)?;
+            if notified.is_none()
+                && let Some(Parent { directory, name, .. }) = self.parent_alone(caller, at, path)?
+            {
+                return directory.unlink(caller, name);
+            }
+            let mut walk = self.walk(caller, at, path);
             let walk = at_parent(&mut walk)?;
             let Some(name) = walk.last_name() else { return Err(Errno::EISDIR) };
             self.check_removable(walk)?;
@@ -333,7 +347,13 @@ impl System {
     fn rmdir_from(&self, at: i32, path: &[u8]) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let mut walk = self.walk(caller, at, Path::new(path)?);
+            let path = Path::new(path)?;
+            if notified.is_none()
+                && let Some(Parent { directory, name, .. }) = self.parent_alone(caller, at, path)?
+            {
+                return directory.rmdir(caller, name);
+            }
+            let mut walk = self.walk(caller, at, path);
             let walk = at_parent(&mut walk)?;
             let Some(name) = walk.last_name() else {
                 return Err(match walk.last() {
@@ -353,7 +373,13 @@ impl System {
     fn create(&self, at: i32, path: &[u8], new: New<'_>, mode: u32) -> Result<()> {
         let notified = self.notified_in_order();
         self.as_caller(|caller| {
-            let mut walk = self.walk(caller, at, Path::new(path)?);
+            let path = Path::new(path)?;
+            if notified.is_none()
+                && let Some(Parent { directory, name, .. }) = self.parent_alone(caller, at, path)?
+            {
+                return Inode::create(&directory, caller, name, new, mode).map(drop);
+            }
+            let mut walk = self.walk(caller, at, path);
             let walk = at_parent(&mut walk)?;
             let slash = if new == New::Directory { Slash::Allowed } else { Slash::OnlyIfDirectory };
             let name = new_name(walk, slash)?;
@@ -364,6 +390,19 @@ impl System {
                 Some(told) => told.notified.create(caller, node, name.bytes, new, mode),
             }
         })
+    }
+
+    /// [`parent_alone`](System::parent_alone) of both names of a rename; none too if there is anything
+    /// wrong with one of them.
+    #[inline]
+    fn parents_alone<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        (old_at, old): (i32, &'a [u8]),
+        (new_at, new): (i32, &'a [u8]),
+    ) -> Option<(Parent<'a>, Parent<'a>)> {
+        let parent = |at, path| self.parent_alone(caller, at, Path::new(path)?);
+        Some((parent(old_at, old).ok()??, parent(new_at, new).ok()??))
     }
 
     /// # Errors
