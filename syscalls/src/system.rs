@@ -558,12 +558,18 @@ impl System {
         self.open_directory(at).map(At::Place)
     }
 
-    /// Where a walk of `path`, a relative one, starts for one who is alone, if that is the working
-    /// directory and in a ramdisk. It is not counted, and not to be changed as long as it is used.
+    /// Where a walk of `path` starts for one who is alone, if that is the root of the tree, or a working
+    /// directory in a ramdisk. It is not counted, and not to be changed as long as it is used.
     #[allow(unsafe_code)]
     #[inline(always)]
     fn start_alone(&self, at: i32, path: Path<'_>) -> Option<&Place> {
-        if !alone() || at != libc::AT_FDCWD || path.is_absolute() {
+        if !alone() {
+            return None;
+        }
+        if path.is_absolute() {
+            return (!self.has_other_root.load(Ordering::Acquire)).then_some(&self.root);
+        }
+        if at != libc::AT_FDCWD {
             return None;
         }
         // SAFETY: used by walks, which neither go to another directory nor, as long as they are in a
