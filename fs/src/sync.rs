@@ -31,7 +31,8 @@
 //!
 //! A call that uses an open file without counting it ([`Published`]) is waited for by who closes
 //! that, who holds nothing; it comes before all classes. One that has noted an inode's lock in
-//! advance is waited for by who takes that lock, and waits for nothing itself.
+//! advance is waited for by who takes that lock, and waits for nothing itself. While one thread is
+//! [`alone`], calls look at what locks protect without taking them: nothing is changed meanwhile.
 //!
 //! An inode's lock is of class Inode; where it is taken as the second directory or as a
 //! child, the place that takes it says so. With the feature `lock-order`, and in a model,
