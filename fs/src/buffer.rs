@@ -53,14 +53,14 @@ impl Cursor<'_> {
             self.here -= len;
             self.left -= len;
         } else {
-            self.advance_over_ranges(len, copy);
+            self.advance_over_ranges(len, &mut copy);
         }
     }
 
     /// [`advance`](Cursor::advance) beyond the current range.
     #[cold]
     #[inline(never)]
-    fn advance_over_ranges(&mut self, len: usize, mut copy: impl FnMut(*mut u8, usize, usize)) {
+    fn advance_over_ranges(&mut self, len: usize, copy: &mut dyn FnMut(*mut u8, usize, usize)) {
         let mut done = 0;
         while done < len {
             self.settle();

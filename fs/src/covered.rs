@@ -1,8 +1,8 @@
 //! [`NameRef`]: one of the names of a file, which a mount may cover.
 //!
 //! A directory has one name, so that its inode says all. A file that is none may have several, and
-//! something that is mounted over it covers one of them. The name is known by its directory and
-//! the cookie of its entry: while it is covered it is neither removed nor renamed, and cookies
+//! something that is mounted over it covers one of them. It is known by its directory and
+//! the cookie of its entry, which keeps it when it is renamed there: while it is covered it is neither removed nor renamed, and cookies
 //! are not used again.
 
 use alloc::vec::Vec;
@@ -34,7 +34,8 @@ impl NameRef {
         &self.directory
     }
 
-    /// A number that no other name in its directory has, nor will have.
+    /// A number that no other name in its directory has, nor will have but for this one's next if it
+    /// is renamed there.
     pub fn number(&self) -> u64 {
         self.cookie
     }
@@ -42,7 +43,7 @@ impl NameRef {
     /// Gives its bytes to `copy`.
     ///
     /// # Errors
-    /// ENOENT if it was removed or renamed; what `copy` says.
+    /// ENOENT if it was removed or moved to another directory; what `copy` says.
     pub fn copy(&self, copy: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let state = self.directory.state.read();
         let (name, _) = state.directory()?.at_cookie(self.cookie).ok_or(Errno::ENOENT)?;

@@ -23,7 +23,8 @@ use crate::{Errno, Result};
 ///
 /// # Safety
 /// [`bytes`](Lender::bytes) is always the same memory, and until the lender is dropped nobody
-/// writes to it.
+/// writes to it. To drop it calls nothing of this crate, nor of one above it: that may be in the
+/// middle of a call.
 pub unsafe trait Lender: Send + Sync {
     /// The memory.
     fn bytes(&self) -> &[u8];

@@ -62,7 +62,6 @@ impl Name {
     }
 
     /// Whether it is this name.
-    #[inline]
     pub(crate) fn is(&self, name: &[u8]) -> bool {
         if usize::from(self.len) != name.len() {
             return false;
@@ -98,7 +97,6 @@ impl Name {
 }
 
 /// Whether what `bytes` begin with, as long as `name`, has the same first and last `N` bytes as that.
-#[inline]
 fn has_ends_of<const N: usize>(bytes: &[u8; INLINE], name: &[u8]) -> bool {
     let ends = |piece: &[u8]| Some((*piece.first_chunk::<N>()?, *piece.last_chunk::<N>()?));
     bytes.get(..name.len()).is_some_and(|own| ends(own) == ends(name))

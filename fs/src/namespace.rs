@@ -116,16 +116,16 @@ impl Inode {
     /// Those of [`lookup`](Inode::lookup).
     ///
     /// # Safety
-    /// As long as what is returned is used, the caller is alone, and changes nothing in this directory.
+    /// As long as what is returned is used, the caller is alone, waits for nothing and changes nothing in
+    /// this directory.
     #[allow(unsafe_code)]
-    #[inline(always)]
+    #[inline]
     pub unsafe fn lookup_alone(&self, caller: &Caller<'_>, name: &[u8]) -> Result<&InodeRef> {
         // SAFETY: the caller's promise.
         self.child_in(unsafe { self.state.peek() }, caller, name)
     }
 
     /// [`lookup`](Inode::lookup) in this directory's state.
-    #[inline(always)]
     fn child_in<'a>(
         &self,
         state: &'a State,
@@ -174,8 +174,8 @@ impl Inode {
         mode: u32,
     ) -> Result<InodeRef> {
         let mut state = this.state.write();
-        let (hash, found) = find_new(this, &state, caller, name)?;
-        if found.is_some() {
+        let hash = this.superblock.hash(name);
+        if find(this, &state, caller, name, Some(hash))?.is_some() {
             return Err(Errno::EEXIST);
         }
         may_create(&state, caller)?;
@@ -262,8 +262,8 @@ impl Inode {
         target: &InodeRef,
     ) -> Result<()> {
         let mut state = this.state.write();
-        let (hash, found) = find_new(this, &state, caller, name)?;
-        if found.is_some() {
+        let hash = this.superblock.hash(name);
+        if find(this, &state, caller, name, Some(hash))?.is_some() {
             return Err(Errno::EEXIST);
         }
         if !Arc::ptr_eq(&this.superblock, &target.superblock) {
@@ -299,7 +299,7 @@ impl Inode {
     pub fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         let _removed = {
             let mut state = self.state.write();
-            let slot = find(self, &state, caller, name)?.ok_or(Errno::ENOENT)?;
+            let slot = find(self, &state, caller, name, None)?.ok_or(Errno::ENOENT)?;
             let directory = state.directory()?;
             let child = directory.child(slot);
             may_delete(&state, caller, child, Victim::NotDirectory)?;
@@ -323,7 +323,7 @@ impl Inode {
     pub fn rmdir(&self, caller: &Caller<'_>, name: &[u8]) -> Result<()> {
         let _removed = {
             let mut state = self.state.write();
-            let slot = find(self, &state, caller, name)?.ok_or(Errno::ENOENT)?;
+            let slot = find(self, &state, caller, name, None)?.ok_or(Errno::ENOENT)?;
             let child = state.directory()?.child(slot);
             may_delete(&state, caller, child, Victim::Directory)?;
             if child.is_mount_point() {
@@ -367,7 +367,7 @@ impl Inode {
                     return Ok(Some(parent));
                 }
             }
-            // It was renamed or removed between the two looks.
+            // It was moved or removed between the two looks.
         }
     }
 }
@@ -506,8 +506,9 @@ fn rename_locked(
             directory.check(caller, Access::EXECUTE)?;
         }
     }
-    let old_slot = find(old_dir, &parents.old, caller, old.bytes)?.ok_or(Errno::ENOENT)?;
-    let (new_hash, new_slot) = find_new(new_dir, parents.new_dir(), caller, new.bytes)?;
+    let old_slot = find(old_dir, &parents.old, caller, old.bytes, None)?.ok_or(Errno::ENOENT)?;
+    let new_hash = new_dir.superblock.hash(new.bytes);
+    let new_slot = find(new_dir, parents.new_dir(), caller, new.bytes, Some(new_hash))?;
     if parents.new_dir().meta.nlink == 0 {
         // A look-up there finds it out, before what is wrong with the files themselves.
         return Err(Errno::ENOENT);
@@ -701,34 +702,17 @@ fn count_moved(parents: &mut Parents<'_>, source: &InodeRef, target: &InodeRef) 
     }
 }
 
-/// Looks a name up in a locked directory.
+/// Looks a name up in a locked directory; its hash is taken where it is not known and there is a
+/// table.
 ///
 /// # Errors
 /// ENOTDIR; EACCES without search permission; ENOENT if it was removed; ENAMETOOLONG.
-fn find(inode: &Inode, state: &State, caller: &Caller<'_>, name: &[u8]) -> Result<Option<Slot>> {
-    find_by(|| inode.superblock.hash(name), state, caller, name)
-}
-
-/// As [`find`]; returns the name's hash too, for an entry that is to be made.
-///
-/// # Errors
-/// Those of [`find`].
-fn find_new(
+fn find(
     inode: &Inode,
     state: &State,
     caller: &Caller<'_>,
     name: &[u8],
-) -> Result<(u32, Option<Slot>)> {
-    let hash = inode.superblock.hash(name);
-    Ok((hash, find_by(|| hash, state, caller, name)?))
-}
-
-#[inline(always)]
-fn find_by(
-    hash: impl FnOnce() -> u32,
-    state: &State,
-    caller: &Caller<'_>,
-    name: &[u8],
+    hash: Option<u32>,
 ) -> Result<Option<Slot>> {
     let directory = state.directory()?;
     state.check(caller, Access::EXECUTE)?;
@@ -738,7 +722,7 @@ fn find_by(
     if name.len() > NAME_MAX {
         return Err(Errno::ENAMETOOLONG);
     }
-    Ok(directory.find(hash, name))
+    Ok(directory.find(|| hash.unwrap_or_else(|| inode.superblock.hash(name)), name))
 }
 
 /// # Errors

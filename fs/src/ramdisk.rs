@@ -189,7 +189,6 @@ impl Superblock {
         *self.xattr_bytes.lock()
     }
 
-    #[inline]
     pub(crate) fn hash(&self, name: &[u8]) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(name);

@@ -211,7 +211,8 @@ impl<T> Mutex<T> {
     /// What is protected, to read, without the lock: for one who is [`alone`].
     ///
     /// # Safety
-    /// As long as the value is used, the caller is alone and does not take the lock, nor has it.
+    /// As long as the value is used, the caller is alone, waits for nothing and does not take the
+    /// lock, nor has it.
     #[allow(unsafe_code)]
     #[inline(always)]
     pub unsafe fn peek(&self) -> &T {
@@ -301,8 +302,8 @@ impl<T> RwLock<T> {
     /// What is protected, to read, without the lock: for one who is [`alone`].
     ///
     /// # Safety
-    /// As long as the value is used, the caller is alone and does not take the lock to write, nor
-    /// has it.
+    /// As long as the value is used, the caller is alone, waits for nothing and does not take the
+    /// lock to write, nor has it.
     #[allow(unsafe_code)]
     #[inline(always)]
     pub unsafe fn peek(&self) -> &T {

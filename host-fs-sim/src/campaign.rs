@@ -48,6 +48,8 @@ pub struct Case {
     pub against: Against,
     /// Statements.
     pub len: usize,
+    /// Whether the ramdisk is that of a program of one thread.
+    pub alone: bool,
 }
 
 /// What a sequence showed that should not be.
@@ -97,9 +99,12 @@ impl Tally {
 impl Case {
     /// The command that does it again.
     pub fn command(&self) -> String {
-        let Case { seed, index, against, len } = self;
+        let Case { seed, index, against, len, alone } = self;
         let against = format!("{against:?}").to_lowercase();
-        format!("host-fs-sim soak --against {against} --seed {seed} --case {index} --length {len}")
+        let alone = if *alone { " --alone" } else { "" };
+        format!(
+            "host-fs-sim soak --against {against} --seed {seed} --case {index} --length {len}{alone}"
+        )
     }
 
     /// The limits of the ramdisk: of three cases the second has few pages and inodes, the third

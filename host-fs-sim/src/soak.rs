@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anchorite_syscalls::{declare_alone, declare_shared};
+use anchorite_syscalls::declare_alone;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -39,10 +39,12 @@ pub struct Options {
     /// Where the random numbers begin; the time of day unless given
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// How many threads, each with cases of its own; with one, half of the cases are done as those
-    /// of a program of one thread, without atomics
+    /// How many threads, each with cases of its own
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
     threads: u16,
+    /// Let the ramdisk be that of a program of one thread, which does without atomics
+    #[arg(long, conflicts_with = "threads")]
+    alone: bool,
     /// What the ramdisk, called by numbers, is compared with
     #[arg(long, value_enum, default_value = "all")]
     against: Other,
@@ -108,6 +110,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     // At once: who ends this by force wants to know, too.
     tell(format_args!("seed {seed}"));
     tell_first_panic();
+    if options.alone {
+        be_alone();
+    }
     let soak = Soak::new(options, others, seed);
     let failure = soak.run();
     let (all, succeeded) = soak.tally.lock().expect("no thread panics with it").total();
@@ -150,6 +155,13 @@ fn tell_first_panic() {
             tell(info);
         }
     }));
+}
+
+/// Lets ramdisks be those of a program of one thread.
+#[allow(unsafe_code)]
+fn be_alone() {
+    // SAFETY: there is one worker; the other threads of this program use no ramdisk.
+    unsafe { declare_alone() };
 }
 
 struct Soak<'a> {
@@ -224,18 +236,6 @@ impl<'a> Soak<'a> {
         }
     }
 
-    /// Lets the ramdisk be that of a program of one thread, if this one has no other, in half of the
-    /// cases; by rounds in which each comparison comes with each of the limits.
-    #[allow(unsafe_code)]
-    fn declare_threads(&self, index: u64) {
-        if self.options.threads == 1 && (index / 9) % 2 == 1 {
-            // SAFETY: the only worker; the other threads of this program use no ramdisk.
-            unsafe { declare_alone() };
-        } else {
-            declare_shared();
-        }
-    }
-
     /// Does cases until there is no more to do.
     fn work(&self) {
         while !self.is_over.load(Ordering::Relaxed) && !INTERRUPTED.load(Ordering::Relaxed) {
@@ -244,11 +244,11 @@ impl<'a> Soak<'a> {
                 return;
             }
             let index = self.options.case.unwrap_or(turn);
-            self.declare_threads(index);
             // By rounds of three, as a case's limits go by its number.
             let against = self.others[(index / 3) as usize % self.others.len()];
             let len = self.options.length.into();
-            let case = Case { seed: self.seed, index, against, len };
+            let alone = self.options.alone;
+            let case = Case { seed: self.seed, index, against, len, alone };
             let mut under_way = self.under_way.lock().expect("no thread panics with it");
             under_way.push((case, Instant::now() + LONG));
             drop(under_way);

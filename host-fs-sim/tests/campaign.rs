@@ -20,7 +20,7 @@ const SEED: u64 = 20;
 fn campaign(against: Against, cases: u64) -> Tally {
     let mut all = Tally::default();
     for index in 0..cases {
-        match (Case { seed: SEED, index, against, len: 100 }).run() {
+        match (Case { seed: SEED, index, against, len: 100, alone: false }).run() {
             Ok(tally) => all.add(&tally),
             Err(failure) => panic!("{failure}"),
         }
@@ -83,7 +83,7 @@ fn calls_without_method_are_those_that_methods_do_not_know() {
 
 fn statements() -> impl Iterator<Item = Statement> {
     (0..40).flat_map(|index| {
-        let case = Case { seed: SEED, index, against: Against::Model, len: 100 };
+        let case = Case { seed: SEED, index, against: Against::Model, len: 100, alone: false };
         case.sequence().current()
     })
 }
@@ -118,7 +118,7 @@ fn each_byte_is_read_as_it_is_written() {
 
 #[test]
 fn a_case_is_the_same_each_time() {
-    let case = |index| Case { seed: SEED, index, against: Against::Linux, len: 100 };
+    let case = |index| Case { seed: SEED, index, against: Against::Linux, len: 100, alone: false };
     let sequence = |index| case(index).sequence().current();
     assert_eq!(sequence(7), sequence(7));
     assert_ne!(sequence(7), sequence(8));
@@ -133,7 +133,7 @@ fn a_sequence_shrinks_to_what_shows_the_failure() {
         });
         matches!((mkdir, write), (Some(mkdir), Some(write)) if mkdir < write)
     };
-    let case = Case { seed: SEED, index: 0, against: Against::Model, len: 200 };
+    let case = Case { seed: SEED, index: 0, against: Against::Model, len: 200, alone: false };
     let mut tree = case.sequence();
     assert!(shows(&tree.current()), "the seed makes a sequence without");
     let mut goes_on = tree.simplify();
@@ -162,20 +162,13 @@ fn stdout(output: &Output) -> String {
 
 #[test]
 fn soak_tells_what_it_did() {
-    let output = program(&[
-        "soak",
-        "--seed",
-        "3",
-        "--operations",
-        "500",
-        "--against",
-        "model",
-        "--threads",
-        "2",
-    ]);
-    assert!(output.status.success(), "{output:?}");
-    let text = stdout(&output);
-    assert!(text.contains("seed 3: ") && text.contains("nothing was found"), "{text}");
+    for threads in [&["--threads", "2"][..], &["--alone"]] {
+        let soak = ["soak", "--seed", "3", "--operations", "500", "--against", "model"];
+        let output = program(&[&soak[..], threads].concat());
+        assert!(output.status.success(), "{output:?}");
+        let text = stdout(&output);
+        assert!(text.contains("seed 3: ") && text.contains("nothing was found"), "{text}");
+    }
 }
 
 #[test]

@@ -148,7 +148,8 @@ impl Descriptors {
     /// there is none.
     ///
     /// # Safety
-    /// As long as it is used, the caller is alone and closes nothing.
+    /// As long as it is used, the caller is alone, waits for nothing and neither closes nor replaces a
+    /// descriptor.
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) unsafe fn peek(&self, fd: i32) -> Option<&OpenFile> {

@@ -26,7 +26,8 @@ pub struct Memory {
     pub free_bytes: u64,
 }
 
-/// What differs between bare metal and a host process.
+/// What differs between bare metal and a host process. It is asked in the middle of calls, and makes
+/// none itself.
 pub trait Platform: Send + Sync {
     /// The address ranges that a program's pointers may name: mapped, readable,
     /// writable, disjoint, for as long as the system lives. A raw call answers

@@ -113,7 +113,6 @@ pub(crate) fn check_to_open(
 ///
 /// # Errors
 /// Those of [`Inode::create`]; EEXIST only if it is to be made in any case.
-#[inline]
 pub(crate) fn find_or_make(
     directory: &InodeRef,
     caller: &Caller<'_>,

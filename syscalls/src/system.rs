@@ -561,7 +561,6 @@ impl System {
     /// Where a walk of `path` starts for one who is alone, if that is the root of the tree, or a working
     /// directory in a ramdisk. It is not counted, and not to be changed as long as it is used.
     #[allow(unsafe_code)]
-    #[inline(always)]
     fn start_alone(&self, at: i32, path: Path<'_>) -> Option<&Place> {
         if !alone() {
             return None;
@@ -583,7 +582,6 @@ impl System {
     ///
     /// # Errors
     /// Those of the path.
-    #[inline]
     pub(crate) fn found_alone(
         &self,
         caller: &Caller<'_>,
@@ -606,7 +604,6 @@ impl System {
     /// # Errors
     /// Those of the path.
     #[allow(unsafe_code)]
-    #[inline]
     pub(crate) fn parent_alone<'a>(
         &'a self,
         caller: &Caller<'_>,

@@ -47,7 +47,7 @@ impl Place {
 }
 
 /// Where a walk is. To count a reference to where most walks begin would have them all write
-/// to it; so there they do with its lock.
+/// to it; so there they do with its lock, or, alone, with nothing.
 pub(crate) enum At<'a> {
     /// At the root of the tree; or in the working directory of one who is alone.
     Lent(&'a Place),
@@ -535,7 +535,7 @@ impl<'a> Ahead<'a> {
 ///
 /// # Errors
 /// Those of `enter`.
-#[inline(always)]
+#[inline]
 fn along<'a, R>(
     mut at: R,
     path: &'a [u8],
@@ -555,7 +555,6 @@ fn along<'a, R>(
 ///
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
-#[inline(always)]
 fn along_alone<'w, 'a>(
     caller: &Caller<'_>,
     directory: &'w InodeRef,
@@ -589,7 +588,6 @@ fn along_among_others<'a>(
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
 #[allow(unsafe_code)]
-#[inline(always)]
 fn child_alone<'w>(
     caller: &Caller<'_>,
     directory: &'w InodeRef,
@@ -635,12 +633,10 @@ pub(crate) fn plainly(
 pub(crate) fn plainly_alone<'w>(
     caller: &Caller<'_>,
     from: &'w Node,
-    Path(path): Path<'_>,
+    path: Path<'_>,
     last_link: LastLink,
 ) -> Result<Option<&'w InodeRef>> {
-    let Node::Ramdisk(directory) = from else { return Ok(None) };
-    let (at, ahead) = along_alone(caller, directory, path)?;
-    let Some(name) = ahead.plain_name() else { return Ok(None) };
+    let Some((at, name)) = parent_alone(caller, from, path)? else { return Ok(None) };
     let file = child_alone(caller, at, name)?;
     Ok(is_end(file, last_link).then_some(file))
 }
@@ -650,7 +646,6 @@ pub(crate) fn plainly_alone<'w>(
 ///
 /// # Errors
 /// Those of [`plainly`].
-#[inline(never)]
 pub(crate) fn parent_alone<'w, 'a>(
     caller: &Caller<'_>,
     from: &'w Node,
@@ -671,14 +666,15 @@ fn is_end(file: &InodeRef, last_link: LastLink) -> bool {
 
 /// Whether there is a NUL among these bytes. By words: most paths are shorter than what a search by
 /// the library begins to be fast at.
-#[inline]
+#[inline(never)]
 fn has_nul(bytes: &[u8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     // A byte's highest bit is set by the subtraction if it is 0, or was set, or one below it is 0.
     let has_nul = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7) != 0;
     if let Some(last) = bytes.last_chunk() {
         let (words, _) = bytes.as_chunks();
-        return words.iter().chain([last]).any(|&word| has_nul(u64::from_ne_bytes(word)));
+        return words.iter().any(|&word| has_nul(u64::from_ne_bytes(word)))
+            || has_nul(u64::from_ne_bytes(*last));
     }
     match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(&first), Some(&last)) => {

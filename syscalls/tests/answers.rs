@@ -161,3 +161,23 @@ fn console_is_read_and_written_as_far_as_it_goes() {
     assert!(shown[1..].iter().all(|(stream, _)| *stream == Stream::Stdout));
     assert_eq!(shown[1..].iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), 8192);
 }
+
+/// The way to the new name was walked first for a while, which read the link. Linux does not either.
+#[test]
+fn a_rename_refused_for_the_old_directory_reads_no_link() {
+    let sys = system(ROOMY);
+    sys.mkdir(b"/no", 0o700).unwrap();
+    sys.close(sys.open(b"/no/f", libc::O_CREAT | libc::O_WRONLY, 0o644).unwrap()).unwrap();
+    sys.mkdir(b"/d", 0o777).unwrap();
+    sys.symlink(b"d", b"/l").unwrap();
+    sys.setresuid(5, 5, 5).unwrap();
+    let accessed = || {
+        let stat = sys.lstat(b"/l").unwrap();
+        (stat.st_atime, stat.st_atime_nsec)
+    };
+    let before = accessed();
+    assert_eq!(sys.rename(b"/no/f", b"/l/x"), Err(Errno::EACCES));
+    assert_eq!(accessed(), before);
+    assert_eq!(sys.rename(b"/none", b"/l/x"), Err(Errno::ENOENT));
+    assert_ne!(accessed(), before);
+}

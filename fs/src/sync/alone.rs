@@ -14,18 +14,19 @@ static ALONE: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::n
 /// Whether one thread alone uses this crate.
 #[inline(always)]
 pub fn alone() -> bool {
-    !cfg!(anchorite_model) && ALONE.load(Ordering::Relaxed)
+    !cfg!(anchorite_model) && ALONE.load(Ordering::Acquire)
 }
 
 /// Declares that no other thread uses anything of this crate or of one above it, from now on
 /// until [`declare_shared`].
 ///
 /// # Safety
-/// That is so. Threads that take turns on one processor, and never within a call, count
-/// as one.
+/// That is so. Threads that take turns on one processor count as one, if a call lets another run
+/// only where it waits for something; it then holds no lock, and nothing that it has not counted. And
+/// what calls call (a clock, a platform, the drop of what was lent) calls none of these crates.
 #[allow(unsafe_code)]
 pub unsafe fn declare_alone() {
-    ALONE.store(true, Ordering::Relaxed);
+    ALONE.store(true, Ordering::Release);
 }
 
 /// Declares that there may be other threads, as is so to begin with. To be called before one

@@ -92,7 +92,7 @@ impl<T> RwLock<T> {
     /// What is protected, to read, without the lock.
     ///
     /// # Safety
-    /// Nobody takes the lock as long as the value is used, and nobody has it.
+    /// Nobody takes the lock to write as long as the value is used, and nobody has it so.
     #[inline(always)]
     pub(super) unsafe fn peek(&self) -> &T {
         debug_assert!(!self.word.is_taken());

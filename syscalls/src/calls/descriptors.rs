@@ -418,7 +418,6 @@ impl System {
 
     /// The open file description of a file of a ramdisk that was just made. Its mode does not bind the
     /// open that makes it.
-    #[inline]
     fn describe_made(
         &self,
         room: Room<OpenFile>,

@@ -262,21 +262,21 @@ impl System {
             let mut old = self.walk(caller, old_at, Path::new(old)?);
             let old = at_parent(&mut old)?;
             old.stay();
-            // The rename asks first whether both directories can be searched; so does who refuses it.
-            let mut new = Path::new(new).and_then(|new| self.walk(caller, new_at, new));
-            let new = at_parent(&mut new);
-            let new = new.map_err(|errno| refused(&[old], errno))?;
-            let refused = |errno| refused(&[old, new], errno);
+            // The rename checks it again; what is wrong with the new path comes after.
+            old.check_name_searchable()?;
+            let mut new = self.walk(caller, new_at, Path::new(new)?);
+            let new = at_parent(&mut new)?;
+            new.check_name_searchable()?;
             let (old_dir, new_dir): (&Place, &Place) = (&old.place, &new.place);
             if !old_dir.mount.is(&new_dir.mount) {
-                return Err(refused(Errno::EXDEV));
+                return Err(Errno::EXDEV);
             }
-            let Some(old_name) = old.last_name() else { return Err(refused(Errno::EBUSY)) };
+            let Some(old_name) = old.last_name() else { return Err(Errno::EBUSY) };
             let Some(new_name) = new.last_name() else {
                 let exists = mode == RenameMode::NoReplace;
-                return Err(refused(if exists { Errno::EEXIST } else { Errno::EBUSY }));
+                return Err(if exists { Errno::EEXIST } else { Errno::EBUSY });
             };
-            self.check_writable(old_dir).map_err(refused)?;
+            self.check_writable(old_dir)?;
             let (old_dir, new_dir) = (&old_dir.node, &new_dir.node);
             match &notified {
                 None => old_dir.rename(caller, old_name, new_dir, new_name, (mode, left)),
@@ -394,7 +394,6 @@ impl System {
 
     /// [`parent_alone`](System::parent_alone) of both names of a rename; none too if there is anything
     /// wrong with one of them.
-    #[inline]
     fn parents_alone<'a>(
         &'a self,
         caller: &Caller<'_>,
@@ -432,14 +431,6 @@ fn at_parent<'w, 'a>(walk: &'w mut Result<Walk<'a>>) -> Result<&'w mut Walk<'a>>
     let walk = in_place(walk)?;
     walk.reach_parent()?;
     Ok(walk)
-}
-
-/// What a call says that is refused by `errno`, after walks to names that it has not looked up: what
-/// it would find first, where one of their directories cannot be searched.
-#[cold]
-fn refused(walks: &[&Walk<'_>], errno: Errno) -> Errno {
-    let mut searched = walks.iter().map(|walk| walk.check_name_searchable());
-    searched.find_map(Result::err).unwrap_or(errno)
 }
 
 /// What `mknod(2)` is to make.
