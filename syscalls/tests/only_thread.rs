@@ -50,14 +50,15 @@ fn the_only_thread_gets_what_one_of_several_does() {
     }
 }
 
-/// What calls say, as root and as somebody else.
+/// What calls say, as root and as somebody else; of a part of all of them, where each takes long.
 fn outcomes() -> Vec<String> {
     let mut told = Vec::new();
-    for uid in [0, 7] {
-        for (at, path) in PATHS.into_iter().enumerate() {
+    let (uids, step) = if cfg!(miri) { (&[7][..], 5) } else { (&[0, 7][..], 1) };
+    for &uid in uids {
+        for (at, path) in PATHS.into_iter().enumerate().step_by(step) {
             let sys = furnished(uid);
             each(&sys, path, &mut told);
-            for other in PATHS.into_iter().skip(at % 3).step_by(if cfg!(miri) { 9 } else { 1 }) {
+            for other in PATHS.into_iter().skip(at % 3).step_by(2 * step - 1) {
                 let sys = furnished(uid);
                 tell(&mut told, ("rename", path, other), sys.rename(path, other));
                 tell(&mut told, ("then", other, b""), sys.lstat(other).map(|stat| stat.st_mode));
