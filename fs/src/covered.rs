@@ -17,6 +17,8 @@ use crate::{Errno, Result};
 pub struct NameRef {
     directory: InodeRef,
     cookie: u64,
+    /// Of the bytes that it had when it was found.
+    hash: u32,
 }
 
 impl NameRef {
@@ -24,9 +26,11 @@ impl NameRef {
     pub fn find(directory: &InodeRef, name: &[u8], file: &Inode) -> Option<NameRef> {
         let state = directory.state.read();
         let entries = state.directory().ok()?;
-        let slot = entries.find(|| directory.superblock.hash(name), name)?;
+        let hash = directory.superblock.hash(name);
+        let slot = entries.find(|| hash, name)?;
         let is_its = core::ptr::eq::<Inode>(&**entries.child(slot), file);
-        is_its.then(|| NameRef { directory: directory.clone(), cookie: entries.cookie(slot) })
+        let cookie = entries.cookie(slot);
+        is_its.then(|| NameRef { directory: directory.clone(), cookie, hash })
     }
 
     /// The directory that it is in.
@@ -54,11 +58,16 @@ impl NameRef {
     /// [counts](Inode::count_mount) it. The name is neither removed nor renamed meanwhile.
     ///
     /// # Errors
-    /// ENOENT if it is not the file's any more; what `mount` says.
+    /// ENOENT if it is not the file's any more, or was renamed; what `mount` says.
     pub fn cover<T>(&self, file: &InodeRef, mount: impl FnOnce() -> Result<T>) -> Result<T> {
         let state = self.directory.state.read();
         match state.directory()?.at_cookie(self.cookie) {
-            Some((_, child)) if Arc::ptr_eq(child, file) => mount(),
+            Some((name, child))
+                if Arc::ptr_eq(child, file)
+                    && self.directory.superblock.hash(name) == self.hash =>
+            {
+                mount()
+            }
             _ => Err(Errno::ENOENT),
         }
     }

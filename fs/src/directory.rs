@@ -137,7 +137,6 @@ impl Directory {
     }
 
     /// What the entry with this name names. Its hash is asked for where there is a table.
-    #[inline]
     pub(crate) fn find_child(&self, hash: impl FnOnce() -> u32, name: &[u8]) -> Option<&InodeRef> {
         if self.is_indexed() {
             return self.find_in_index(hash(), name).map(|slot| self.child(slot));
@@ -145,13 +144,11 @@ impl Directory {
         self.find_among_few(name)?.1.child.as_ref()
     }
 
-    #[inline]
     fn find_among_few(&self, name: &[u8]) -> Option<(usize, &Entry)> {
         let mut log = self.chunks.first()?.iter().enumerate();
         log.find(|(_, entry)| !entry.is_gap() && entry.name.is(name))
     }
 
-    #[inline]
     fn find_in_index(&self, hash: u32, name: &[u8]) -> Option<Slot> {
         let is_it = |at| {
             let entry = self.entry(Slot(at));
