@@ -1,8 +1,8 @@
 //! What the only thread does by shorter ways than one of several: the outcomes are the same. There is
 //! one test in this program, since for a while it has to be the only thread that uses the system.
 //!
-//! The ways are over references that nobody counts: `cargo +nightly miri test` tells if one is used
-//! when it should not be.
+//! The ways are over references that nobody counts. Miri tells if one is used when it should not be:
+//! `MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p anchorite-syscalls --test only_thread`.
 
 use anchorite_syscalls::{Result, System, declare_alone, declare_shared};
 use host_fs_sim::worlds::{ROOMY, assert_whole, system};
