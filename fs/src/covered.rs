@@ -2,8 +2,9 @@
 //!
 //! A directory has one name, so that its inode says all. A file that is none may have several, and
 //! something that is mounted over it covers one of them. It is known by its directory and
-//! the cookie of its entry, which keeps it when it is renamed there: while it is covered it is neither removed nor renamed, and cookies
-//! are not used again.
+//! the cookie of its entry, which keeps it when it is renamed there, so that a hash of the name tells
+//! that before it is covered. After that it is neither removed nor renamed, and cookies are not used
+//! again.
 
 use alloc::vec::Vec;
 

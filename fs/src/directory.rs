@@ -7,9 +7,9 @@
 //! Choice: entries stand in a log, in the order of their *cookies*, numbers that
 //! only grow. A removed entry leaves a gap in the log; when gaps outnumber entries
 //! the log closes up, which changes no cookie and no order. An entry that gets another name in its
-//! directory keeps its place, if nothing had that name. A listing resumes by binary search for its cookie. A hash table over
-//! the log finds names; in a log of a few entries, which most directories have, looking at each is
-//! faster. The log is made of chunks, so it grows without being copied.
+//! directory keeps its place, if nothing had that name. A listing resumes by binary search for its
+//! cookie. A hash table over the log finds names; in a log of a few entries, which most directories
+//! have, looking at each is faster. The log is made of chunks, so it grows without being copied.
 //!
 //! The inode's lock protects all of it.
 

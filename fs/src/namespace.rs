@@ -110,7 +110,7 @@ impl Inode {
         self.child_in(&state, caller, name).cloned()
     }
 
-    /// As [`lookup`](Inode::lookup), for one who is [`alone`]: without the lock, and without a count.
+    /// As [`lookup`](Inode::lookup), for one who is [`alone`](crate::sync::alone()): without the lock, and without a count.
     ///
     /// # Errors
     /// Those of [`lookup`](Inode::lookup).

@@ -32,7 +32,7 @@
 //! A call that uses an open file without counting it ([`Published`]) is waited for by who closes
 //! that, who holds nothing; it comes before all classes. One that has noted an inode's lock in
 //! advance is waited for by who takes that lock, and waits for nothing itself. While one thread is
-//! [`alone`], calls look at what locks protect without taking them: nothing is changed meanwhile.
+//! [`alone`](alone()), calls look at what locks protect without taking them: nothing is changed meanwhile.
 //!
 //! An inode's lock is of class Inode; where it is taken as the second directory or as a
 //! child, the place that takes it says so. With the feature `lock-order`, and in a model,
@@ -208,7 +208,7 @@ impl<T> Mutex<T> {
         MutexGuard(whole(self.inner.lock()), held)
     }
 
-    /// What is protected, to read, without the lock: for one who is [`alone`].
+    /// What is protected, to read, without the lock: for one who is [`alone`](alone()).
     ///
     /// # Safety
     /// As long as the value is used, the caller is alone, waits for nothing and does not take the
@@ -299,7 +299,7 @@ impl<T> RwLock<T> {
         RwLockWriteGuard(whole(self.inner.write()), held)
     }
 
-    /// What is protected, to read, without the lock: for one who is [`alone`].
+    /// What is protected, to read, without the lock: for one who is [`alone`](alone()).
     ///
     /// # Safety
     /// As long as the value is used, the caller is alone, waits for nothing and does not take the

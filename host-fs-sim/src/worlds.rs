@@ -5,7 +5,7 @@
 //! Linux's numbers, with pointers, either Linux itself ([`on_linux`], [`linux_call`]) or a
 //! [`System`]; and [`Methods`], who calls a system's methods.
 //!
-//! It has this crate's unsafe code, since it gives pointers away.
+//! It has this crate's unsafe code, since it gives pointers away; but for what `soak` declares.
 #![allow(unsafe_code)]
 
 mod arena;

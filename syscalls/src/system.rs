@@ -589,7 +589,7 @@ impl System {
         path: &[u8],
         last_link: LastLink,
     ) -> Result<Option<(&MountRef, &InodeRef)>> {
-        if path.is_empty() {
+        if !alone() || path.is_empty() {
             return Ok(None);
         }
         let path = Path::new(path)?;
@@ -617,9 +617,9 @@ impl System {
         if self.mount_of(&from.mount).is_read_only() {
             return Ok(None);
         }
-        // SAFETY: the entry by which it was found counts it, or the working directory. Neither is
-        // removed by a change in the directory, nor by a rename, which removes no directory that
-        // has entries.
+        // SAFETY: the entry by which it was found counts it, or who starts there. Neither goes by a
+        // change of its entries; and what a rename replaces is an empty directory, so neither of
+        // those that it is in or is moved from.
         let directory = unsafe { Arc::uncounted(directory) };
         Ok(Some(Parent { mount: &from.mount, directory, name }))
     }
