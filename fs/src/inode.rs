@@ -19,7 +19,9 @@ use crate::mem::{Arc, Room, prefetch_line, try_box_with, try_bytes};
 use crate::namespace::{New, Owner};
 use crate::permission::check;
 use crate::ramdisk::Superblock;
-use crate::sync::{AtomicBool, AtomicU16, Class, Noted, Ordering, RwLock, RwLockWriteGuard};
+use crate::sync::{
+    AtomicBool, AtomicU16, Class, Noted, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use crate::xattr::Xattrs;
 use crate::{
     Access, AccessTime, Caller, Credentials, Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink,
@@ -231,7 +233,7 @@ impl Meta {
         {
             return atime != caller.now().key();
         }
-        let age = caller.recently().seconds().saturating_sub(atime.0);
+        let age = caller.recent_seconds().saturating_sub(atime.0);
         age >= RELATIME_SECONDS && atime != caller.now().key()
     }
 
@@ -332,6 +334,16 @@ impl Inode {
             watched: AtomicBool::new(false),
             state: RwLock::new(Class::Inode, State { meta, body, xattrs: Xattrs::default() }),
         }))
+    }
+
+    /// Shares the lock for a moment: the caller neither waits for anything nor changes this inode
+    /// before it lets go.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[track_caller]
+    pub(crate) fn look(&self) -> RwLockReadGuard<'_, State> {
+        // SAFETY: so nothing lets another thread run, or begin.
+        unsafe { self.state.look() }
     }
 
     /// Locks an entry of a directory that the caller holds, or a file that is to become one.
@@ -457,7 +469,7 @@ impl Inode {
 
     /// `stat(2)`.
     pub fn attributes(&self) -> Attributes {
-        let state = self.state.read();
+        let state = self.look();
         let meta = &state.meta;
         let (size, pages, rdev) = match &state.body {
             Body::File(data) => (data.size(), data.pages(), 0),
@@ -489,7 +501,7 @@ impl Inode {
     /// # Errors
     /// EACCES.
     pub fn check(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
-        self.state.read().check(caller, wanted)
+        self.look().check(caller, wanted)
     }
 
     /// As [`check`](Inode::check), for a file that is about to be read or written: starts to fetch
@@ -498,7 +510,7 @@ impl Inode {
     /// # Errors
     /// EACCES.
     pub fn check_to_transfer(&self, caller: &Caller<'_>, wanted: Access) -> Result<()> {
-        let state = self.state.read();
+        let state = self.look();
         if let Body::File(data) = &state.body {
             data.fetch();
         }
@@ -510,7 +522,7 @@ impl Inode {
     /// # Errors
     /// EISDIR; EINVAL for what has no content.
     pub fn read(&self, caller: &Caller<'_>, offset: u64, sink: &mut Sink<'_>) -> Result<usize> {
-        let state = self.state.read();
+        let state = self.look();
         let done = match &state.body {
             Body::File(data) => data.read(offset, sink),
             Body::Directory(_) => return Err(Errno::EISDIR),
@@ -702,7 +714,7 @@ impl Inode {
     /// # Errors
     /// EINVAL if it is no symbolic link.
     pub fn read_link(&self, caller: &Caller<'_>, sink: &mut Sink<'_>) -> Result<usize> {
-        let state = self.state.read();
+        let state = self.look();
         let Body::Symlink(target) = &state.body else { return Err(Errno::EINVAL) };
         let done = sink.put(target);
         let news = state.meta.access_is_news(caller);

@@ -85,7 +85,7 @@ pub use namespace::{Created, EntryName, Left, Linkable, New, Owner, RenameMode, 
 pub use permission::{Access, AccessTime, Caller, Credentials};
 pub use placement::{Placement, What};
 pub use ramdisk::{Limits, Ramdisk, Usage};
-pub use time::{Clock, Moment, Now, Timestamp};
+pub use time::{Clock, Moment, Now, Recent, Timestamp};
 pub use watch::{FileId, Gone, Watcher};
 pub use xattr::{SetXattr, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrName};
 

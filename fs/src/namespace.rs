@@ -106,7 +106,7 @@ impl Inode {
     /// # Errors
     /// ENOTDIR; EACCES without search permission; ENAMETOOLONG; ENOENT.
     pub fn lookup(&self, caller: &Caller<'_>, name: &[u8]) -> Result<InodeRef> {
-        let state = self.state.read();
+        let state = self.look();
         self.child_in(&state, caller, name).cloned()
     }
 

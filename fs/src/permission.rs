@@ -86,9 +86,10 @@ impl<'a> Caller<'a> {
         self.moment.get()
     }
 
-    /// The time, or when it was last asked for: good for what is about hours.
-    pub(crate) fn recently(&self) -> Timestamp {
-        self.moment.recent()
+    /// The second, or that in which the time was last asked for: good for what is about hours.
+    #[inline]
+    pub(crate) fn recent_seconds(&self) -> i64 {
+        self.moment.recent_seconds()
     }
 }
 

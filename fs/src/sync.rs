@@ -241,6 +241,24 @@ impl<T> RwLock<T> {
         RwLockReadGuard(whole(self.inner.read()), held)
     }
 
+    /// [`read`](RwLock::read), of which there is no trace while one is [`alone`](alone()).
+    ///
+    /// # Safety
+    /// Who is alone stays so, and lets no other thread run, as long as the guard is there; nor is the lock
+    /// taken to write.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[track_caller]
+    pub unsafe fn look(&self) -> RwLockReadGuard<'_, T> {
+        let held = self.class.take(&self.inner);
+        #[cfg(not(anchorite_model))]
+        // SAFETY: the caller's promise.
+        let guard = unsafe { self.inner.look() };
+        #[cfg(anchorite_model)]
+        let guard = whole(self.inner.read());
+        RwLockReadGuard(guard, held)
+    }
+
     /// [`read`](RwLock::read) for one who has noted the lock's [`address`](RwLock::address), as
     /// long as that is noted; none instead of waiting.
     #[inline]

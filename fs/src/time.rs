@@ -4,6 +4,8 @@ use core::cell::Cell;
 
 use libc::timespec;
 
+use crate::sync::{AtomicI64, AtomicU32, Ordering, PerCore};
+
 /// Seconds and nanoseconds since 1970, UTC, in twelve bytes: an inode has four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, packed(4))]
@@ -45,21 +47,53 @@ impl From<timespec> for Timestamp {
 pub trait Clock {
     /// The time.
     fn now(&self) -> Timestamp;
+}
 
-    /// The time when it was last read, for those who can do with that.
-    fn recent(&self) -> Timestamp;
+/// When a core last read the clock.
+pub struct Recent {
+    seconds: AtomicI64,
+    /// How often that was good enough.
+    uses: AtomicU32,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { seconds: AtomicI64::new(i64::MIN), uses: AtomicU32::new(0) }
+    }
+}
+
+impl Recent {
+    /// The second when the clock was last read; none for one use in 64, for which it is to be read.
+    /// Threads that count on one core at once lose some.
+    #[inline]
+    fn seconds(&self) -> Option<i64> {
+        const USES: u32 = 64;
+        let uses = self.uses.load(Ordering::Relaxed);
+        self.uses.store(uses.wrapping_add(1), Ordering::Relaxed);
+        (!uses.is_multiple_of(USES)).then(|| self.seconds.load(Ordering::Relaxed))
+    }
 }
 
 /// When a call is made: its clock is read when that is asked first, so at most once.
 pub struct Now<'a> {
     clock: &'a dyn Clock,
+    recent: &'a PerCore<Recent>,
     read: Cell<Option<Timestamp>>,
 }
 
 impl<'a> Now<'a> {
-    /// By this clock.
-    pub fn new(clock: &'a dyn Clock) -> Now<'a> {
-        Now { clock, read: Cell::new(None) }
+    /// By this clock; `recent` keeps what it told.
+    pub fn new(clock: &'a dyn Clock, recent: &'a PerCore<Recent>) -> Now<'a> {
+        Now { clock, recent, read: Cell::new(None) }
+    }
+
+    /// Reads the clock.
+    #[inline]
+    fn look(&self) -> Timestamp {
+        let time = self.clock.now();
+        self.recent.here().seconds.store(time.seconds(), Ordering::Relaxed);
+        self.read.set(Some(time));
+        time
     }
 }
 
@@ -77,19 +111,19 @@ impl Moment<'_> {
     pub(crate) fn get(self) -> Timestamp {
         match self {
             Moment::At(time) => time,
-            Moment::Now(now) => now.read.get().unwrap_or_else(|| {
-                let time = now.clock.now();
-                now.read.set(Some(time));
-                time
-            }),
+            Moment::Now(now) => now.read.get().unwrap_or_else(|| now.look()),
         }
     }
 
-    /// The time, or a recent one.
-    pub(crate) fn recent(self) -> Timestamp {
+    /// The second, or a recent one.
+    #[inline]
+    pub(crate) fn recent_seconds(self) -> i64 {
         match self {
-            Moment::At(time) => time,
-            Moment::Now(now) => now.read.get().unwrap_or_else(|| now.clock.recent()),
+            Moment::At(time) => time.seconds(),
+            Moment::Now(now) => match now.read.get() {
+                Some(time) => time.seconds(),
+                None => now.recent.here().seconds().unwrap_or_else(|| now.look().seconds()),
+            },
         }
     }
 }

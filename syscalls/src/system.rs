@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 use anchorite_fs::check::{Held, Report};
 use anchorite_fs::mem::{Arc, Uncounted, try_bytes};
 use anchorite_fs::sync::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
+    AtomicBool, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
 };
 use anchorite_fs::{
     AccessTime, Caller, Clock, Inode, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk,
-    Timestamp, Usage,
+    Recent, Timestamp, Usage,
 };
 
 use crate::abi;
@@ -431,10 +431,12 @@ impl System {
         &self.user_memory
     }
 
-    /// Calls `call` in the process's name, at this moment.
+    /// Calls `call` in the process's name, at this moment. It lets no other thread run.
+    #[allow(unsafe_code)]
     pub(crate) fn as_caller<T>(&self, call: impl FnOnce(&Caller<'_>) -> Result<T>) -> Result<T> {
-        let identity = self.identity.read();
-        let now = Now::new(self);
+        // SAFETY: nor does it change the identity.
+        let identity = unsafe { self.identity.look() };
+        let now = Now::new(self, &self.recent);
         let file_size_limit = self.limits.file_size();
         let umask = self.umask.load(Ordering::Relaxed);
         call(&Caller { umask, file_size_limit, ..Caller::by_clock(&identity.files, &now) })
@@ -443,7 +445,7 @@ impl System {
     /// Calls `call` at this moment: for what does not depend on who calls.
     #[inline]
     pub(crate) fn as_anybody<T>(&self, call: impl FnOnce(&Caller<'_>) -> T) -> T {
-        let now = Now::new(self);
+        let now = Now::new(self, &self.recent);
         let file_size_limit = self.limits.file_size();
         call(&Caller { file_size_limit, ..Caller::anybody(&now) })
     }
@@ -712,36 +714,9 @@ pub(crate) struct Parent<'a> {
     pub(crate) name: &'a [u8],
 }
 
-/// When a core last read the clock.
-struct Recent {
-    seconds: AtomicI64,
-    /// How often that was good enough.
-    uses: AtomicU32,
-}
-
-impl Default for Recent {
-    fn default() -> Recent {
-        Recent { seconds: AtomicI64::new(i64::MIN), uses: AtomicU32::new(0) }
-    }
-}
-
 impl Clock for System {
     fn now(&self) -> Timestamp {
-        let now = self.platform.realtime();
-        self.recent.here().seconds.store(now.tv_sec, Ordering::Relaxed);
-        now.into()
-    }
-
-    /// The clock is read for one use in 64. Threads that count on one core at once lose some.
-    fn recent(&self) -> Timestamp {
-        const USES: u32 = 64;
-        let recent = self.recent.here();
-        let uses = recent.uses.load(Ordering::Relaxed);
-        recent.uses.store(uses.wrapping_add(1), Ordering::Relaxed);
-        if uses.is_multiple_of(USES) {
-            return self.now();
-        }
-        Timestamp::new(recent.seconds.load(Ordering::Relaxed), 0)
+        self.platform.realtime().into()
     }
 }
 

@@ -68,6 +68,15 @@ impl<T> RwLock<T> {
         RwLockReadGuard(self, ManuallyDrop::new(self.word.share()))
     }
 
+    /// [`read`](RwLock::read) without a trace, for who is alone.
+    ///
+    /// # Safety
+    /// Who is alone stays so, and does not take the lock to write, as long as the guard is there.
+    #[inline]
+    pub(super) unsafe fn look(&self) -> RwLockReadGuard<'_, T> {
+        RwLockReadGuard(self, ManuallyDrop::new(self.word.share_unseen()))
+    }
+
     #[inline]
     pub(super) fn read_noted<'a>(&'a self, noted: &'a Noted) -> Option<NotedReadGuard<'a, T>> {
         Some(NotedReadGuard(self, ManuallyDrop::new(self.word.share_noted(noted)?)))

@@ -53,6 +53,8 @@ pub struct Word(AtomicU32);
 pub struct Share(How);
 
 enum How {
+    /// Nowhere, by who is alone.
+    Unseen,
     /// Counted in the word.
     Counted,
     /// Noted elsewhere.
@@ -101,12 +103,22 @@ impl Word {
     }
 
     /// Waits for the lock to share it.
-    #[inline]
     pub fn share(&self) -> Share {
         let word = self.0.load(Ordering::Relaxed);
         if alone() && word < LEFT {
             self.0.store(word + 1, Ordering::Relaxed);
             return Share(How::Counted);
+        }
+        self.share_with_others()
+    }
+
+    /// As [`share`](Word::share), but who is alone leaves no trace of it: so others must not come, nor
+    /// the lock be taken, before it is left.
+    #[inline]
+    pub(super) fn share_unseen(&self) -> Share {
+        if alone() {
+            debug_assert!(!self.is_taken());
+            return Share(How::Unseen);
         }
         self.share_with_others()
     }
@@ -173,13 +185,17 @@ impl Word {
     #[inline]
     pub fn leave(&self, share: Share) {
         match share.0 {
-            How::Counted if alone() => {
-                self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-            }
-            How::Counted => {
-                self.0.fetch_sub(1, Ordering::Release);
-            }
+            How::Unseen => {}
+            How::Counted => self.discount(),
             How::Noted(note) => drop(note),
+        }
+    }
+
+    fn discount(&self) {
+        if alone() {
+            self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        } else {
+            self.0.fetch_sub(1, Ordering::Release);
         }
     }
 
