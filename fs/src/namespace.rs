@@ -233,16 +233,20 @@ impl Inode {
         name: &[u8],
         mode: u32,
     ) -> Result<(InodeRef, Created)> {
+        // Where files are hardly made, most are there, and to look for one keeps nobody waiting. To make
+        // one looks for it as well.
+        let mut looks = this.state.is_mostly_read();
         loop {
-            match this.lookup(caller, name) {
-                Ok(found) => return Ok((found, Created::No)),
-                Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(errno),
+            if looks {
+                match this.lookup(caller, name) {
+                    Ok(found) => return Ok((found, Created::No)),
+                    Err(Errno::ENOENT) => {}
+                    Err(errno) => return Err(errno),
+                }
             }
             match Inode::create(this, caller, name, New::Regular, mode) {
                 Ok(made) => return Ok((made, Created::Yes)),
-                // Somebody else made it between the two looks.
-                Err(Errno::EEXIST) => {}
+                Err(Errno::EEXIST) => looks = true,
                 Err(errno) => return Err(errno),
             }
         }

@@ -335,6 +335,16 @@ impl<T> RwLock<T> {
         }
     }
 
+    /// Whether it is shared by several threads by turns, and hardly ever taken; already old when it
+    /// returns.
+    #[inline]
+    pub fn is_mostly_read(&self) -> bool {
+        #[cfg(not(anchorite_model))]
+        return self.inner.is_mostly_read();
+        #[cfg(anchorite_model)]
+        false
+    }
+
     /// Whether this thread holds the lock; true where that is not kept. For assertions.
     pub fn is_held(&self) -> bool {
         order::Kept::is_held(&self.inner)

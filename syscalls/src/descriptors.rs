@@ -347,7 +347,9 @@ impl Descriptors {
         if fd >= limit {
             return Err(Errno::EMFILE);
         }
-        self.make_slot(taken, fd)?;
+        if fd >= FIRST_BLOCK || self.blocks[0].get().is_none() {
+            self.make_slot(taken, fd)?;
+        }
         taken.insert(fd);
         Ok(fd as i32)
     }
@@ -358,7 +360,18 @@ impl Descriptors {
     /// EBADF for a number that was never taken.
     #[inline]
     fn slot(&self, fd: i32) -> Result<&Slot> {
-        let (block, at) = place(usize::try_from(fd).map_err(|_| Errno::EBADF)?);
+        let fd = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
+        if fd >= FIRST_BLOCK {
+            return self.further_slot(fd);
+        }
+        let slots = self.blocks[0].get().ok_or(Errno::EBADF)?;
+        slots.get(apart(fd)).ok_or(Errno::EBADF)
+    }
+
+    /// [`slot`](Descriptors::slot) of a number that is in no first block, as most are. Out of line.
+    #[inline(never)]
+    fn further_slot(&self, fd: usize) -> Result<&Slot> {
+        let (block, at) = place(fd);
         let slots = self.blocks.get(block).and_then(Once::get).ok_or(Errno::EBADF)?;
         slots.get(at).ok_or(Errno::EBADF)
     }
@@ -367,6 +380,7 @@ impl Descriptors {
     ///
     /// # Errors
     /// ENOMEM.
+    #[inline(never)]
     fn make_slot(&self, taken: &mut Numbers, fd: usize) -> Result<&Slot> {
         taken.make_room(fd)?;
         let (block, at) = place(fd);
@@ -381,13 +395,18 @@ impl Descriptors {
     }
 }
 
-/// The block of a number's slot, and where it is there: numbers that follow one another are
-/// four slots apart.
-#[inline]
+/// The block of a number's slot, and where it is there.
 fn place(fd: usize) -> (usize, usize) {
     let block = (fd / FIRST_BLOCK + 1).ilog2() as usize;
     let at = fd - FIRST_BLOCK * ((1 << block) - 1);
-    (block, at - at % FIRST_BLOCK + (at << 2 | (at % FIRST_BLOCK) >> 4) % FIRST_BLOCK)
+    (block, at - at % FIRST_BLOCK + apart(at % FIRST_BLOCK))
+}
+
+/// Where the slot of one of [`FIRST_BLOCK`] numbers is: those of numbers that follow one another are
+/// four slots apart.
+#[inline]
+fn apart(at: usize) -> usize {
+    (at << 2 | at >> 4) % FIRST_BLOCK
 }
 
 impl Numbers {

@@ -82,6 +82,12 @@ impl<T> RwLock<T> {
         Some(NotedReadGuard(self, ManuallyDrop::new(self.word.share_noted(noted)?)))
     }
 
+    /// Whether it is shared by turns and hardly ever taken.
+    #[inline]
+    pub(super) fn is_mostly_read(&self) -> bool {
+        self.word.is_noted()
+    }
+
     /// What is noted of it.
     pub(super) fn address(&self) -> usize {
         self.word.address()

@@ -268,6 +268,12 @@ impl Word {
         self.0.load(Ordering::Relaxed) & TAKEN != 0
     }
 
+    /// Whether who shares it notes it elsewhere; already old when it returns.
+    #[inline]
+    pub(super) fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & NOTED != 0
+    }
+
     /// What is noted of it.
     pub fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
