@@ -20,6 +20,7 @@
 //! * `xattr`: extended attributes, and the calls on them.
 //! * [`watch`](Watcher): who is told when a file goes.
 //! * `namespace`: the calls on directories — create, link, unlink, rename.
+//! * [`descent`](Descent): down the tree by locks.
 //! * `placement`: files placed as an archive describes them.
 //! * [`ramdisk`](Ramdisk): a whole file system: limits, root, teardown.
 //! * [`check`]: whether a ramdisk is whole.
@@ -30,7 +31,8 @@
 //! ascending number, and only under `Superblock::rename`.
 //!
 //! Two directories are held at once only by a rename between them and, as parent
-//! and child, by rmdir and by a rename over a directory. That no cycle can form:
+//! and child, by rmdir, by a rename over a directory, and by a [`Descent`], which holds none while
+//! `rename` is waited for. That no cycle can form:
 //! whoever holds one directory waits only for an entry of it, downward; whoever
 //! waits for a directory beside the one it holds has `rename`, under which no
 //! directory moves, so its order agrees with the tree's (the argument of Linux'
@@ -51,6 +53,8 @@ pub mod check;
 mod covered;
 #[allow(unsafe_code)]
 mod data;
+#[allow(unsafe_code)]
+mod descent;
 mod directory;
 mod errno;
 #[allow(unsafe_code)]
@@ -76,6 +80,7 @@ mod xattr;
 pub use buffer::{Segment, Sink, Source};
 pub use covered::NameRef;
 pub use data::{Content, Piece, Region};
+pub use descent::Descent;
 pub use directory::Listed;
 pub use errno::{Errno, Result};
 pub use inode::{Allocation, Attributes, Change, FileType, Inode, InodeNo, InodeRef, SetTime};

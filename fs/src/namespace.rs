@@ -126,7 +126,7 @@ impl Inode {
     }
 
     /// [`lookup`](Inode::lookup) in this directory's state.
-    fn child_in<'a>(
+    pub(crate) fn child_in<'a>(
         &self,
         state: &'a State,
         caller: &Caller<'_>,

@@ -17,11 +17,12 @@
 //! └── WorkingDirectory            shared, as long as a walk is there
 //!     └── Offset                   an open file's offset, over a transfer
 //!         └── Rename                Superblock::rename: from one directory to another
-//!             └── Inode              the first or only inode: `read`, `write`
-//!                 └── SecondDirectory only under Rename: below the first, or with a
-//!                     │                higher number than the first, which it is not above
-//!                     └── Child         an entry of a directory that is held, or a file to
-//!                                        be made one
+//!             └── Above              shared, the directory in which a descent found where it is
+//!                 └── Inode           the first or only other inode: `read`, `write`
+//!                     └── SecondDirectory only under Rename: below the first, or with a
+//!                         │                higher number than the first, which it is not above
+//!                         └── Child         an entry of a directory that is held, or a file to
+//!                                            be made one
 //! Lookup                         a table held for a look-up alone: descriptors, mounts; a
 //!                                host file's place; the sum of extended attributes. Under any
 //!                                of the above
@@ -76,6 +77,11 @@ mod order {
         pub(super) fn is_held<T: ?Sized>(_: &T) -> bool {
             true
         }
+    }
+
+    impl Held {
+        #[inline(always)]
+        pub(super) fn become_of(&mut self, _: Class) {}
     }
 }
 
@@ -144,6 +150,8 @@ pub enum Class {
     Offset,
     /// What stops directories from moving.
     Rename,
+    /// The directory above the first inode, shared by who came down by it.
+    Above,
     /// The first inode, or the only one.
     Inode,
     /// The second parent of a rename.
@@ -369,6 +377,15 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.0
+    }
+}
+
+impl<T> RwLockReadGuard<'_, T> {
+    /// The same, of class [`Above`](Class::Above).
+    #[inline(always)]
+    pub(crate) fn into_above(mut self) -> Self {
+        self.1.become_of(Class::Above);
+        self
     }
 }
 

@@ -541,7 +541,6 @@ impl System {
     ///
     /// # Errors
     /// EBADF; ENOTDIR if the descriptor is no directory's.
-    #[inline(always)]
     fn start(&self, at: i32, path: Path<'_>) -> Result<At<'_>> {
         if path.is_absolute() {
             return Ok(self.root());
@@ -626,6 +625,29 @@ impl System {
         Ok(Some(Parent { mount: &from.mount, directory, name }))
     }
 
+    /// What `tell` tells of the file of a ramdisk that `path` names, for one who is not alone; none if
+    /// more is to be known than names. It is not counted, and not removed meanwhile.
+    ///
+    /// # Errors
+    /// EBADF and ENOTDIR for `at`; those of the path.
+    pub(crate) fn found_beside_others<T>(
+        &self,
+        caller: &Caller<'_>,
+        at: i32,
+        path: &[u8],
+        last_link: LastLink,
+        tell: impl FnOnce(&InodeRef) -> T,
+    ) -> Result<Option<T>> {
+        if alone() || path.is_empty() {
+            return Ok(None);
+        }
+        let path = Path::new(path)?;
+        let mut from = self.start(at, path);
+        let from = in_place(&mut from)?;
+        let found = plainly(caller, &from.node, path, last_link)?;
+        Ok(found.map(|file| tell(file.inode())))
+    }
+
     /// The directory that `fd` is a descriptor of.
     ///
     /// # Errors
@@ -677,7 +699,7 @@ impl System {
         let found = if alone() {
             plainly_alone(caller, &start.node, path, last_link)?.cloned()
         } else {
-            plainly(caller, &start.node, path, last_link)?
+            plainly(caller, &start.node, path, last_link)?.map(|at| at.inode().clone())
         };
         match found {
             Some(file) => Ok(Place { mount: start.mount.clone(), node: Node::Ramdisk(file) }),

@@ -10,7 +10,7 @@ use core::ops::Deref;
 
 use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::{RwLockReadGuard, alone};
-use anchorite_fs::{Access, Caller, EntryName, FileType, InodeRef, Sink};
+use anchorite_fs::{Access, Caller, Descent, EntryName, FileType, InodeRef, Sink};
 
 use crate::mounts::{MountRef, Spot};
 use crate::node::{Files, Node};
@@ -197,7 +197,11 @@ impl<'a> Walk<'a> {
                 let (at, ahead) = along_alone(self.caller, directory, path)?;
                 ((!Arc::ptr_eq(at, directory)).then(|| at.clone()), ahead)
             }
-            Node::Ramdisk(directory) => along_among_others(self.caller, directory, path)?,
+            Node::Ramdisk(directory) => {
+                let (at, ahead) = along_among_others(self.caller, directory, path)?;
+                let at = at.inode();
+                ((!Arc::ptr_eq(at, directory)).then(|| at.clone()), ahead)
+            }
             Node::Host(_) | Node::Proc(_) => (None, Ahead::of(path)),
         };
         if let Some(reached) = reached {
@@ -530,28 +534,26 @@ impl<'a> Ahead<'a> {
 }
 
 /// Walks from `at` over what most paths begin with, names of directories that can be entered, to the
-/// last component or one of which more is to be known. `enter` gives the directory with a name, if
-/// there is no more to be known of it.
+/// last component or one of which more is to be known: what is ahead then. `enter` goes on to what
+/// has a name, if it can be entered, and says whether it did.
 ///
 /// # Errors
 /// Those of `enter`.
 #[inline]
 fn along<'a, R>(
-    mut at: R,
+    at: &mut R,
     path: &'a [u8],
-    enter: impl Fn(&R, &[u8]) -> Result<Option<R>>,
-) -> Result<(R, Ahead<'a>)> {
+    enter: impl Fn(&mut R, &[u8]) -> Result<bool>,
+) -> Result<Ahead<'a>> {
     let mut ahead = Ahead::of(path);
-    while !ahead.is_last() && !matches!(ahead.name(), b"." | b"..") {
-        let Some(entered) = enter(&at, ahead.name())? else { break };
-        at = entered;
+    while !ahead.is_last() && !matches!(ahead.name(), b"." | b"..") && enter(at, ahead.name())? {
         ahead = ahead.after();
     }
-    Ok((at, ahead))
+    Ok(ahead)
 }
 
-/// [`along`] names of directories of a ramdisk, for one who is alone: neither locks nor counts. What
-/// it returns is good until a directory on the way is changed.
+/// [`along`] names of directories of a ramdisk, for one who is alone: neither locks nor counts. Where it
+/// is then is good until a directory on the way is changed.
 ///
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
@@ -560,27 +562,31 @@ fn along_alone<'w, 'a>(
     directory: &'w InodeRef,
     path: &'a [u8],
 ) -> Result<(&'w InodeRef, Ahead<'a>)> {
-    along(directory, path, |at, name| {
+    let mut at = directory;
+    let ahead = along(&mut at, path, |at, name| {
         let child = child_alone(caller, at, name)?;
-        Ok(is_plain_directory(child).then_some(child))
-    })
+        let is_plain = is_plain_directory(child);
+        if is_plain {
+            *at = child;
+        }
+        Ok(is_plain)
+    })?;
+    Ok((at, ahead))
 }
 
-/// [`along`] names of directories of a ramdisk. Nothing is reached where more is to be known of the
-/// first one.
+/// [`along`] names of directories of a ramdisk, beside others.
 ///
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
 #[inline(never)]
-fn along_among_others<'a>(
+fn along_among_others<'w, 'a>(
     caller: &Caller<'_>,
-    directory: &InodeRef,
+    directory: &'w InodeRef,
     path: &'a [u8],
-) -> Result<(Option<InodeRef>, Ahead<'a>)> {
-    along(None, path, |at: &Option<InodeRef>, name| {
-        let child = at.as_ref().unwrap_or(directory).lookup(caller, name)?;
-        Ok(is_plain_directory(&child).then_some(Some(child)))
-    })
+) -> Result<(Descent<'w>, Ahead<'a>)> {
+    let mut at = Descent::from(directory);
+    let ahead = along(&mut at, path, |at, name| at.enter(caller, name, &is_plain_directory))?;
+    Ok((at, ahead))
 }
 
 /// What `name` names in `directory`, for one who is alone, good until that is changed.
@@ -611,17 +617,17 @@ fn is_plain_directory(inode: &InodeRef) -> bool {
 /// # Errors
 /// ENOTDIR, EACCES, ENOENT, ENAMETOOLONG.
 #[inline(never)]
-pub(crate) fn plainly(
+pub(crate) fn plainly<'w>(
     caller: &Caller<'_>,
-    from: &Node,
+    from: &'w Node,
     Path(path): Path<'_>,
     last_link: LastLink,
-) -> Result<Option<InodeRef>> {
+) -> Result<Option<Descent<'w>>> {
     let Node::Ramdisk(directory) = from else { return Ok(None) };
-    let (reached, ahead) = along_among_others(caller, directory, path)?;
+    let (mut at, ahead) = along_among_others(caller, directory, path)?;
     let Some(name) = ahead.plain_name() else { return Ok(None) };
-    let file = reached.as_ref().unwrap_or(directory).lookup(caller, name)?;
-    Ok(is_end(&file, last_link).then_some(file))
+    let is_end = at.enter(caller, name, &|file| is_end(file, last_link))?;
+    Ok(is_end.then_some(at))
 }
 
 /// As [`plainly`], for one who is alone: what it returns is not counted, and good until a directory on

@@ -94,6 +94,21 @@ fn address<T>(lock: &T) -> usize {
     core::ptr::from_ref(lock).addr()
 }
 
+impl Held {
+    /// Lets the lock be of another class from now on, of which none is held.
+    pub(super) fn become_of(&mut self, class: Class) {
+        let mut holds = HOLDS.with(Cell::get);
+        let hold = holds[self.0 as usize].take();
+        let former = core::mem::replace(&mut holds[class as usize], hold);
+        assert!(former.is_none(), "lock order: a thread holds one of {class:?} already");
+        if let Some(hold) = &mut holds[class as usize] {
+            hold.class = class;
+        }
+        HOLDS.with(|all| all.set(holds));
+        self.0 = class;
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let mut holds = HOLDS.with(Cell::get);

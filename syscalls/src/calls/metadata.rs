@@ -1,7 +1,7 @@
 //! Attributes: stat, lstat, fstat, newfstatat, statx; access, faccessat, faccessat2; chmod,
 //! fchmod, fchmodat; chown, lchown, fchown, fchownat; umask; statfs, fstatfs.
 
-use anchorite_fs::{Access, Attributes, Caller, Change, FileType, Inode};
+use anchorite_fs::{Access, Attributes, Caller, Change, FileType, Inode, InodeRef};
 
 use crate::file::Object;
 use crate::mounts::options::MountFlags;
@@ -233,6 +233,10 @@ impl System {
             if let Some((_, inode)) = self.found_alone(caller, at, path, last_link)? {
                 // As in `fstat`.
                 return Ok(form(&Inode::attributes(inode)));
+            }
+            let tell = |inode: &InodeRef| form(&Inode::attributes(inode));
+            if let Some(told) = self.found_beside_others(caller, at, path, last_link, tell)? {
+                return Ok(told);
             }
             let mut place = self.place_at(caller, at, path, last_link, flags);
             let node = &in_place(&mut place)?.node;
