@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use libc::timespec;
 
-use crate::sync::{AtomicI64, AtomicU32, Ordering, PerCore};
+use crate::sync::{AtomicI64, AtomicU32, Ordering};
 
 /// Seconds and nanoseconds since 1970, UTC, in twelve bytes: an inode has four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,13 +77,13 @@ impl Recent {
 /// When a call is made: its clock is read when that is asked first, so at most once.
 pub struct Now<'a> {
     clock: &'a dyn Clock,
-    recent: &'a PerCore<Recent>,
+    recent: &'a Recent,
     read: Cell<Option<Timestamp>>,
 }
 
 impl<'a> Now<'a> {
-    /// By this clock; `recent` keeps what it told.
-    pub fn new(clock: &'a dyn Clock, recent: &'a PerCore<Recent>) -> Now<'a> {
+    /// By this clock; `recent` keeps what it told, near this core.
+    pub fn new(clock: &'a dyn Clock, recent: &'a Recent) -> Now<'a> {
         Now { clock, recent, read: Cell::new(None) }
     }
 
@@ -91,7 +91,7 @@ impl<'a> Now<'a> {
     #[inline]
     fn look(&self) -> Timestamp {
         let time = self.clock.now();
-        self.recent.here().seconds.store(time.seconds(), Ordering::Relaxed);
+        self.recent.seconds.store(time.seconds(), Ordering::Relaxed);
         self.read.set(Some(time));
         time
     }
@@ -122,7 +122,7 @@ impl Moment<'_> {
             Moment::At(time) => time.seconds(),
             Moment::Now(now) => match now.read.get() {
                 Some(time) => time.seconds(),
-                None => now.recent.here().seconds().unwrap_or_else(|| now.look().seconds()),
+                None => now.recent.seconds().unwrap_or_else(|| now.look().seconds()),
             },
         }
     }

@@ -213,7 +213,7 @@ impl Listener {
         if missing.is_empty() {
             return;
         }
-        system.as_anybody(|caller| {
+        system.as_anybody(None, |caller| {
             let caller = Caller { access_time: AccessTime::Keep, ..*caller };
             let _ = directory.list(&caller, 0, &mut |listed| {
                 let is_it = |file: &&Arc<OpenFile>| {

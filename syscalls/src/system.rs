@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use anchorite_fs::check::{Held, Report};
 use anchorite_fs::mem::{Arc, Uncounted, try_bytes};
 use anchorite_fs::sync::{
-    AtomicBool, AtomicU32, AtomicU64, Class, Once, Ordering, PerCore, RwLock, alone,
+    AtomicBool, AtomicU32, AtomicU64, Class, Noted, Once, Ordering, PerCore, RwLock, alone,
 };
 use anchorite_fs::{
     AccessTime, Caller, Clock, Inode, InodeNo, InodeRef, Lender, Limits, Loan, New, Now, Ramdisk,
@@ -436,16 +436,22 @@ impl System {
     pub(crate) fn as_caller<T>(&self, call: impl FnOnce(&Caller<'_>) -> Result<T>) -> Result<T> {
         // SAFETY: nor does it change the identity.
         let identity = unsafe { self.identity.look() };
-        let now = Now::new(self, &self.recent);
+        let now = Now::new(self, self.recent.here());
         let file_size_limit = self.limits.file_size();
         let umask = self.umask.load(Ordering::Relaxed);
         call(&Caller { umask, file_size_limit, ..Caller::by_clock(&identity.files, &now) })
     }
 
-    /// Calls `call` at this moment: for what does not depend on who calls.
+    /// Calls `call` at this moment, for what does not depend on who calls: who is alone, or has noted
+    /// something.
     #[inline]
-    pub(crate) fn as_anybody<T>(&self, call: impl FnOnce(&Caller<'_>) -> T) -> T {
-        let now = Now::new(self, &self.recent);
+    pub(crate) fn as_anybody<T>(
+        &self,
+        noted: Option<&Noted>,
+        call: impl FnOnce(&Caller<'_>) -> T,
+    ) -> T {
+        let recent = noted.map_or_else(|| self.recent.here(), |noted| self.recent.beside(noted));
+        let now = Now::new(self, recent);
         let file_size_limit = self.limits.file_size();
         call(&Caller { file_size_limit, ..Caller::anybody(&now) })
     }

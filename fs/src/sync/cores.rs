@@ -1,6 +1,6 @@
 //! Which core a thread runs on.
 
-use super::{Apart, alone};
+use super::{Apart, Noted, alone};
 
 /// Tells the number of the core; null where nobody knows.
 static CORE: core::sync::atomic::AtomicPtr<()> =
@@ -24,6 +24,12 @@ impl<T> PerCore<T> {
     #[inline]
     pub fn here(&self) -> &T {
         &self.0[if alone() { 0 } else { this_line() }].0
+    }
+
+    /// That of the core in whose line something is noted.
+    #[inline]
+    pub fn beside(&self, noted: &Noted) -> &T {
+        &self.0[noted.line()].0
     }
 }
 

@@ -162,6 +162,12 @@ impl Noted {
         self.address == address
     }
 
+    /// Which of the [`LINES`](super::cores::LINES) it is in.
+    #[inline]
+    pub(super) fn line(&self) -> usize {
+        self.note.line()
+    }
+
     /// [`Note::first_of_line`].
     #[inline]
     pub(super) fn first_of_line(&self) -> Option<usize> {

@@ -55,9 +55,19 @@ impl Note {
     /// The line in which it has the first place. There is one note at a time for which that is so.
     #[inline]
     pub(super) fn first_of_line(&self) -> Option<usize> {
-        let first = core::ptr::from_ref(&READERS[0].0[0]).addr();
-        let before = core::ptr::from_ref(self.0).addr() - first;
-        before.is_multiple_of(size_of::<Line>()).then_some(before / size_of::<Line>())
+        self.place().is_multiple_of(size_of::<Line>()).then(|| self.line())
+    }
+
+    /// Which line it is in.
+    #[inline]
+    pub(super) fn line(&self) -> usize {
+        self.place() / size_of::<Line>() % LINES
+    }
+
+    /// Bytes before its place.
+    #[inline]
+    fn place(&self) -> usize {
+        core::ptr::from_ref(self.0).addr() - core::ptr::from_ref(&READERS[0].0[0]).addr()
     }
 }
 

@@ -241,7 +241,7 @@ impl System {
             file.check_readable()?;
             let mut sink = sink()?;
             sink.truncate(TRANSFER_MAX);
-            return self.as_anybody(|caller| file.read_inode(inode, caller, at, &mut sink));
+            return self.as_anybody(None, |caller| file.read_inode(inode, caller, at, &mut sink));
         }
         match at {
             At::Position(position) if !alone() => self.pread_beside_others(fd, position, sink()),
@@ -266,8 +266,9 @@ impl System {
                 let sink = sink.as_mut().map_err(|errno| *errno)?;
                 sink.truncate(TRANSFER_MAX);
                 let noted = file.noted();
-                let done =
-                    self.as_anybody(|caller| file.read_noted(noted, caller, position, sink))?;
+                let done = self.as_anybody(Some(noted), |caller| {
+                    file.read_noted(noted, caller, position, sink)
+                })?;
                 if let Some(done) = done {
                     return Ok(done);
                 }
@@ -366,8 +367,9 @@ impl System {
                 let source = source.as_mut().map_err(|errno| *errno)?;
                 source.truncate(TRANSFER_MAX);
                 let (noted, place) = (file.noted(), (position, append));
-                let done =
-                    self.as_anybody(|caller| file.overwrite_noted(noted, caller, place, source))?;
+                let done = self.as_anybody(Some(noted), |caller| {
+                    file.overwrite_noted(noted, caller, place, source)
+                })?;
                 if let Some(done) = done {
                     return Ok(done);
                 }
