@@ -393,7 +393,7 @@ impl System {
     }
 
     /// [`parent_alone`](System::parent_alone) of both names of a rename; none too if there is anything
-    /// wrong with one of them.
+    /// wrong with one of them, or they are not in one mount.
     fn parents_alone<'a>(
         &'a self,
         caller: &Caller<'_>,
@@ -401,7 +401,8 @@ impl System {
         (new_at, new): (i32, &'a [u8]),
     ) -> Option<(Parent<'a>, Parent<'a>)> {
         let parent = |at, path| self.parent_alone(caller, at, Path::new(path)?);
-        Some((parent(old_at, old).ok()??, parent(new_at, new).ok()??))
+        let (old, new) = (parent(old_at, old).ok()??, parent(new_at, new).ok()??);
+        old.mount.is(new.mount).then_some((old, new))
     }
 
     /// # Errors
