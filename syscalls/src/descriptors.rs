@@ -368,7 +368,7 @@ impl Descriptors {
         slots.get(apart(fd)).ok_or(Errno::EBADF)
     }
 
-    /// [`slot`](Descriptors::slot) of a number that is in no first block, as most are. Out of line.
+    /// [`slot`](Descriptors::slot) of a number that is not in the first block, where most are.
     #[inline(never)]
     fn further_slot(&self, fd: usize) -> Result<&Slot> {
         let (block, at) = place(fd);
