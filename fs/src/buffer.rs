@@ -8,6 +8,8 @@
 use core::marker::PhantomData;
 use core::ptr;
 
+use crate::cold;
+
 /// One of several ranges that a call reads from or writes to: `struct iovec`.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
@@ -164,6 +166,19 @@ impl<'a> Source<'a> {
             // SAFETY: the source is readable by its maker's promise, `to` is writable by
             // the caller's. A program may name the same memory twice, hence `copy`.
             unsafe { ptr::copy(from, to.add(done), piece) };
+        });
+    }
+
+    /// [`take`](Source::take) to memory that is in no cache, if it `is_cold`.
+    ///
+    /// # Safety
+    /// That of `take`.
+    #[inline(never)]
+    pub(crate) unsafe fn take_to(&mut self, is_cold: bool, to: *mut u8, len: usize) {
+        let copy = if is_cold { cold::copy } else { ptr::copy };
+        self.cursor.advance(len, |from, done, piece| {
+            // SAFETY: as there.
+            unsafe { copy(from, to.add(done), piece) };
         });
     }
 }

@@ -28,6 +28,7 @@ use core::cmp::{max, min};
 use core::ops::Range;
 use core::ptr;
 
+use crate::cold::Filled;
 use crate::mem::prefetch_line;
 use crate::ramdisk::Superblock;
 use crate::{Errno, MAX_FILE_BYTES, PAGE_BYTES, Result, Sink, Source, planted};
@@ -58,6 +59,8 @@ pub(crate) struct FileData {
     height: u8,
     /// Base-2 logarithm of the buffer's bytes, or of how many pages the tree covers.
     reach_log2: u8,
+    /// When the page was allocated that it was last, or a buffer as large.
+    filled: Filled,
 }
 
 // SAFETY: the pointers are this file's own; the lock around it hands them on whole.
@@ -66,8 +69,14 @@ unsafe impl Send for FileData {}
 unsafe impl Sync for FileData {}
 
 impl FileData {
-    pub(crate) const EMPTY: FileData =
-        FileData { size: 0, root: ptr::null_mut(), pages: 0, height: 0, reach_log2: 0 };
+    pub(crate) const EMPTY: FileData = FileData {
+        size: 0,
+        root: ptr::null_mut(),
+        pages: 0,
+        height: 0,
+        reach_log2: 0,
+        filled: Filled::NEVER,
+    };
 
     /// The file's length in bytes.
     pub(crate) fn size(&self) -> u64 {
@@ -180,8 +189,7 @@ impl FileData {
         }
         let place = self.place_in_own_page(offset, len)?;
         // SAFETY: the page has room for `len` bytes there.
-        unsafe { source.take(place, len) };
-        self.size = max(self.size, end);
+        unsafe { self.take(source, offset, place, len) };
         Some(len)
     }
 
@@ -210,7 +218,7 @@ impl FileData {
         if offset > self.size {
             self.own_last_page(superblock)?;
         }
-        self.make_height_for(end)?;
+        self.make_height_for(superblock, end)?;
         let mut at = offset;
         let mut lowest = Lowest::none();
         while at < end {
@@ -230,11 +238,28 @@ impl FileData {
                 self.zero_up_to(offset);
             }
             // SAFETY: the page has room for `run` bytes from `in_page` on.
-            unsafe { source.take(page.add(in_page), run) };
+            unsafe { self.take(source, at, page.add(in_page), run) };
             at += run as u64;
-            self.size = max(self.size, at);
         }
         Ok((at - offset) as usize)
+    }
+
+    /// Moves the next `len` bytes to `place`, where `offset` is; the file is then that long, at
+    /// least.
+    ///
+    /// # Safety
+    /// There is room for them, and they are left in `source`.
+    #[inline(always)]
+    unsafe fn take(&mut self, source: &mut Source<'_>, offset: u64, place: *mut u8, len: usize) {
+        let end = offset + len as u64;
+        if end <= self.size {
+            // SAFETY: the caller's promise.
+            return unsafe { source.take(place, len) };
+        }
+        // What a page has behind the end of the file nobody has touched.
+        // SAFETY: the caller's promise.
+        unsafe { source.take_to(self.filled.is_cold(), place, len) };
+        self.size = end;
     }
 
     /// Makes the file `size` bytes long: cuts off the rest, also what was allocated behind
@@ -269,6 +294,9 @@ impl FileData {
         } else if !self.root.is_null() {
             // SAFETY: a buffer of this capacity is what the root is.
             unsafe { dealloc(self.root, buffer_layout(1 << self.reach_log2)) };
+            if 1 << self.reach_log2 == PAGE_BYTES {
+                superblock.pages_freed(self.filled, 1);
+            }
             superblock.uncharge(1);
             (self.root, self.pages) = (ptr::null_mut(), 0);
         }
@@ -332,6 +360,7 @@ impl FileData {
         let page = unsafe { &mut *slot_of(node, index, 0) };
         if page.is_null() {
             let new = superblock.charged(|| allocate(page_layout()))?;
+            self.filled = superblock.page_allocated();
             let end = start + len;
             let in_file = min(self.size.saturating_sub(index * PAGE), PAGE) as usize;
             // SAFETY: both ranges are in the new page.
@@ -384,14 +413,15 @@ impl FileData {
             unsafe { new.write_bytes(0, max(in_file, start)) };
             self.root = new;
             self.reach_log2 = wanted.trailing_zeros() as u8;
+            self.note_page(superblock, wanted);
         } else {
-            self.grow_buffer(wanted)?;
+            self.grow_buffer(superblock, wanted)?;
         }
         Ok(self.root)
     }
 
     /// Makes the single buffer, which is there, at least `wanted` bytes large.
-    fn grow_buffer(&mut self, wanted: usize) -> Result<()> {
+    fn grow_buffer(&mut self, superblock: &Superblock, wanted: usize) -> Result<()> {
         let capacity = 1usize << self.reach_log2;
         if wanted <= capacity {
             return Ok(());
@@ -408,7 +438,15 @@ impl FileData {
         }
         self.root = new;
         self.reach_log2 = wanted.trailing_zeros() as u8;
+        self.note_page(superblock, wanted);
         Ok(())
+    }
+
+    /// Notes that a buffer of so many bytes was allocated, if that is a page.
+    fn note_page(&mut self, superblock: &Superblock, bytes: usize) {
+        if bytes == PAGE_BYTES {
+            self.filled = superblock.page_allocated();
+        }
     }
 
     /// How many slots a node of the lowest level has, as a base-2 logarithm.
@@ -417,12 +455,12 @@ impl FileData {
     }
 
     /// Makes the tree high and wide enough for a file of `end` bytes.
-    fn make_height_for(&mut self, end: u64) -> Result<()> {
+    fn make_height_for(&mut self, superblock: &Superblock, end: u64) -> Result<()> {
         if self.height == 0 && end <= PAGE {
             return Ok(());
         }
         if self.height == 0 && !self.root.is_null() {
-            self.grow_buffer(PAGE_BYTES)?;
+            self.grow_buffer(superblock, PAGE_BYTES)?;
         }
         let last = (end - 1) / PAGE;
         while !self.reaches(last) {
@@ -498,6 +536,7 @@ impl FileData {
     fn free_pages(&mut self, superblock: &Superblock, first: u64, end: u64) {
         let freed = self.prune(first..end, Pages::Free(superblock));
         self.pages -= freed;
+        superblock.pages_freed(self.filled, freed);
         if end == u64::MAX || !planted!("punched_pages_stay_charged") {
             superblock.uncharge(freed.into());
         }

@@ -50,6 +50,8 @@ extern crate std;
 #[allow(unsafe_code)]
 mod buffer;
 pub mod check;
+#[allow(unsafe_code)]
+mod cold;
 mod covered;
 #[allow(unsafe_code)]
 mod data;

@@ -52,7 +52,6 @@ impl Quota {
     ///
     /// # Errors
     /// ENOSPC.
-    #[inline]
     pub(crate) fn charge(&self, count: u64) -> Result<()> {
         if planted!("limit_is_checked_apart") {
             let room = self.used().checked_add(count).is_some_and(|sum| sum <= self.limit());
@@ -68,7 +67,6 @@ impl Quota {
     }
 
     /// Gives so many back.
-    #[inline]
     pub(crate) fn uncharge(&self, count: u64) {
         if alone() || !self.spares.give(count) {
             self.taken.subtract(count);

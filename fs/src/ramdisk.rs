@@ -5,6 +5,7 @@ use core::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use crate::cold::{Filled, Warmth};
 use crate::covered::CoveredNames;
 use crate::home::{Home, Homes};
 use crate::inode::{Inode, InodeRef};
@@ -12,7 +13,7 @@ use crate::loan::{Lender, Loan, Loans};
 use crate::mem::Arc;
 use crate::namespace::{New, Owner};
 use crate::quota::Quota;
-use crate::sync::{Class, Counter, Mutex, Once, Ranges, alone};
+use crate::sync::{Class, Counter, Mutex, Once, PerCore, Ranges, alone};
 use crate::watch::Watcher;
 use crate::{Caller, Errno, PAGE_BYTES, Result};
 
@@ -78,6 +79,8 @@ pub(crate) struct Superblock {
     /// Immutable.
     hasher: FixedState,
     pub(crate) homes: Homes,
+    /// Which of the pages that are allocated next are in a cache.
+    warmth: PerCore<Warmth>,
     pub(crate) loans: Loans,
     pages: Quota,
     inodes: Quota,
@@ -138,6 +141,18 @@ impl Superblock {
         };
         let limits = Limits { size_bytes, inodes };
         Usage { limits, pages: self.pages.used(), inodes: self.inodes.used() }
+    }
+
+    /// Notes that this core allocated a page.
+    #[inline(never)]
+    pub(crate) fn page_allocated(&self) -> Filled {
+        self.warmth.here().allocate()
+    }
+
+    /// Notes that this core freed so many pages of a file.
+    #[inline(never)]
+    pub(crate) fn pages_freed(&self, filled: Filled, pages: u32) {
+        self.warmth.here().free(filled, pages);
     }
 
     /// Pages that the quota was charged for.
@@ -221,6 +236,7 @@ impl Ramdisk {
             rename: Mutex::new(Class::Rename, ()),
             hasher: FixedState::with_seed(seed),
             homes: Homes::new(),
+            warmth: PerCore::default(),
             loans: Loans::new(),
             pages: Quota::new(pages_of(limits.size_bytes)),
             inodes: Quota::new(limits.inodes.min(NO_LIMIT)),

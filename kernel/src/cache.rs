@@ -17,9 +17,7 @@ use core::cell::Cell;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use spin::Mutex;
-
-use crate::memory::{ALIGN_MIN, Heap, room};
+use crate::memory::{ALIGN_MIN, Heap, Shared, room};
 
 /// Sizes up to this many units have a stack each.
 const SMALL_UNITS: usize = 32;
@@ -114,7 +112,7 @@ impl Cache {
     /// # Safety
     /// `layout` has a size; this is the only use of the cache, and `heap` its only heap.
     #[inline(always)]
-    pub unsafe fn allocate(&self, layout: Layout, heap: &Mutex<Heap>) -> Option<NonNull<u8>> {
+    pub unsafe fn allocate(&self, layout: Layout, heap: &Shared) -> Option<NonNull<u8>> {
         if let Some(class) = Class::of(layout) {
             let stack = &self.stacks[class.index()];
             if stack.class() == class
@@ -133,7 +131,7 @@ impl Cache {
     /// `block` came from a cache of `heap`'s for this `layout`; this is the only use of
     /// the cache.
     #[inline(always)]
-    pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout, heap: &Mutex<Heap>) {
+    pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout, heap: &Shared) {
         if let Some(class) = Class::of(layout) {
             let stack = &self.stacks[class.index()];
             if stack.class() == class && stack.count() < stack.keep.get() {
@@ -150,11 +148,11 @@ impl Cache {
     ///
     /// # Safety
     /// This is the only use of the cache, and `heap` its only heap.
-    pub unsafe fn flush(&self, heap: &Mutex<Heap>) -> usize {
+    pub unsafe fn flush(&self, heap: &Shared) -> usize {
         let mut flushed = 0;
         for stack in self.stacks.iter().filter(|stack| stack.count() > 0) {
             // SAFETY: by this function's contract.
-            flushed += unsafe { stack.give_back(stack.count(), &mut heap.lock()) };
+            flushed += heap.with(|heap| unsafe { stack.give_back(stack.count(), heap) });
         }
         flushed
     }
@@ -162,23 +160,30 @@ impl Cache {
     /// What [`Cache::allocate`] does without a block in the stack.
     #[cold]
     #[inline(never)]
-    unsafe fn allocate_slowly(&self, layout: Layout, heap: &Mutex<Heap>) -> Option<NonNull<u8>> {
-        let mut shared = heap.lock();
+    unsafe fn allocate_slowly(&self, layout: Layout, heap: &Shared) -> Option<NonNull<u8>> {
+        // SAFETY: by this function's contract.
+        heap.with(|heap| unsafe { self.allocate_from(layout, heap) }).or_else(|| {
+            // SAFETY: by this function's contract.
+            unsafe {
+                if self.flush(heap) == 0 { None } else { heap.with(|heap| heap.allocate(layout)) }
+            }
+        })
+    }
+
+    /// Takes a block from the heap, and some for later into an empty stack.
+    ///
+    /// # Safety
+    /// That of [`Cache::allocate`].
+    unsafe fn allocate_from(&self, layout: Layout, heap: &mut Heap) -> Option<NonNull<u8>> {
         // SAFETY: `layout` has a size.
-        let Some(block) = (unsafe { shared.allocate(layout) }) else {
-            drop(shared);
-            // SAFETY: by `allocate`'s contract.
-            return unsafe {
-                if self.flush(heap) == 0 { None } else { heap.lock().allocate(layout) }
-            };
-        };
+        let block = unsafe { heap.allocate(layout) }?;
         if let Some(class) = Class::of(layout) {
             let stack = &self.stacks[class.index()];
             if stack.count() == 0 {
-                stack.begin(class, &shared);
+                stack.begin(class, heap);
                 let more = (stack.keep.get() / 2).saturating_sub(1) as usize;
                 // SAFETY: `layout` has a size, and these blocks are of its class.
-                unsafe { shared.allocate_ahead(layout, more, |block| stack.push(block)) };
+                unsafe { heap.allocate_ahead(layout, more, |block| stack.push(block)) };
             }
         }
         Some(block)
@@ -187,18 +192,26 @@ impl Cache {
     /// What [`Cache::deallocate`] does without room in the stack.
     #[cold]
     #[inline(never)]
-    unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Layout, heap: &Mutex<Heap>) {
-        let mut heap = heap.lock();
+    unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Layout, heap: &Shared) {
+        // SAFETY: by this function's contract.
+        heap.with(|heap| unsafe { self.deallocate_to(block, layout, heap) });
+    }
+
+    /// Gives some of a full stack back to the heap, and keeps the block, if it can be.
+    ///
+    /// # Safety
+    /// That of [`Cache::deallocate`].
+    unsafe fn deallocate_to(&self, block: NonNull<u8>, layout: Layout, heap: &mut Heap) {
         if let Some(class) = Class::of(layout) {
             let stack = &self.stacks[class.index()];
             if stack.count() == 0 {
-                stack.begin(class, &heap);
+                stack.begin(class, heap);
             }
             // Of another class it loses a block each time that it is in the way, so that
             // a size no longer used makes room.
             let give = if stack.class() == class { stack.count().div_ceil(2) } else { 1 };
             // SAFETY: by `deallocate`'s contract.
-            unsafe { stack.give_back(give.min(stack.count()), &mut heap) };
+            unsafe { stack.give_back(give.min(stack.count()), heap) };
             if stack.class() == class && stack.keep.get() > 0 {
                 // SAFETY: the block is free, and of this class.
                 unsafe { stack.push(block) };
@@ -287,23 +300,23 @@ mod tests {
     }
 
     /// A heap of `bytes` that is never given back, with `caches`.
-    fn heap(bytes: usize, caches: usize) -> (&'static Mutex<Heap>, Vec<Cache>) {
+    fn heap(bytes: usize, caches: usize) -> (&'static Shared, Vec<Cache>) {
         let arena = Vec::leak(std::vec![0u64; bytes / 8]).as_mut_ptr() as usize;
         let mut heap = Heap::new();
         // SAFETY: memory of nobody else's.
         unsafe { heap.claim(arena..arena + bytes) };
+        let heap = std::boxed::Box::leak(std::boxed::Box::new(Shared::new(heap)));
         heap.set_caches(caches);
-        let heap = std::boxed::Box::leak(std::boxed::Box::new(Mutex::new(heap)));
         (heap, (0..caches).map(|_| Cache::new()).collect())
     }
 
-    fn used(heap: &Mutex<Heap>, caches: &[Cache]) -> usize {
-        heap.lock().used_bytes() - caches.iter().map(Cache::held_bytes).sum::<usize>()
+    fn used(heap: &Shared, caches: &[Cache]) -> usize {
+        heap.with(|heap| heap.used_bytes()) - caches.iter().map(Cache::held_bytes).sum::<usize>()
     }
 
     #[test]
     fn what_was_freed_last_is_handed_out_first_without_the_heap() {
-        let (heap, caches) = heap(64 << 20, 1);
+        let (heap, caches) = heap(64 << 20, 2);
         let cache = &caches[0];
         for (size, align) in [(1, 1), (24, 8), (200, 64), (1024, 8), (4096, 8), (4096, 4096)] {
             let layout = layout(size, align);
@@ -314,9 +327,7 @@ mod tests {
                 assert!(a.addr().get().is_multiple_of(align) && b != a);
                 cache.deallocate(a, layout, heap);
                 // A lock that is held would hang.
-                let held = heap.lock();
-                assert_eq!(cache.allocate(layout, heap), Some(a), "{size}");
-                drop(held);
+                heap.with(|_| assert_eq!(cache.allocate(layout, heap), Some(a), "{size}"));
                 cache.deallocate(b, layout, heap);
                 cache.deallocate(a, layout, heap);
             }
@@ -368,7 +379,7 @@ mod tests {
             caches[0].deallocate(block, all, heap);
             assert_eq!(caches[0].flush(heap), 0);
         }
-        assert_eq!((used(heap, &caches), heap.lock().used_bytes()), (0, 0));
+        assert_eq!((used(heap, &caches), heap.with(|heap| heap.used_bytes())), (0, 0));
     }
 
     #[test]
@@ -381,7 +392,7 @@ mod tests {
                 assert!(block.addr().get().is_multiple_of(layout.align()));
                 caches[0].deallocate(block, layout, heap);
             }
-            assert_eq!((caches[0].held_bytes(), heap.lock().used_bytes()), (0, 0));
+            assert_eq!((caches[0].held_bytes(), heap.with(|heap| heap.used_bytes())), (0, 0));
         }
         // SAFETY: sizes are not 0.
         unsafe {
@@ -394,7 +405,7 @@ mod tests {
             let block = caches[0].allocate(layout(4096, 8), heap).unwrap();
             caches[0].deallocate(block, layout(4096, 8), heap);
         }
-        assert_eq!((caches[0].held_bytes(), heap.lock().used_bytes()), (0, 0));
+        assert_eq!((caches[0].held_bytes(), heap.with(|heap| heap.used_bytes())), (0, 0));
     }
 
     #[test]

@@ -12,15 +12,13 @@ use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use spin::Mutex;
-
 use crate::cpu;
-use crate::memory::Heap;
+use crate::memory::{Heap, Shared};
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-static HEAP: Mutex<Heap> = Mutex::new(Heap::new());
+static HEAP: Shared = Shared::new(Heap::new());
 
 /// The size of the last allocation that failed, or 0.
 static LAST_FAILURE: AtomicUsize = AtomicUsize::new(0);
@@ -37,7 +35,7 @@ struct Allocator;
 /// The range is mapped, writable, and the heap's alone from now on.
 pub unsafe fn claim(range: Range<usize>) {
     // SAFETY: by this function's contract.
-    unsafe { HEAP.lock().claim(range) };
+    HEAP.with(|heap| unsafe { heap.claim(range) });
 }
 
 /// Adds a range of memory to the heap that is not touched before it is needed
@@ -47,23 +45,23 @@ pub unsafe fn claim(range: Range<usize>) {
 /// That of [`claim`].
 pub unsafe fn claim_later(range: Range<usize>) {
     // SAFETY: by this function's contract.
-    unsafe { HEAP.lock().claim_later(range) };
+    HEAP.with(|heap| unsafe { heap.claim_later(range) });
 }
 
 /// Tells the heap how many cores have a cache of it.
 pub fn set_cores(cores: usize) {
-    HEAP.lock().set_caches(cores);
+    HEAP.set_caches(cores);
 }
 
 /// Bytes that the heap was given.
 pub fn claimed_bytes() -> usize {
-    HEAP.lock().claimed_bytes()
+    HEAP.with(|heap| heap.claimed_bytes())
 }
 
 /// Bytes that allocated blocks take; exact while other cores neither allocate nor free.
 pub fn used_bytes() -> usize {
     let held: usize = cpu::all().map(|core| core.cache.held_bytes()).sum();
-    HEAP.lock().used_bytes().saturating_sub(held)
+    HEAP.with(|heap| heap.used_bytes()).saturating_sub(held)
 }
 
 /// The size of the last allocation that failed, or 0.
@@ -103,9 +101,10 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let moves = layout.size() < size && size <= MOVED_BYTES_MAX;
         // SAFETY: `GlobalAlloc`'s caller guarantees where the block is from.
-        if !moves && unsafe { HEAP.lock().resize(block, layout, size) } {
+        let stays = || HEAP.with(|heap| unsafe { heap.resize(block, layout, size) });
+        let moves = layout.size() < size && size <= MOVED_BYTES_MAX;
+        if !moves && stays() {
             return block;
         }
         let Ok(wanted) = Layout::from_size_align(size, layout.align()) else {
@@ -117,7 +116,7 @@ unsafe impl GlobalAlloc for Allocator {
             if !new.is_null() {
                 ptr::copy_nonoverlapping(block, new, layout.size().min(size));
                 self.dealloc(block, layout);
-            } else if moves && HEAP.lock().resize(block, layout, size) {
+            } else if moves && stays() {
                 return block;
             }
             new

@@ -16,13 +16,17 @@
 //! each range that it is given, so what was not touched yet is given to it when there is no other
 //! ([`Heap::claim_later`]).
 //!
-//! A heap is for one core at a time; [`crate::cache`] is what each core keeps of it.
+//! A heap is for one core at a time, and [`Shared`] sees to that; [`crate::cache`] is what each
+//! core keeps of it.
 
 use core::alloc::Layout;
 use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use spin::{Mutex, MutexGuard};
 use talc::DefaultBinning;
 use talc::base::Talc;
 use talc::source::Manual;
@@ -67,6 +71,15 @@ pub struct Heap {
     /// Caches that blocks are given to, but for the first: a heap without memory is all zeros
     /// then, and takes no room in an image.
     more_caches: usize,
+}
+
+/// A heap that all cores share. Where there is one core its lock is none: an atomic would wait for all that was
+/// stored past the caches, which are the pages that the ramdisk filled last.
+pub struct Shared {
+    heap: UnsafeCell<Heap>,
+    lock: Mutex<()>,
+    /// Whether several cores use it. Set before the second one starts.
+    several: AtomicBool,
 }
 
 /// The blocks of one size that were freed last, linked through their first
@@ -312,6 +325,37 @@ impl Heap {
     }
 }
 
+// SAFETY: one core at a time uses the heap: it is the only one, or has the lock.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// A heap for one core, until [`Shared::set_caches`].
+    pub const fn new(heap: Heap) -> Self {
+        let heap = UnsafeCell::new(heap);
+        Self { heap, lock: Mutex::new(()), several: AtomicBool::new(false) }
+    }
+
+    /// Tells how many cores have a cache of the heap. To be called by the only one that runs.
+    pub fn set_caches(&self, caches: usize) {
+        self.several.store(caches > 1, Ordering::Relaxed);
+        self.with(|heap| heap.set_caches(caches));
+    }
+
+    #[inline(never)]
+    fn lock(&self) -> Option<MutexGuard<'_, ()>> {
+        self.several.load(Ordering::Relaxed).then(|| self.lock.lock())
+    }
+
+    /// Calls `call` with the heap, which no other core uses meanwhile. `call` does not come back
+    /// here.
+    #[inline]
+    pub fn with<R>(&self, call: impl FnOnce(&mut Heap) -> R) -> R {
+        let _held = self.lock();
+        // SAFETY: this core alone uses it, and not twice at once; nothing interrupts it.
+        call(unsafe { &mut *self.heap.get() })
+    }
+}
+
 impl Recent {
     /// The block that was freed last, if this stack has any of `layout`.
     fn pop(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -345,14 +389,16 @@ impl Default for Heap {
 }
 
 /// Starts to fetch what `talc` will write, if another block like this one follows. It cuts them from
-/// the beginning of what is free, and notes there what is left: in a line that nobody used lately,
-/// and whoever fills the block with `rep movsb` waits for it.
+/// the beginning of what is free, and notes in that block's last word what it is, and behind it what is left: in
+/// lines that nobody used lately, and whoever fills the block waits for them.
 #[inline]
 fn fetch_ahead(block: NonNull<u8>, layout: Layout) {
     if layout.size() > SMALL_BYTES {
         let rest = block.as_ptr().wrapping_add(2 * taken(layout));
-        // SAFETY: a hint, which does nothing where no memory is.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(rest.cast()) };
+        for line in [rest, rest.wrapping_sub(8)] {
+            // SAFETY: a hint, which does nothing where no memory is.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast()) };
+        }
     }
 }
 

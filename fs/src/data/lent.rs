@@ -139,7 +139,7 @@ impl FileData {
         }
         let placed = superblock.charged(|| {
             // A tree even for a file of one page, since a lent page is no buffer.
-            self.make_height_for(max((index + 1) * PAGE, PAGE + 1))?;
+            self.make_height_for(superblock, max((index + 1) * PAGE, PAGE + 1))?;
             self.place(index, bytes.as_ptr().cast_mut().map_addr(|address| address | LENT))
         });
         if let Err(errno) = placed {
@@ -194,7 +194,7 @@ impl FileData {
     /// Makes an empty file a tree of the pages of `size` bytes at `lent`, which is more than
     /// a page; the last is copied where it is not whole.
     fn refer_to(&mut self, superblock: &Superblock, lent: *mut u8, size: u64) -> Result<()> {
-        self.make_height_for(size)?;
+        self.make_height_for(superblock, size)?;
         for index in 0..size.div_ceil(PAGE) {
             // SAFETY: it is in the `size` bytes.
             let bytes = unsafe { lent.add((index * PAGE) as usize) };

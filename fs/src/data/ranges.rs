@@ -71,7 +71,7 @@ impl FileData {
         superblock.charge(missing)?;
         let taken = self.own_all(superblock, first, last).and_then(|()| {
             let pages = self.take_pages(missing)?;
-            let placed = self.make_nodes(end, first, last);
+            let placed = self.make_nodes(superblock, end, first, last);
             placed.map(|()| pages).inspect_err(|_| free_chain(pages))
         });
         let mut pages = taken.inspect_err(|_| {
@@ -187,8 +187,14 @@ impl FileData {
 
     /// Makes the file a tree high enough for `end`, with all nodes that lead to the pages
     /// `first` to `last`.
-    fn make_nodes(&mut self, end: u64, first: u64, last: u64) -> Result<()> {
-        self.make_height_for(max(end, PAGE + 1))?;
+    fn make_nodes(
+        &mut self,
+        superblock: &Superblock,
+        end: u64,
+        first: u64,
+        last: u64,
+    ) -> Result<()> {
+        self.make_height_for(superblock, max(end, PAGE + 1))?;
         let groups = (first >> SLOT_BITS)..=(last >> SLOT_BITS);
         groups
             .map(|group| group << SLOT_BITS)

@@ -32,6 +32,7 @@ pub unsafe fn declare_alone() {
 /// Declares that there may be other threads, as is so to begin with. To be called before one
 /// is started.
 pub fn declare_shared() {
+    crate::cold::settle();
     ALONE.store(false, Ordering::Release);
 }
 

@@ -3,7 +3,7 @@
 use anchorite_programs::microbench::rows::{
     APART_CREATE_ALL, APART_CREATE_ONE, APART_READ_ALL, APART_READ_ONE, APART_WRITE_ALL,
     APART_WRITE_ONE, APPEND, APPEND_FIRST, APPEND_LAST, ATOMIC, HANDOVER, LINE, MANY_STAT, MEMCPY,
-    MEMCPY_4K, MEMCPY_FAR, PREAD_4K, PREAD_64K, PWRITE_64K, TOGETHER_CREATE_ALL,
+    MEMCPY_4K, PREAD_4K, PREAD_64K, PWRITE_64K, STREAM_FAR, TOGETHER_CREATE_ALL,
     TOGETHER_CREATE_ONE, TOGETHER_READ_ALL, TOGETHER_READ_ONE,
 };
 
@@ -130,7 +130,7 @@ pub const LIMITS: [Limit; 7] = [
     Limit { name: PREAD_4K, one: None, parts: &[(MEMCPY_4K, 1.0)] },
     Limit { name: PREAD_64K, one: None, parts: &[(MEMCPY, 1.0)] },
     Limit { name: MANY_STAT, one: None, parts: &[(LINE, 2.0)] },
-    Limit { name: APPEND, one: None, parts: &[(MEMCPY_FAR, 1.0)] },
+    Limit { name: APPEND, one: None, parts: &[(STREAM_FAR, 1.0)] },
     Limit { name: APART_CREATE, one: Some(APART_CREATE_ONE), parts: SHARED },
     Limit { name: TOGETHER_CREATE, one: Some(TOGETHER_CREATE_ONE), parts: SHARED },
 ];

@@ -86,6 +86,9 @@ pub fn in_no_cache<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     if bench.wants(rows::MEMCPY_FAR) {
         copy_to_pages(bench)?;
     }
+    if bench.wants(rows::STREAM_FAR) {
+        stream_to_pages(bench)?;
+    }
     if bench.wants(rows::LINE) {
         follow_chain(bench)?;
     }
@@ -108,6 +111,45 @@ fn copy_to_pages<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
     })?;
     black_box(block);
     bench.tell(rows::MEMCPY_FAR, &Samples::of(elapsed, pages))
+}
+
+/// A page, of whole lines.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Page([u8; PAGE_BYTES]);
+
+fn stream_to_pages<C: Calls>(bench: &mut Bench<'_, C>) -> Result<(), Failure> {
+    let count = bench.options.append_bytes / PAGE_BYTES as u64;
+    let mut pages: Vec<Page> = match reserved(count as usize) {
+        Ok(pages) => pages,
+        Err(_) => return bench.tell_absent(rows::STREAM_FAR, Errno::ENOMEM.message()),
+    };
+    pages.resize(count as usize, Page([0; PAGE_BYTES])); // used, once
+    let from = Page([1; PAGE_BYTES]);
+    let elapsed = bench.clocked(|| {
+        stream_to(&mut pages, black_box(&from));
+        Ok(())
+    })?;
+    black_box(pages);
+    bench.tell(rows::STREAM_FAR, &Samples::of(elapsed, count))
+}
+
+/// Copies a page to each of others, past the caches.
+#[allow(unsafe_code)]
+fn stream_to(pages: &mut [Page], from: &Page) {
+    use core::arch::x86_64::{__m128i, _mm_load_si128, _mm_sfence, _mm_stream_si128};
+    let from: *const __m128i = from.0.as_ptr().cast();
+    // SAFETY: all are pages, aligned to more than such a vector, which every x86-64 processor has; the
+    // fence comes before anybody reads what was stored.
+    unsafe {
+        for page in pages {
+            let to: *mut __m128i = page.0.as_mut_ptr().cast();
+            for at in 0..PAGE_BYTES / size_of::<__m128i>() {
+                _mm_stream_si128(to.add(at), _mm_load_si128(from.add(at)));
+            }
+        }
+        _mm_sfence();
+    }
 }
 
 /// A line of memory, with the number of another one.

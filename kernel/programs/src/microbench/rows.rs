@@ -127,6 +127,8 @@ pub(super) const FIRST_WRITE: &str = "first write to a page";
 /// By `memcpy(3)`, from the same place, to the pages of as much memory as is appended to a file, one
 /// after the other.
 pub const MEMCPY_FAR: &str = "memcpy 4 KiB, to another page each";
+/// The same by stores that go past the caches (`movntdq`), which do not read what they overwrite.
+pub const STREAM_FAR: &str = "4 KiB past the caches, to another page each";
 /// To read a word of one, which tells of the next: 256 bytes of lines for each of many files.
 pub const LINE: &str = "line of memory in random order";
 /// The name of the line that has the gaps' histogram.
@@ -239,6 +241,7 @@ pub const ROWS: &[Row] = &[
     row(Group::Malloc, "ns", MALLOC_FREE),
     row(Group::FirstWrite, "ns", FIRST_WRITE),
     row(Group::Memory, "ns", MEMCPY_FAR),
+    row(Group::Memory, "ns", STREAM_FAR),
     row(Group::Memory, "ns", LINE),
     row(Group::Hourglass, "cycles", LEAST_GAP),
     row(Group::Hourglass, "cycles", MEAN_GAP),
