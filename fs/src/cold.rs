@@ -1,8 +1,8 @@
 //! Memory that is in no cache: which pages those are, and copies to them.
 //!
-//! Problem: a store to a line that is in no cache first reads that line, so to fill a page takes
-//! 480 ns on a processor that fills one from its caches' in 20. Stores that go past the caches
-//! (`movntps`) read nothing: 180 ns. But they would take the same 180 for a page that is in a cache, and
+//! Problem: a store to a line that is in no cache first reads that line, so to fill such a page takes
+//! 480 ns on a processor that fills one in its first cache in 20. Stores that go past the caches
+//! (`movntps`) read nothing: 180 ns. But they take 180 for a page that is in a cache, too, and
 //! who reads it next waits for memory.
 //!
 //! Choice: a page that is allocated is most likely the one that this core freed last. If that was
@@ -61,9 +61,9 @@ impl Warmth {
     /// So many pages of a file are freed.
     pub(crate) fn free(&self, filled: Filled, pages: u32) {
         let now = (self.allocated.load(Ordering::Relaxed) >> TICK_PAGES_LOG2) as u16;
-        let is_warm = now.wrapping_sub(filled.0) & !Filled::COLD < WARM_TICKS;
+        let age = now.wrapping_sub(filled.0) & !Filled::COLD;
+        let is_warm = age < WARM_TICKS || pages == 0;
         let warm = self.warm.load(Ordering::Relaxed);
-        let is_warm = is_warm || pages == 0;
         let warm = if is_warm { warm.saturating_add(pages).min(WARM_PAGES_MAX) } else { 0 };
         self.warm.store(warm, Ordering::Relaxed);
     }
