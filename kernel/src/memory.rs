@@ -73,8 +73,8 @@ pub struct Heap {
     more_caches: usize,
 }
 
-/// A heap that all cores share. Where there is one core its lock is none: an atomic would wait for all that was
-/// stored past the caches, which are the pages that the ramdisk filled last.
+/// A heap that all cores share. Where there is one core its lock is none: an atomic would wait for
+/// all that was stored past the caches, which are the pages that the ramdisk filled last.
 pub struct Shared {
     heap: UnsafeCell<Heap>,
     lock: Mutex<()>,
@@ -388,9 +388,9 @@ impl Default for Heap {
     }
 }
 
-/// Starts to fetch what `talc` will write, if another block like this one follows. It cuts them from
-/// the beginning of what is free, and notes in that block's last word what it is, and behind it what is left: in
-/// lines that nobody used lately, and whoever fills the block waits for them.
+/// Starts to fetch what `talc` will write, if another block like this one follows. It cuts them
+/// from the beginning of what is free, and notes in that block's last word what it is, and behind
+/// it what is left: in lines that nobody used lately, and whoever fills the block waits for them.
 #[inline]
 fn fetch_ahead(block: NonNull<u8>, layout: Layout) {
     if layout.size() > SMALL_BYTES {

@@ -45,11 +45,10 @@ pub fn set_page_tables(tables: PageTables) {
 pub fn take() -> Result<NonNull<u8>> {
     // SAFETY: a layout with a size.
     let block = NonNull::new(unsafe { alloc(LAYOUT) }).ok_or(Errno::ENOMEM)?;
-    if map_guard(block, Access::None).is_err() {
-        give(block);
-        return Err(Errno::ENOMEM);
-    }
-    Ok(block)
+    map_guard(block, Access::None).map(|()| block).inspect_err(|_| {
+        // SAFETY: allocated so, and still mapped as a whole.
+        unsafe { dealloc(block.as_ptr(), LAYOUT) };
+    })
 }
 
 /// Gives a stack back that nothing runs on any more.

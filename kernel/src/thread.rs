@@ -27,7 +27,8 @@
 //! **A stack** is [`stack::BYTES`], of which the lowest page is not mapped and the last
 //! bytes are its [`Thread`].
 //!
-//! Locking: the lock of the table comes before that of the page tables and the heap's.
+//! Locking: the lock of the table comes before those of kept stacks, of the page tables and of the
+//! heap.
 
 use alloc::boxed::Box;
 use core::arch::naked_asm;
@@ -505,14 +506,17 @@ fn bury(thread: &Thread) {
     let (id, core) = (thread.id, thread.core);
     // The guard is the beginning of the block, whose end the thread is.
     let block = ptr::with_exposed_provenance_mut(thread.guard.get().0);
-    let mut threads = THREADS.lock();
-    threads.remove(id, core);
-    let mut joiner = thread.joiners.replace(ptr::null());
-    drop(threads);
-    let kept = &KEPT[core as usize];
-    if let Some(block) = NonNull::new(block).filter(|block| !kept.lock().put(*block)) {
-        stack::give(block);
-    }
+    let mut joiner = {
+        let mut threads = THREADS.lock();
+        threads.remove(id, core);
+        let joiner = thread.joiners.replace(ptr::null());
+        // Before anybody sees that the thread is gone.
+        let kept = &KEPT[core as usize];
+        if let Some(block) = NonNull::new(block).filter(|block| !kept.lock().put(*block)) {
+            stack::give(block);
+        }
+        joiner
+    };
     // SAFETY: threads that wait live.
     while let Some(thread) = unsafe { joiner.as_ref() } {
         joiner = thread.next.get();
