@@ -61,6 +61,9 @@ fn pages_of(size_bytes: u64) -> u64 {
 /// The number of a root directory, which is made first: servers of file systems, FUSE's among
 /// them, know it by this.
 const ROOT_NUMBER: u64 = 1;
+/// Bits of a name's last byte that its hash has as they are: as many as tell the places apart that
+/// a line of a directory's table has.
+const NEIGHBOURS: u8 = 0b11;
 
 /// Bytes of extended attributes that count as an inode, as on tmpfs.
 const INODE_BYTES: u64 = 1024;
@@ -204,10 +207,14 @@ impl Superblock {
         *self.xattr_bytes.lock()
     }
 
+    /// A hash for a directory's table. Those of names which differ in the last bits of the last
+    /// byte only, as `f0` to `f3` do, differ in those bits only: they share a line of the table.
     pub(crate) fn hash(&self, name: &[u8]) -> u32 {
+        let (last, rest) = name.split_last().unwrap_or((&0, name));
         let mut hasher = self.hasher.build_hasher();
-        hasher.write(name);
-        hasher.finish() as u32
+        hasher.write(rest);
+        hasher.write_u8(last & !NEIGHBOURS);
+        hasher.finish() as u32 ^ u32::from(last & NEIGHBOURS)
     }
 }
 

@@ -37,6 +37,23 @@ fn the_root_has_number_one_and_no_other() {
 }
 
 #[test]
+fn names_numbered_in_turn_are_neighbours_in_a_table_and_others_are_not() {
+    as_root(|caller| {
+        let ramdisk = Ramdisk::new(caller, 0o755, ROOMY, 1, 7).unwrap();
+        let hash = |name: &str| ramdisk.superblock.hash(name.as_bytes());
+        for stem in ["", "f", "f123456", "a name of more than sixteen bytes "] {
+            let four = ["0", "1", "2", "3"].map(|last| hash(&format!("{stem}{last}")));
+            assert_eq!([1, 2, 3].map(|nth| four[nth] ^ four[0]), [1, 2, 3], "{stem}");
+            assert_ne!(hash(&format!("{stem}4")) / 4, four[0] / 4, "{stem}");
+            assert_ne!(hash(&format!("0{stem}.")) / 4, hash(&format!("1{stem}.")) / 4, "{stem}");
+        }
+        let names = (0..10_000).map(|nth| hash(&format!("f{nth}")));
+        let different: std::collections::BTreeSet<_> = names.collect();
+        assert!(different.len() >= 9_998, "{}", different.len());
+    });
+}
+
+#[test]
 fn tree_of_a_million_levels_is_torn_down_without_recursion() {
     as_root(|caller| {
         let ramdisk = Ramdisk::new(caller, 0o755, ROOMY, 1, 0).unwrap();
