@@ -10,6 +10,8 @@ use core::cell::RefCell;
 
 use alloc::vec::Vec;
 
+use anchorite_syscalls::cold::{self, Filled, Warmth};
+
 use crate::calls::{Calls, Stat};
 use crate::{Errno, Result};
 
@@ -34,15 +36,17 @@ struct State {
     open: [Option<Open>; MOST_OPEN],
     /// Pages that nothing has, the last one freed at the end.
     free: Vec<Page>,
+    /// Which of those are in a cache: the others are filled past the caches, as the ramdisk's are.
+    warmth: Warmth,
 }
 
 /// Up to [`PAGE`] bytes, and room for as many.
 type Page = Vec<u8>;
 
-#[derive(Default)]
 struct File {
     size: usize,
     pages: Vec<Page>,
+    filled: Filled,
 }
 
 #[derive(Clone, Copy)]
@@ -82,13 +86,15 @@ impl State {
         if empty {
             self.remove(number);
         }
-        self.files[number].get_or_insert_default();
+        let new = || File { size: 0, pages: Vec::new(), filled: Filled::NEVER };
+        self.files[number].get_or_insert_with(new);
         Ok(())
     }
 
     /// Removes a file; whether there was one.
     fn remove(&mut self, number: usize) -> bool {
         let Some(file) = self.files.get_mut(number).and_then(Option::take) else { return false };
+        self.warmth.free(file.filled, file.pages.len() as u32);
         for mut page in file.pages.into_iter().rev() {
             page.clear();
             self.free.push(page);
@@ -129,12 +135,13 @@ impl State {
             if offset == file.pages.len() * PAGE {
                 file.pages.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 file.pages.push(page(&mut self.free)?);
+                file.filled = self.warmth.allocate();
             }
             let page = &mut file.pages[offset / PAGE];
             let (now, later) = bytes.split_at(bytes.len().min(PAGE - offset % PAGE));
             let (over, behind) = now.split_at(now.len().min(page.len() - offset % PAGE));
             page[offset % PAGE..][..over.len()].copy_from_slice(over);
-            page.extend_from_slice(behind);
+            cold::extend(page, behind, file.filled.is_cold());
             offset += now.len();
             file.size = file.size.max(offset);
             bytes = later;

@@ -10,6 +10,7 @@
 //! pages that it allocates, which is its clock; a file notes the time of its last one ([`Filled`]); and
 //! who frees a file compares. A wrong guess costs time, nothing else.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Pages that make a tick of the clock, as a base-2 logarithm.
@@ -21,7 +22,7 @@ const WARM_PAGES_MAX: u32 = 128;
 
 /// What a core knows of the pages that it will allocate.
 #[derive(Default)]
-pub(crate) struct Warmth {
+pub struct Warmth {
     /// Pages allocated so far.
     allocated: AtomicU32,
     /// How many of the next ones are in a cache. (The core's own to change; threads that share
@@ -31,25 +32,25 @@ pub(crate) struct Warmth {
 
 /// When the last page of a file was allocated, and whether it was in no cache.
 #[derive(Clone, Copy)]
-pub(crate) struct Filled(u16);
+pub struct Filled(u16);
 
 impl Filled {
     /// The bit of a page that was in no cache; the others are the time, which repeats.
     const COLD: u16 = 1 << 15;
 
     /// No page.
-    pub(crate) const NEVER: Filled = Filled(0);
+    pub const NEVER: Filled = Filled(0);
 
     /// Whether the page was in no cache.
     #[inline(always)]
-    pub(crate) fn is_cold(self) -> bool {
+    pub fn is_cold(self) -> bool {
         self.0 & Filled::COLD != 0
     }
 }
 
 impl Warmth {
     /// A page is allocated.
-    pub(crate) fn allocate(&self) -> Filled {
+    pub fn allocate(&self) -> Filled {
         let time = self.allocated.load(Ordering::Relaxed).wrapping_add(1);
         self.allocated.store(time, Ordering::Relaxed);
         let warm = self.warm.load(Ordering::Relaxed);
@@ -59,13 +60,26 @@ impl Warmth {
     }
 
     /// So many pages of a file are freed.
-    pub(crate) fn free(&self, filled: Filled, pages: u32) {
+    pub fn free(&self, filled: Filled, pages: u32) {
         let now = (self.allocated.load(Ordering::Relaxed) >> TICK_PAGES_LOG2) as u16;
         let age = now.wrapping_sub(filled.0) & !Filled::COLD;
         let is_warm = age < WARM_TICKS || pages == 0;
         let warm = self.warm.load(Ordering::Relaxed);
         let warm = if is_warm { warm.saturating_add(pages).min(WARM_PAGES_MAX) } else { 0 };
         self.warm.store(warm, Ordering::Relaxed);
+    }
+}
+
+/// Appends `bytes` to `to`, which has room for them: past the caches, if it is memory that `is_cold`.
+pub fn extend(to: &mut Vec<u8>, bytes: &[u8], is_cold: bool) {
+    if !is_cold || to.capacity() - to.len() < bytes.len() {
+        return to.extend_from_slice(bytes);
+    }
+    let room = to.spare_capacity_mut().as_mut_ptr().cast();
+    // SAFETY: there is room, apart from `bytes`, and it is filled.
+    unsafe {
+        copy(bytes.as_ptr(), room, bytes.len());
+        to.set_len(to.len() + bytes.len());
     }
 }
 
@@ -168,7 +182,6 @@ mod through_caches {
 mod tests {
     use super::*;
     use alloc::vec;
-    use alloc::vec::Vec;
 
     #[test]
     fn every_length_and_place_is_copied_and_nothing_else() {
@@ -182,6 +195,17 @@ mod tests {
                 assert!(to[..to_at].iter().all(|&byte| byte == 0xaa));
                 assert!(to[to_at + len..].iter().all(|&byte| byte == 0xaa));
             }
+        }
+    }
+
+    #[test]
+    fn what_is_appended_is_there_with_and_without_room() {
+        let bytes: Vec<u8> = (0..3000u32).map(|at| (at % 251) as u8).collect();
+        for (capacity, is_cold) in [(0, true), (4000, true), (4000, false), (3001, true)] {
+            let mut to = Vec::with_capacity(capacity);
+            to.push(7);
+            extend(&mut to, &bytes, is_cold);
+            assert!(to[0] == 7 && to[1..] == bytes, "{capacity}");
         }
     }
 

@@ -13,6 +13,7 @@
 //! * [`buffer`](Sink): the caller's bytes, as raw ranges that are only ever copied.
 //! * [`time`](Timestamp), [`permission`](Credentials): values that inodes carry and checks
 //!   on them.
+//! * [`cold`]: which memory is in no cache, and copies to it.
 //! * [`loan`](Loan): memory of others that files refer to.
 //! * `data`: a file's content, pages in a radix tree.
 //! * `directory`: a directory's entries, a log with a hash index.
@@ -51,7 +52,7 @@ extern crate std;
 mod buffer;
 pub mod check;
 #[allow(unsafe_code)]
-mod cold;
+pub mod cold;
 mod covered;
 #[allow(unsafe_code)]
 mod data;

@@ -105,7 +105,7 @@ mod walk;
 
 pub use anchorite_archive as archive;
 pub use anchorite_fs::sync::{declare_alone, declare_cores, declare_shared};
-pub use anchorite_fs::{Errno, Lender, Limits, Result, Usage, check};
+pub use anchorite_fs::{Errno, Lender, Limits, Result, Usage, check, cold};
 pub use export::{ExportError, Exported};
 pub use host::{HostFd, HostFiles};
 pub use mount_spec::{MountSpec, MountSpecError};
