@@ -54,6 +54,10 @@ impl Entry {
     fn is_gap(&self) -> bool {
         self.child.is_none()
     }
+
+    fn is_called(&self, name: &[u8]) -> bool {
+        !self.is_gap() && self.name.is(name)
+    }
 }
 
 /// A place in the log. Good until the next change of the directory.
@@ -133,7 +137,7 @@ impl Directory {
         if self.is_indexed() {
             return self.find_in_index(hash(), name);
         }
-        self.find_among_few(name).map(|(at, _)| Slot(at as u32))
+        self.few()?.iter().position(|entry| entry.is_called(name)).map(|at| Slot(at as u32))
     }
 
     /// What the entry with this name names. Its hash is asked for where there is a table.
@@ -141,12 +145,12 @@ impl Directory {
         if self.is_indexed() {
             return self.find_in_index(hash(), name).map(|slot| self.child(slot));
         }
-        self.find_among_few(name)?.1.child.as_ref()
+        self.few()?.iter().find(|entry| entry.is_called(name))?.child.as_ref()
     }
 
-    fn find_among_few(&self, name: &[u8]) -> Option<(usize, &Entry)> {
-        let mut log = self.chunks.first()?.iter().enumerate();
-        log.find(|(_, entry)| !entry.is_gap() && entry.name.is(name))
+    /// A log that has no table.
+    fn few(&self) -> Option<&[Entry]> {
+        self.chunks.first().map(Vec::as_slice)
     }
 
     fn find_in_index(&self, hash: u32, name: &[u8]) -> Option<Slot> {

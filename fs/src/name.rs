@@ -80,6 +80,10 @@ impl Name {
     /// # Errors
     /// Those of [`set`](Name::set).
     pub(crate) fn replace(&mut self, name: &[u8]) -> Result<()> {
+        if self.block().is_none() && name.len() <= INLINE {
+            self.len = 0;
+            return self.set(name);
+        }
         let mut new = Name::NONE;
         new.set(name)?;
         *self = new;

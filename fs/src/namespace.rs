@@ -545,11 +545,12 @@ fn rename_locked(
         }
     }
     let moves = parents.new.is_some();
-    let moved_directories = [Some(&source), target.as_ref().filter(|_| exchange)];
-    for directory in moved_directories.into_iter().flatten() {
-        if moves && directory.is_directory() {
-            // Its `..` changes.
-            directory.state.read_as(Class::Child).check(caller, Access::WRITE)?;
+    if moves {
+        for moved in [Some(&source), target.as_ref().filter(|_| exchange)].into_iter().flatten() {
+            if moved.is_directory() {
+                // Its `..` changes.
+                moved.state.read_as(Class::Child).check(caller, Access::WRITE)?;
+            }
         }
     }
     let is_target_kept = match (&target, new_slot) {
@@ -608,7 +609,9 @@ fn rename_locked(
         }
     };
     parents.old.meta.touch(caller.now());
-    parents.new_dir().meta.touch(caller.now());
+    if let Some(new_parent) = &mut parents.new {
+        new_parent.meta.touch(caller.now());
+    }
     Ok(removed)
 }
 

@@ -214,7 +214,7 @@ impl<'a> Walk<'a> {
 
     /// Whether the next component is the last.
     fn look_ahead(&mut self) -> bool {
-        self.rest.skip(slashes(self.rest.bytes()));
+        self.rest.skip(behind_slashes(self.rest.bytes(), 0));
         let (name_len, next) = component(self.rest.bytes());
         self.name_len = name_len;
         next == self.rest.bytes().len()
@@ -503,7 +503,7 @@ impl<'a> Ahead<'a> {
     /// The whole of `path`.
     #[inline]
     fn of(path: &'a [u8]) -> Ahead<'a> {
-        let rest = &path[slashes(path)..];
+        let rest = &path[behind_slashes(path, 0)..];
         let (name_len, next) = component(rest);
         Ahead { rest, name_len, next }
     }
@@ -691,17 +691,24 @@ fn has_nul(bytes: &[u8]) -> bool {
     }
 }
 
-/// How many slashes a path begins with.
-#[inline]
-fn slashes(path: &[u8]) -> usize {
-    path.iter().position(|&byte| byte != b'/').unwrap_or(path.len())
-}
-
 /// Of a path that begins with a name: the name's length, and where the next one begins.
 #[inline]
 fn component(path: &[u8]) -> (usize, usize) {
-    let len = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
-    (len, len + slashes(&path[len..]))
+    // Of `position` the compiler makes twice the instructions for a byte.
+    let mut len = 0;
+    while path.get(len).is_some_and(|&byte| byte != b'/') {
+        len += 1;
+    }
+    (len, behind_slashes(path, len))
+}
+
+/// The first place from `at` on where there is no slash.
+#[inline]
+fn behind_slashes(path: &[u8], mut at: usize) -> usize {
+    while path.get(at) == Some(&b'/') {
+        at += 1;
+    }
+    at
 }
 
 #[cfg(test)]
