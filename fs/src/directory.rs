@@ -137,7 +137,7 @@ impl Directory {
         if self.is_indexed() {
             return self.find_in_index(hash(), name);
         }
-        self.few()?.iter().position(|entry| entry.is_called(name)).map(|at| Slot(at as u32))
+        self.find_among_few(name)
     }
 
     /// What the entry with this name names. Its hash is asked for where there is a table.
@@ -146,6 +146,10 @@ impl Directory {
             return self.find_in_index(hash(), name).map(|slot| self.child(slot));
         }
         self.few()?.iter().find(|entry| entry.is_called(name))?.child.as_ref()
+    }
+
+    fn find_among_few(&self, name: &[u8]) -> Option<Slot> {
+        self.few()?.iter().position(|entry| entry.is_called(name)).map(|at| Slot(at as u32))
     }
 
     /// A log that has no table.
