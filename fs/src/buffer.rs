@@ -175,10 +175,13 @@ impl<'a> Source<'a> {
     /// That of `take`.
     #[inline(never)]
     pub(crate) unsafe fn take_to(&mut self, is_cold: bool, to: *mut u8, len: usize) {
-        let copy = if is_cold { cold::copy } else { ptr::copy };
+        if !is_cold {
+            // SAFETY: by this function's contract.
+            return unsafe { self.take(to, len) };
+        }
         self.cursor.advance(len, |from, done, piece| {
             // SAFETY: as there.
-            unsafe { copy(from, to.add(done), piece) };
+            unsafe { cold::copy(from, to.add(done), piece) };
         });
     }
 }
