@@ -115,6 +115,24 @@ impl FileData {
         len
     }
 
+    /// As [`read`](FileData::read), if all that it copies is in one page that is there; none otherwise, and at the
+    /// end.
+    #[inline(always)] // what most reads need
+    pub(crate) fn read_in_place(&self, offset: u64, sink: &mut Sink<'_>) -> Option<usize> {
+        let len = min(self.size.checked_sub(offset)?, sink.remaining() as u64) as usize;
+        let in_page = (offset % PAGE) as usize;
+        if len == 0 || self.is_lent_whole() || len > PAGE_BYTES - in_page {
+            return None;
+        }
+        let (page, held) = self.page(offset / PAGE, &mut Lowest::none());
+        if in_page + len > held {
+            return None;
+        }
+        // SAFETY: the page holds `held` bytes; the sink has room for `len`.
+        unsafe { sink.put_raw(page.add(in_page), len) };
+        Some(len)
+    }
+
     /// Copies `len` bytes of the file to `sink`, which has room for them.
     #[inline(never)]
     fn read_pages(&self, offset: u64, len: usize, sink: &mut Sink<'_>) {

@@ -264,6 +264,42 @@ impl Meta {
 }
 
 impl State {
+    /// Reads bytes that are in one page, where the access is no news; none, with nothing done, otherwise.
+    #[inline(always)]
+    fn read_in_place(
+        &self,
+        caller: &Caller<'_>,
+        offset: u64,
+        sink: &mut Sink<'_>,
+    ) -> Option<usize> {
+        let Body::File(data) = &self.body else { return None };
+        if self.meta.access_is_news_in_place(caller) {
+            return None;
+        }
+        data.read_in_place(offset, sink)
+    }
+
+    /// Writes over bytes that are there. None, with nothing done, as [`Inode::overwrite_noted`] says.
+    #[inline(always)] // in both of its places, which have little else to do
+    fn overwrite(
+        &mut self,
+        caller: &Caller<'_>,
+        offset: u64,
+        source: &mut Source<'_>,
+    ) -> Option<usize> {
+        let Body::File(data) = &mut self.body else { return None };
+        let meta = &mut self.meta;
+        let end = offset.checked_add(source.remaining() as u64)?;
+        let has_privileges =
+            meta.mode & (libc::S_ISUID | libc::S_ISGID) != 0 || !self.xattrs.is_empty();
+        if has_privileges || end == offset || end > caller.file_size_limit {
+            return None;
+        }
+        let done = data.overwrite(offset, source)?;
+        meta.touch(caller.now());
+        Some(done)
+    }
+
     /// # Errors
     /// ENOTDIR.
     pub(crate) fn directory(&self) -> Result<&Directory> {
@@ -575,17 +611,42 @@ impl Inode {
         offset: u64,
         source: &mut Source<'_>,
     ) -> Option<usize> {
-        let end = offset.checked_add(source.remaining() as u64)?;
-        let mut state = self.state.write_noted(noted)?;
-        let State { meta, body, xattrs } = &mut *state;
-        let Body::File(data) = body else { return None };
-        let has_privileges = meta.mode & (libc::S_ISUID | libc::S_ISGID) != 0 || !xattrs.is_empty();
-        if has_privileges || end == offset || end > caller.file_size_limit {
-            return None;
-        }
-        let done = data.overwrite(offset, source)?;
-        meta.touch(caller.now());
-        Some(done)
+        self.state.write_noted(noted)?.overwrite(caller, offset, source)
+    }
+
+    /// [`read`](Inode::read) of bytes that are in one page, where the access is no news, by one who is
+    /// [`alone`](crate::sync::alone()). None, with nothing done, if it cannot be read so. Who calls does
+    /// not matter.
+    ///
+    /// # Safety
+    /// That is so, and nobody changes the inode meanwhile.
+    #[allow(unsafe_code)]
+    #[inline(always)] // the whole of what a short read does
+    pub unsafe fn read_alone(
+        &self,
+        caller: &Caller<'_>,
+        offset: u64,
+        sink: &mut Sink<'_>,
+    ) -> Option<usize> {
+        // SAFETY: the caller's promise; and a clock calls nothing of this crate.
+        unsafe { self.state.peek() }.read_in_place(caller, offset, sink)
+    }
+
+    /// As [`overwrite_noted`](Inode::overwrite_noted), for one who is
+    /// [`alone`](crate::sync::alone()).
+    ///
+    /// # Safety
+    /// That is so, and nobody looks at the inode meanwhile.
+    #[allow(unsafe_code)]
+    #[inline(always)] // the whole of what a short write does
+    pub unsafe fn overwrite_alone(
+        &self,
+        caller: &Caller<'_>,
+        offset: u64,
+        source: &mut Source<'_>,
+    ) -> Option<usize> {
+        // SAFETY: the caller's promise; and a clock calls nothing of this crate.
+        unsafe { self.state.peek_mut() }.overwrite(caller, offset, source)
     }
 
     /// What to note before [`read_noted`](Inode::read_noted) or

@@ -33,7 +33,8 @@
 //! A call that uses an open file without counting it ([`Published`]) is waited for by who closes
 //! that, who holds nothing; it comes before all classes. One that has noted an inode's lock in
 //! advance is waited for by who takes that lock, and waits for nothing itself. While one thread is
-//! [`alone`](alone()), calls look at what locks protect without taking them: nothing is changed meanwhile.
+//! [`alone`](alone()), calls look at what locks protect without taking them, and short writes change it so:
+//! nobody else does either meanwhile.
 //!
 //! An inode's lock is of class Inode; where it is taken as the second directory or as a
 //! child, the place that takes it says so. With the feature `lock-order`, and in a model,
@@ -340,6 +341,24 @@ impl<T> RwLock<T> {
         // SAFETY: the caller's promise.
         unsafe {
             self.inner.peek()
+        }
+    }
+
+    /// What is protected, to change, without the lock: for one who is [`alone`](alone()).
+    ///
+    /// # Safety
+    /// As long as the value is used, the caller is alone, waits for nothing, and uses it in no other way; nor
+    /// has anybody the lock.
+    #[allow(unsafe_code, clippy::mut_from_ref)]
+    #[inline(always)]
+    pub unsafe fn peek_mut(&self) -> &mut T {
+        debug_assert!(alone());
+        #[cfg(anchorite_model)]
+        unreachable!("no thread of a model is alone");
+        #[cfg(not(anchorite_model))]
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.inner.peek_mut()
         }
     }
 

@@ -88,6 +88,9 @@ const ALWAYS_ACCESS_TIME: u32 = 1 << 29;
 /// Both.
 const OF_MOUNT: u32 = KEEP_ACCESS_TIME | ALWAYS_ACCESS_TIME;
 
+/// What keeps a read from changing the access time.
+const KEEP: u32 = libc::O_NOATIME as u32 | KEEP_ACCESS_TIME;
+
 /// What the mount says.
 fn of_mount(access_time: AccessTime) -> u32 {
     match access_time {
@@ -168,13 +171,18 @@ impl OpenFile {
     /// The caller of a read that does not change the access time as usual; none for others.
     #[inline]
     fn with_access_time<'a>(&self, caller: &Caller<'a>) -> Option<Caller<'a>> {
-        const KEEP: u32 = libc::O_NOATIME as u32 | KEEP_ACCESS_TIME;
-        let flags = self.flags.load(Ordering::Relaxed);
-        if flags & (KEEP | ALWAYS_ACCESS_TIME) == 0 {
+        if self.has_usual_access_time() {
             return None;
         }
-        let access_time = if flags & KEEP != 0 { AccessTime::Keep } else { AccessTime::Always };
+        let keeps = self.flags.load(Ordering::Relaxed) & KEEP != 0;
+        let access_time = if keeps { AccessTime::Keep } else { AccessTime::Always };
         Some(Caller { access_time, ..*caller })
+    }
+
+    /// Whether reads change the access time as usual.
+    #[inline]
+    pub(crate) fn has_usual_access_time(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & (KEEP | ALWAYS_ACCESS_TIME) == 0
     }
 
     /// # Errors
@@ -508,7 +516,7 @@ impl OpenFile {
 
     /// Whether a write goes to the end of the file.
     #[inline]
-    fn appends(&self, append: Append) -> bool {
+    pub(crate) fn appends(&self, append: Append) -> bool {
         match append {
             Append::AsOpened => self.flags() & libc::O_APPEND != 0,
             Append::Yes => true,

@@ -4,8 +4,11 @@
 //! The ways are over references that nobody counts. Miri tells if one is used when it should not be:
 //! `MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p anchorite-syscalls --test only_thread`.
 
+mod transfers;
+
 use anchorite_syscalls::{Result, System, declare_alone, declare_shared};
 use host_fs_sim::worlds::{ROOMY, assert_whole, system};
+use transfers::{By, READS, SITUATIONS, Seen, WRITES, after_read, after_write};
 
 /// Paths of all kinds to one file, a directory, a link, something missing.
 const PATHS: [&[u8]; 26] = [
@@ -39,15 +42,38 @@ const PATHS: [&[u8]; 26] = [
 
 #[test]
 fn the_only_thread_gets_what_one_of_several_does() {
-    let of_several = outcomes();
+    let of_several = (outcomes(), transfers(By::New));
     // SAFETY: the other thread of this program waits for this one.
     unsafe { declare_alone() };
-    let of_one = outcomes();
+    let of_one = (outcomes(), transfers(By::Used));
     declare_shared();
+    assert_each_is_same(&of_one.0, &of_several.0);
+    assert_each_is_same(&of_one.1, &of_several.1);
+}
+
+/// Tells of the first that differs, not of all.
+fn assert_each_is_same<T: PartialEq + std::fmt::Debug>(of_one: &[T], of_several: &[T]) {
     assert_eq!(of_one.len(), of_several.len());
-    for (one, several) in of_one.iter().zip(&of_several) {
+    for (one, several) in of_one.iter().zip(of_several) {
         assert_eq!(one, several);
     }
+}
+
+/// What reads and writes do, in each situation of a file; of a part of all of them, where each takes long.
+fn transfers(by: By) -> Vec<(&'static str, (usize, i64), Seen)> {
+    let mut done = Vec::new();
+    let step = if cfg!(miri) { 4 } else { 1 };
+    for (at, &(name, situation)) in SITUATIONS.iter().enumerate() {
+        for &write in WRITES.iter().skip(at % step).step_by(step) {
+            done.push((name, write, after_write(situation, write, by)));
+        }
+        for &read in READS.iter().skip(at % step).step_by(step) {
+            for again in [false, true] {
+                done.push((name, read, after_read(situation, read, by, again)));
+            }
+        }
+    }
+    done
 }
 
 /// What calls say, as root and as somebody else; of a part of all of them, where each takes long.

@@ -52,6 +52,11 @@ impl Pair {
         }
         assert!(buffer[done..].iter().all(|&byte| byte == 0xaa), "written behind the end");
         assert_eq!(self.superblock.pages_charged(), self.data.pages());
+        let mut in_place = vec![0xaa; len];
+        match self.data.read_in_place(offset as u64, &mut Sink::from(&mut in_place[..])) {
+            Some(len) => assert!(len == done && in_place == buffer, "{offset}, {len}"),
+            None => assert!(in_place.iter().all(|&byte| byte == 0xaa), "nothing is done"),
+        }
     }
 }
 
@@ -98,6 +103,7 @@ fn random_writes_and_cuts_read_as_from_a_vector() {
                 }
             }
             pair.check(random.below(reach), random.below(reach));
+            pair.check(random.below(reach), random.below(100));
         }
         pair.check(0, pair.model.len() + 10);
     }

@@ -115,6 +115,18 @@ impl<T> RwLock<T> {
         unsafe { &*self.value.get() }
     }
 
+    /// What is protected, to change, without the lock.
+    ///
+    /// # Safety
+    /// Nobody else uses the value as long as this is used.
+    #[allow(clippy::mut_from_ref)]
+    #[inline(always)]
+    pub(super) unsafe fn peek_mut(&self) -> &mut T {
+        debug_assert!(!self.word.is_taken());
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.value.get() }
+    }
+
     pub(super) fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

@@ -241,6 +241,11 @@ impl System {
             file.check_readable()?;
             let mut sink = sink()?;
             sink.truncate(TRANSFER_MAX);
+            if let At::Position(position) = at
+                && let Some(done) = self.read_alone(file, inode, position, &mut sink)
+            {
+                return Ok(done);
+            }
             return self.as_anybody(None, |caller| file.read_inode(inode, caller, at, &mut sink));
         }
         match at {
@@ -339,6 +344,12 @@ impl System {
             file.check_writable()?;
             let (mut source, place) = (source()?, (at, append));
             source.truncate(TRANSFER_MAX);
+            if let At::Position(position) = at
+                && let Some(done) =
+                    self.overwrite_alone(file, inode, (position, append), &mut source)
+            {
+                return Ok(done);
+            }
             return self.as_caller(|caller| file.write_inode(inode, caller, place, &mut source));
         }
         match at {
@@ -350,6 +361,42 @@ impl System {
                 self.write_counted(&file, (at, append), source())
             }
         }
+    }
+
+    /// Reads from a file of a ramdisk what is in one page, for who is alone. None, with nothing done, where
+    /// it is not to be done so.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn read_alone(
+        &self,
+        file: &OpenFile,
+        inode: &InodeRef,
+        position: u64,
+        sink: &mut Sink<'_>,
+    ) -> Option<usize> {
+        if !file.has_usual_access_time() {
+            return None;
+        }
+        // SAFETY: nothing lets another thread run, or changes the inode.
+        self.as_anybody(None, |caller| unsafe { inode.read_alone(caller, position, sink) })
+    }
+
+    /// Writes to a file of a ramdisk over bytes that are there, for who is alone. None, with nothing done, where
+    /// it is not to be done so.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn overwrite_alone(
+        &self,
+        file: &OpenFile,
+        inode: &InodeRef,
+        (position, append): (u64, Append),
+        source: &mut Source<'_>,
+    ) -> Option<usize> {
+        if file.appends(append) {
+            return None;
+        }
+        // SAFETY: nothing lets another thread run, or looks at the inode.
+        self.as_anybody(None, |caller| unsafe { inode.overwrite_alone(caller, position, source) })
     }
 
     /// `pwrite` with one atomic or two, where that can be. Out of line: who is alone is to have
