@@ -89,16 +89,17 @@ impl Drop for Prepared<'_> {
     }
 }
 
-/// One entry of a listing.
+/// One entry of a listing. The two numbers are apart, as those of [`Attributes`](crate::Attributes) are.
+#[repr(C)]
 pub struct Listed<'a> {
-    /// The entry's name.
-    pub name: &'a [u8],
     /// The number of the inode that it names.
     pub ino: InodeNo,
-    /// The type of that inode.
-    pub file_type: FileType,
+    /// The entry's name.
+    pub name: &'a [u8],
     /// Where a listing goes on after this entry.
     pub next: u64,
+    /// The type of that inode.
+    pub file_type: FileType,
 }
 
 /// The entries of a directory, and where it hangs in the tree.

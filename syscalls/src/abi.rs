@@ -131,44 +131,46 @@ pub(crate) enum Dirent {
 /// Bytes of a record before type and name.
 const HEAD: usize = 18;
 
-/// Puts a directory entry (`getdents(2)`); false if it has no room.
+/// Puts a directory entry (`getdents(2)`) to a sink of one range; false if it has no room.
+#[allow(unsafe_code)]
 pub(crate) fn put_dirent(layout: Dirent, listed: &Listed<'_>, sink: &mut Sink<'_>) -> bool {
-    /// The longest record.
-    const LONG: usize = (HEAD + 2 + NAME_MAX).next_multiple_of(8);
-    /// One of most names, which has little to clear.
-    const SHORT: usize = 64;
     // Both layouts have one byte for the type and one NUL.
     let len = (HEAD + 2 + listed.name.len()).next_multiple_of(8);
-    if sink.remaining() < len {
+    let (place, room) = sink.piece();
+    if room < len {
         return false;
     }
-    if len <= SHORT {
-        put_record(layout, listed, len, &mut [0; SHORT], sink);
-    } else {
-        put_record(layout, listed, len, &mut [0; LONG], sink);
-    }
+    // In its place: a copy of what was stored a moment before would wait for that.
+    // SAFETY: there is room for it.
+    unsafe { write_record(layout, listed, len, place) };
+    sink.skip(len);
     true
 }
 
-/// Puts a record of `len` bytes, which is made of zeros.
+/// Writes a record of `len` bytes, which has room for the name, the type and a NUL.
+///
+/// # Safety
+/// So many bytes are writable at `to`.
+#[allow(unsafe_code)]
 #[inline]
-fn put_record<const ROOM: usize>(
-    layout: Dirent,
-    listed: &Listed<'_>,
-    len: usize,
-    record: &mut [u8; ROOM],
-    sink: &mut Sink<'_>,
-) {
+unsafe fn write_record(layout: Dirent, listed: &Listed<'_>, len: usize, to: *mut u8) {
     let (type_at, name_at) = match layout {
         Dirent::Dirent64 => (HEAD, HEAD + 1),
         Dirent::Dirent => (len - 1, HEAD),
     };
-    record[..8].copy_from_slice(&listed.ino.0.to_ne_bytes());
-    record[8..16].copy_from_slice(&listed.next.to_ne_bytes());
-    record[16..HEAD].copy_from_slice(&(len as u16).to_ne_bytes());
-    record[type_at] = (listed.file_type as u32 >> 12) as u8; // DT_* are S_IF* without the mode
-    record[name_at..][..listed.name.len()].copy_from_slice(listed.name);
-    sink.put(&record[..len]);
+    let file_type = (listed.file_type as u32 >> 12) as u8; // DT_* are S_IF* without the mode
+    let name = listed.name;
+    // SAFETY: all of it is below `len`, which is 24 or more. What is behind the name is nine bytes at most: a
+    // NUL, and what the last eight have of it.
+    unsafe {
+        to.add(len - 8).cast::<u64>().write_unaligned(0);
+        to.cast::<u64>().write_unaligned(listed.ino.0);
+        to.add(8).cast::<u64>().write_unaligned(listed.next);
+        to.add(16).cast::<u16>().write_unaligned(len as u16);
+        to.add(name_at).copy_from(name.as_ptr(), name.len());
+        to.add(name_at + name.len()).write(0);
+        to.add(type_at).write(file_type);
+    }
 }
 
 /// Major and minor number of a device, as glibc's `makedev(3)` packs them.
@@ -185,6 +187,52 @@ fn split(time: Timestamp) -> (i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use anchorite_fs::InodeNo;
+
+    #[test]
+    fn records_have_each_byte_written() {
+        for layout in [Dirent::Dirent64, Dirent::Dirent] {
+            for length in 1..=NAME_MAX {
+                let name = vec![b'n'; length];
+                let listed = Listed {
+                    ino: InodeNo(0x1122_3344_5566_7788),
+                    name: &name,
+                    next: 0x99aa_bbcc_ddee_ff00,
+                    file_type: FileType::Regular,
+                };
+                let mut buffer = vec![0xcc; 2 * (HEAD + 2 + NAME_MAX)];
+                let mut sink = Sink::from(&mut buffer[..]);
+                let room = sink.remaining();
+                assert!(put_dirent(layout, &listed, &mut sink));
+                let len = room - sink.remaining();
+                let (record, behind) = buffer.split_at(len);
+                let padding = len - HEAD - 1 - length;
+                let mut expected = Vec::new();
+                expected.extend(listed.ino.0.to_ne_bytes());
+                expected.extend(listed.next.to_ne_bytes());
+                expected.extend((len as u16).to_ne_bytes());
+                match layout {
+                    Dirent::Dirent64 => {
+                        expected.push(8); // DT_REG
+                        expected.extend(&name);
+                        expected.extend(vec![0; padding]);
+                    }
+                    Dirent::Dirent => {
+                        expected.extend(&name);
+                        expected.extend(vec![0; padding]);
+                        expected.push(8);
+                    }
+                }
+                assert_eq!(record, expected, "{length}");
+                assert!(len % 8 == 0 && (1..=8).contains(&padding), "{length}");
+                assert!(behind.iter().all(|&byte| byte == 0xcc), "{length}");
+                let mut short = Sink::from(&mut buffer[..len - 1]);
+                assert!(!put_dirent(layout, &listed, &mut short), "{length}");
+            }
+        }
+    }
 
     #[test]
     fn devices_come_apart_as_they_were_packed() {

@@ -342,7 +342,7 @@ impl System {
     ) -> Result<usize> {
         if let Some((file, inode)) = self.file_alone(fd) {
             file.check_writable()?;
-            let (mut source, place) = (source()?, (at, append));
+            let mut source = source()?;
             source.truncate(TRANSFER_MAX);
             if let At::Position(position) = at
                 && let Some(done) =
@@ -350,6 +350,7 @@ impl System {
             {
                 return Ok(done);
             }
+            let place = (at, append);
             return self.as_caller(|caller| file.write_inode(inode, caller, place, &mut source));
         }
         match at {

@@ -254,8 +254,8 @@ impl System {
             if notified.is_none()
                 && let Some((old, new)) = self.parents_alone(caller, (old_at, old), (new_at, new))
             {
-                let [old_name, new_name] =
-                    [old.name, new.name].map(|bytes| EntryName { bytes, directory_only: false });
+                let plain = |bytes| EntryName { bytes, directory_only: false };
+                let (old_name, new_name) = (plain(old.name), plain(new.name));
                 let (old, new) = (&old.directory, &new.directory);
                 return anchorite_fs::rename(caller, old, old_name, new, new_name, mode, left);
             }
