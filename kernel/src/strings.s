@@ -91,6 +91,13 @@ anchorite_memcpy:
     ret
 
 .Lcopy_rep:
+    // Where `to` lies 1 to 31 bytes above `from` within a page, whichever pages these are,
+    // `rep movsb` takes up to thirty times as long on AMD's Zen 4.
+    lea     ecx, [rdi - 1]
+    sub     ecx, esi
+    and     ecx, 4095
+    cmp     ecx, 31
+    jb      .Lcopy_forward
     mov     rcx, rdx
     rep movsb
     ret
