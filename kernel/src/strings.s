@@ -92,12 +92,11 @@ anchorite_memcpy:
 
 .Lcopy_rep:
     // Where `to` lies 1 to 31 bytes above `from` within a page, whichever pages these are,
-    // `rep movsb` takes up to thirty times as long on AMD's Zen 4.
+    // `rep movsb` takes up to thirty times as long on AMD's Zen 4. (32 costs no test of its own.)
     lea     ecx, [rdi - 1]
     sub     ecx, esi
-    and     ecx, 4095
-    cmp     ecx, 31
-    jb      .Lcopy_forward
+    test    ecx, 4096 - 32
+    jz      .Lcopy_forward
     mov     rcx, rdx
     rep movsb
     ret

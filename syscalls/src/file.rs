@@ -20,6 +20,10 @@ use crate::system::System;
 use crate::walk::{LastLink, Place};
 use crate::{Errno, Result};
 
+/// Bytes that one call transfers at most, as on Linux (`read(2)`, NOTES). What is asked for is cut off
+/// there once all of it is known to end where an offset can be.
+pub(crate) const TRANSFER_MAX: usize = 0x7fff_f000;
+
 /// An open file description: POSIX.1-2024, 3.234.
 ///
 /// A block of memory may end in the line where the next one begins, by the count of references
@@ -371,11 +375,13 @@ impl OpenFile {
         match at {
             At::Position(position) => {
                 check_end(position, sink.remaining())?;
+                sink.truncate(TRANSFER_MAX);
                 inode.read(caller, position, sink)
             }
             At::Offset => {
                 let mut offset = self.offset.lock();
                 check_end(*offset, sink.remaining())?;
+                sink.truncate(TRANSFER_MAX);
                 let done = inode.read(caller, *offset, sink)?;
                 *offset += done as u64;
                 Ok(done)
@@ -386,14 +392,13 @@ impl OpenFile {
     /// [`read`](OpenFile::read) of what is no inode alone. Apart, as some take a page of stack.
     #[inline(never)]
     fn read_special(&self, system: &System, at: At, sink: &mut Sink<'_>) -> Result<usize> {
+        self.check_transfer(at, sink.remaining())?;
+        sink.truncate(TRANSFER_MAX);
         match (&self.object, at) {
             (Object::Host(file), at) => file.read(at, sink),
             (Object::Pipe(end), At::Offset) => end.read(Waits::No, sink),
             (Object::Inotify(instance), At::Offset) => instance.read(Waits::No, sink),
-            (Object::Device(device), at) => {
-                self.check_transfer(at, sink.remaining())?;
-                device.read(system, sink)
-            }
+            (Object::Device(device), _) => device.read(system, sink),
             (Object::Proc(file), At::Position(position)) => file.read(position, sink),
             (Object::Proc(file), At::Offset) => {
                 let mut offset = self.offset.lock();
@@ -423,6 +428,7 @@ impl OpenFile {
         let with_access_time = self.with_access_time(caller);
         let caller = with_access_time.as_ref().unwrap_or(caller);
         check_end(position, sink.remaining())?;
+        sink.truncate(TRANSFER_MAX);
         Ok(inode.read_noted(noted, caller, position, sink))
     }
 
@@ -462,12 +468,14 @@ impl OpenFile {
             // With O_APPEND, Linux writes at the end whatever the position: `pwrite(2)`, BUGS.
             At::Position(position) => {
                 check_end(position, source.remaining())?;
+                source.truncate(TRANSFER_MAX);
                 let position = (!append).then_some(position);
                 inode.write(caller, position, source).map(|(done, _)| done)
             }
             At::Offset => {
                 let mut offset = self.offset.lock();
                 check_end(*offset, source.remaining())?;
+                source.truncate(TRANSFER_MAX);
                 let (done, end) = inode.write(caller, (!append).then_some(*offset), source)?;
                 if done > 0 {
                     *offset = end;
@@ -480,13 +488,12 @@ impl OpenFile {
     /// [`write`](OpenFile::write) of what is no inode alone. Apart, as some take a page of stack.
     #[inline(never)]
     fn write_special(&self, system: &System, at: At, source: &mut Source<'_>) -> Result<usize> {
+        self.check_transfer(at, source.remaining())?;
+        source.truncate(TRANSFER_MAX);
         match (&self.object, at) {
             (Object::Host(file), at) => file.write(at, source),
             (Object::Pipe(end), At::Offset) => end.write(Waits::No, Form::Pages, source),
-            (Object::Device(device), at) => {
-                self.check_transfer(at, source.remaining())?;
-                device.write(system, source)
-            }
+            (Object::Device(device), _) => device.write(system, source),
             (Object::Proc(file), _) => Err(file.refuse()),
             (Object::Pipe(_), At::Position(_)) => Err(Errno::ESPIPE),
             (Object::Path | Object::Inotify(_) | Object::Inode(_), _) => Err(Errno::EBADF),
@@ -740,7 +747,7 @@ impl OpenFile {
 ///
 /// # Errors
 /// EINVAL.
-fn check_end(start: u64, len: usize) -> Result<()> {
+pub(crate) fn check_end(start: u64, len: usize) -> Result<()> {
     let end = start.checked_add(len as u64).ok_or(Errno::EINVAL)?;
     i64::try_from(end).map(drop).map_err(|_| Errno::EINVAL)
 }

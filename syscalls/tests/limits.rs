@@ -48,6 +48,50 @@ fn writes_stop_at_the_limit_of_file_sizes() {
     assert_eq!(sys.write(appending, b"x"), Err(Errno::EFBIG));
 }
 
+/// All the bytes that are asked for must end where an offset can be, also those beyond what one call
+/// transfers.
+#[test]
+fn a_transfer_is_refused_before_it_is_cut_off() {
+    const MOST: i64 = 0x7fff_f000;
+    let mut buffer = vec![0; 1 << 31]; // never touched, but for three bytes
+    let sys = system();
+    let fd = sys.open(b"/f", libc::O_CREAT | libc::O_RDWR, 0o644).unwrap();
+    sys.write(fd, b"abc").unwrap();
+    // SAFETY: the name is a string.
+    let native = unsafe { libc::memfd_create(c"f".as_ptr(), 0) };
+    // SAFETY: three bytes are there.
+    assert_eq!(unsafe { libc::write(native, b"abc".as_ptr().cast(), 3) }, 3);
+    let outcome = |done: isize| match done {
+        -1 => Err(Errno::from_raw(std::io::Error::last_os_error().raw_os_error().unwrap())),
+        done => Ok(done as usize),
+    };
+
+    for offset in [0, i64::MAX - MOST, i64::MAX - MOST - 1, i64::MAX - (1 << 31)] {
+        let (to, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: there is room for so many bytes.
+        let of_linux = outcome(unsafe { libc::pread(native, to, len, offset) });
+        assert_eq!(sys.pread(fd, &mut buffer, offset), of_linux, "at {offset}");
+        // SAFETY: it is a file.
+        unsafe { libc::lseek(native, offset, libc::SEEK_SET) };
+        sys.lseek(fd, offset, libc::SEEK_SET).unwrap();
+        // SAFETY: there is room for so many bytes.
+        let of_linux = outcome(unsafe { libc::read(native, to, len) });
+        assert_eq!(sys.read(fd, &mut buffer), of_linux, "from {offset} on");
+    }
+    for offset in [i64::MAX - MOST, i64::MAX - (1 << 31) + 1] {
+        // SAFETY: there are so many bytes.
+        let of_linux =
+            outcome(unsafe { libc::pwrite(native, buffer.as_ptr().cast(), buffer.len(), offset) });
+        assert_eq!(of_linux, Err(Errno::EINVAL), "at {offset}");
+        assert_eq!(sys.pwrite(fd, &buffer, offset), of_linux, "at {offset}");
+        sys.lseek(fd, offset, libc::SEEK_SET).unwrap();
+        assert_eq!(sys.write(fd, &buffer), Err(Errno::EINVAL), "from {offset} on");
+    }
+    assert_eq!(sys.fstat(fd).unwrap().st_size, 3);
+    // SAFETY: it is open.
+    unsafe { libc::close(native) };
+}
+
 /// The whiteout was made first, so a rename over what it may not replace was ENOSPC where
 /// no inode was left. Random sequences beside the model found it.
 #[test]

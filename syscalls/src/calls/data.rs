@@ -5,7 +5,7 @@ use anchorite_fs::mem::Arc;
 use anchorite_fs::sync::alone;
 use anchorite_fs::{Access, FileType, InodeRef, Sink, Source};
 
-use crate::file::{Append, At, Object, OpenFile};
+use crate::file::{Append, At, Object, OpenFile, TRANSFER_MAX, check_end};
 use crate::node::Files;
 use crate::notify::{Given, Notified};
 use crate::pipe::End;
@@ -13,9 +13,6 @@ use crate::proc::ProcFile;
 use crate::system::System;
 use crate::walk::LastLink;
 use crate::{Errno, Result};
-
-/// Bytes that one call transfers at most, as on Linux (`read(2)`, NOTES).
-const TRANSFER_MAX: usize = 0x7fff_f000;
 
 impl System {
     /// `read(2)`: reads up to `buf.len()` bytes at the file offset; returns how many, 0 at
@@ -197,6 +194,7 @@ impl System {
     /// Writes to a pipe, as [`read_pipe`](System::read_pipe) reads.
     #[cold]
     fn write_pipe(&self, file: &OpenFile, end: &End, source: &mut Source<'_>) -> Result<usize> {
+        source.truncate(TRANSFER_MAX);
         let done = end.write(file.waits(), file.form(), source)?;
         if done > 0 && !end.is_anonymous() {
             if let Some(notified) = self.notified() {
@@ -240,7 +238,6 @@ impl System {
         if let Some((file, inode)) = self.file_alone(fd) {
             file.check_readable()?;
             let mut sink = sink()?;
-            sink.truncate(TRANSFER_MAX);
             if let At::Position(position) = at
                 && let Some(done) = self.read_alone(file, inode, position, &mut sink)
             {
@@ -269,7 +266,6 @@ impl System {
             if let Some(file) = self.descriptors.borrow(fd) {
                 file.check_readable()?;
                 let sink = sink.as_mut().map_err(|errno| *errno)?;
-                sink.truncate(TRANSFER_MAX);
                 let noted = file.noted();
                 let done = self.as_anybody(Some(noted), |caller| {
                     file.read_noted(noted, caller, position, sink)
@@ -295,7 +291,6 @@ impl System {
         sink: Result<Sink<'_>>,
     ) -> Result<usize> {
         let mut sink = sink?;
-        sink.truncate(TRANSFER_MAX);
         if let Some(notified) = self.notified() {
             return self.read_and_tell(notified, file, at, &mut sink);
         }
@@ -343,7 +338,6 @@ impl System {
         if let Some((file, inode)) = self.file_alone(fd) {
             file.check_writable()?;
             let mut source = source()?;
-            source.truncate(TRANSFER_MAX);
             if let At::Position(position) = at
                 && let Some(done) =
                     self.overwrite_alone(file, inode, (position, append), &mut source)
@@ -375,7 +369,7 @@ impl System {
         position: u64,
         sink: &mut Sink<'_>,
     ) -> Option<usize> {
-        if !file.has_usual_access_time() {
+        if !file.has_usual_access_time() || check_end(position, sink.remaining()).is_err() {
             return None;
         }
         // SAFETY: nothing lets another thread run, or changes the inode.
@@ -413,7 +407,6 @@ impl System {
             if let Some(file) = self.descriptors.borrow(fd) {
                 file.check_writable()?;
                 let source = source.as_mut().map_err(|errno| *errno)?;
-                source.truncate(TRANSFER_MAX);
                 let (noted, place) = (file.noted(), (position, append));
                 let done = self.as_anybody(Some(noted), |caller| {
                     file.overwrite_noted(noted, caller, place, source)
@@ -439,7 +432,6 @@ impl System {
         source: Result<Source<'_>>,
     ) -> Result<usize> {
         let mut source = source?;
-        source.truncate(TRANSFER_MAX);
         if let Object::Pipe(end) = &file.object {
             return self.write_pipe(file, end, &mut source);
         }

@@ -39,6 +39,12 @@ pub const SITUATIONS: &[(&str, Situation)] = &[
         let flags = libc::MS_REMOUNT | libc::MS_STRICTATIME;
         sys.mount(None, b"/", None, flags, None)
     }),
+    ("up to the largest offset", |sys, _| {
+        sys.truncate(b"/f", i64::MAX)?;
+        let fd = sys.open(b"/f", libc::O_WRONLY, 0)?;
+        sys.pwrite(fd, b"end", i64::MAX - 3)?;
+        sys.close(fd)
+    }),
     ("cut short", |sys, _| sys.truncate(b"/f", 100)),
     ("empty", |sys, _| sys.truncate(b"/f", 0)),
     ("all hole", |sys, _| {
@@ -91,6 +97,8 @@ pub const WRITES: &[(usize, i64)] = &[
     (1, 5000),
     (1, -1),
     (1, i64::MAX),
+    (3, i64::MAX - 3),
+    (4, i64::MAX - 3),
     (100_000, 20_000),
 ];
 
@@ -110,6 +118,10 @@ pub const READS: &[(usize, i64)] = &[
     (1, 20_000),
     (1, -1),
     (1, i64::MAX),
+    (1, i64::MAX - 1),
+    (2, i64::MAX - 1),
+    (8, i64::MAX - 8),
+    (9, i64::MAX - 8),
 ];
 
 /// By which descriptor.
