@@ -261,11 +261,9 @@ impl Notified for Shared {
         let found = system.as_caller(|caller| Ok(find(system, caller, given)))?;
         let before = found.as_ref().and_then(|found| found.inode.clone());
         let mode_before = before.as_ref().map_or(0, |inode| Inode::attributes(inode).mode);
-        // A fifo may wait for somebody who changes names; it makes none.
-        let is_fifo = before.as_ref().is_some_and(|inode| inode.file_type() == FileType::Fifo);
-        let names = if is_fifo { None } else { Some(names) };
-        let file = open()?;
-        let Some(inode) = inode_of(&file) else { return Ok(file) };
+        let mut file = open()?;
+        let Some(inode) = inode_of(&file).cloned() else { return Ok(file) };
+        let inode = &inode;
         let entry = found.and_then(|found| found.entry);
         let is_made = before.is_none();
         let is_found = before.as_ref().is_some_and(|before| Arc::ptr_eq(before, inode));
@@ -279,6 +277,12 @@ impl Notified for Shared {
             self.0.state.lock().watches.tell(&*self.0.platform, entry.parent.id(), event);
         }
         self.0.note(&file, entry);
+        let mut names = Some(names);
+        if file.is_fifo() {
+            // It may wait for somebody who changes names.
+            names = None;
+            system.find_pipe(&mut file).inspect_err(|_| self.forget(system, &file))?;
+        }
         if file.flags() & libc::O_PATH == 0 {
             self.0.tell_open(&file, IN_OPEN, Through::OpenFile);
             if is_found && flags & libc::O_TRUNC != 0 && inode.file_type() == FileType::Regular {
@@ -308,13 +312,7 @@ impl Notified for Shared {
             let event = if writes { IN_CLOSE_WRITE } else { IN_CLOSE_NOWRITE };
             self.0.tell_open(file, event, Through::OpenFile);
         }
-        let mut state = self.0.state.lock();
-        let former = state.names.forget(address(file));
-        if !state.watches.is_on() {
-            system.notify.set_on(false);
-        }
-        drop(state);
-        drop(former);
+        self.forget(system, file);
     }
 
     fn transferred(&self, file: &OpenFile, events: u32) {
@@ -442,6 +440,18 @@ impl Notified for Shared {
 }
 
 impl Shared {
+    /// Forgets how a file was found that is open no more. If there is no instance any more, nobody has
+    /// to tell.
+    fn forget(&self, system: &System, file: &OpenFile) {
+        let mut state = self.0.state.lock();
+        let former = state.names.forget(address(file));
+        if !state.watches.is_on() {
+            system.notify.set_on(false);
+        }
+        drop(state);
+        drop(former); // outside the lock: it may be the last reference to the directory
+    }
+
     fn unlinked(&self, parent: &Node, name: &[u8]) {
         if let Node::Ramdisk(parent) = parent {
             self.0.state.lock().names.unlinked(parent, name);

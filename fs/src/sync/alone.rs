@@ -77,12 +77,14 @@ impl Counter {
     /// be seen, so that it refuses nobody else.
     #[inline]
     pub fn add_below(&self, more: u64, limit: u64) -> bool {
+        // Before the look at the count, which another core may change until it ends.
+        let is_alone = alone();
         let mut value = self.get();
         loop {
             let Some(sum) = value.checked_add(more).filter(|&sum| sum <= limit) else {
                 return false;
             };
-            if alone() {
+            if is_alone {
                 self.set(sum);
                 return true;
             }

@@ -104,10 +104,13 @@ impl Word {
 
     /// Waits for the lock to share it.
     pub fn share(&self) -> Share {
-        let word = self.0.load(Ordering::Relaxed);
-        if alone() && word < LEFT {
-            self.0.store(word + 1, Ordering::Relaxed);
-            return Share(How::Counted);
+        // Alone first: another core may have changed the word until it says so by ending.
+        if alone() {
+            let word = self.0.load(Ordering::Relaxed);
+            if word < LEFT {
+                self.0.store(word + 1, Ordering::Relaxed);
+                return Share(How::Counted);
+            }
         }
         self.share_with_others()
     }

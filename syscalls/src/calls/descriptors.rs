@@ -55,7 +55,7 @@ impl System {
         let path = Path::new(path)?;
         let fd = self.descriptors.reserve(self.limits.descriptors())?;
         let opened = match self.notified() {
-            None => self.open_described(at, path, flags, mode),
+            None => self.open_described(at, path, flags, mode).and_then(|file| self.opened(file)),
             Some(notified) => {
                 let given = Given::to_open(at, path, flags);
                 let open = &mut || self.open_described(at, path, flags, mode);
@@ -72,7 +72,8 @@ impl System {
         Ok(fd)
     }
 
-    /// The open file description of a file that is opened.
+    /// The open file description of a file that is opened. It is the file's own of a fifo too, to which
+    /// its pipe is still to come: nothing waits here.
     ///
     /// # Errors
     /// Those of [`open`](System::open), without EMFILE.
@@ -84,7 +85,7 @@ impl System {
         flags: i32,
         mode: u32,
     ) -> Result<Arc<OpenFile>> {
-        let file = self.as_caller(|caller| {
+        self.as_caller(|caller| {
             // Taken before a file is made or emptied: that cannot be undone.
             let room = Room::try_new()?;
             if flags & (libc::O_CREAT | TMPFILE) == 0 {
@@ -113,9 +114,19 @@ impl System {
                 0 => self.open_or_make(caller, room, walk, flags, mode),
                 _ => self.open_unnamed(caller, room, walk, flags, mode),
             }
-        })?;
-        // A fifo may have to wait, which it does when nothing is held any more.
-        if file.is_fifo() { self.with_pipe(file) } else { Ok(file) }
+        })
+    }
+
+    /// What was opened, with the pipe of a fifo, for which it may have to wait. Nothing is held then.
+    ///
+    /// # Errors
+    /// Those of [`find_pipe`](System::find_pipe).
+    #[inline]
+    fn opened(&self, mut file: Arc<OpenFile>) -> Result<Arc<OpenFile>> {
+        if file.is_fifo() {
+            self.find_pipe(&mut file)?;
+        }
+        Ok(file)
     }
 
     /// `creat(2)`: opens for writing, makes the file or empties it.

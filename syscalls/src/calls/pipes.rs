@@ -52,15 +52,15 @@ impl System {
         Ok([first, second])
     }
 
-    /// A fifo that was opened, with its pipe, for which it waits unless told not to by
-    /// O_NONBLOCK. Nothing is held meanwhile.
+    /// Finds the pipe of a fifo that was just opened, for which it waits unless told not to by
+    /// O_NONBLOCK: nothing may be held.
     ///
     /// # Errors
     /// EINVAL for the access mode that is neither reading nor writing; ENXIO to write with
     /// O_NONBLOCK and without readers; EINVAL for O_DIRECT; ENOMEM.
     #[cold]
-    pub(crate) fn with_pipe(&self, mut file: Arc<OpenFile>) -> Result<Arc<OpenFile>> {
-        let Object::Inode(inode) = &file.object else { return Ok(file) };
+    pub(crate) fn find_pipe(&self, file: &mut Arc<OpenFile>) -> Result<()> {
+        let Object::Inode(inode) = &file.object else { return Ok(()) };
         let inode = inode.clone();
         let access = match file.flags() & libc::O_ACCMODE {
             libc::O_RDONLY => Access::READ,
@@ -72,9 +72,9 @@ impl System {
         if file.flags() & libc::O_DIRECT != 0 {
             return Err(Errno::EINVAL);
         }
-        let opened = Arc::get_mut(&mut file).expect("what was just opened has one reference");
+        let opened = Arc::get_mut(file).expect("what was just opened has one reference");
         opened.object = Object::Pipe(end);
-        Ok(file)
+        Ok(())
     }
 
     /// `fcntl(2)` with F_GETPIPE_SZ or F_SETPIPE_SZ.
